@@ -1,0 +1,17 @@
+//! Every chore of the project, in Rust, behind one door: `cargo ci <job>`.
+//!
+//! The workflow file and `.ci/run` only call jobs, so that what runs in a pipeline is what runs at
+//! a desk. A job never hides what it does: each external command is echoed, and a failure names the
+//! command and how it ended.
+
+#![forbid(unsafe_code)]
+
+pub mod bless;
+pub mod ignored;
+pub mod jobs;
+pub mod lint;
+pub mod mutants;
+pub mod setup;
+pub mod step;
+pub mod tidy;
+pub mod workspace;

@@ -1,0 +1,200 @@
+//! The tables of facts in documents: what each is made from, and the rule that they are up to date.
+//!
+//! A fact has one home, and a document repeats it only in a table that this rule knows.
+//! `cargo ci bless` writes the tables anew; what stands around them is never touched.
+
+use super::tables::Table;
+use super::{Finding, Tree, exit_codes, wire_lists};
+use crate::jobs::JOBS;
+use crate::mutants::MUTANTS;
+use crashrig_wire::field::{Class, FIELDS};
+
+/// The document that must hold a table, and what the table is made from.
+struct Fact {
+    document: &'static str,
+    table: fn(&Tree) -> Option<Table>,
+}
+
+const GLOSSARY: &str = "docs/glossary.md";
+const STYLE: &str = "docs/STYLE.md";
+
+const FACTS: &[Fact] = &[
+    Fact { document: "README.md", table: exit_codes },
+    Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
+    Fact { document: STYLE, table: |_| Some(jobs()) },
+    Fact { document: STYLE, table: |_| Some(rules()) },
+    Fact { document: STYLE, table: |_| Some(mutants()) },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "fault", "Fault") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "detector", "Detector") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "kind", "Kind") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Thread") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Area") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "marker", "Observation") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "marker", "Found") },
+];
+
+/// Every document holds its tables, row by row as the code has them.
+pub fn check(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for fact in FACTS {
+        let Some(file) = tree.file(fact.document) else { continue };
+        let Some(table) = (fact.table)(tree) else {
+            let found = "nothing to make its tables from";
+            findings.push(Finding::new(&file.path, 1, found, "them in `wire` or `harness`"));
+            continue;
+        };
+        let Some(found) = table.find(&file.text) else {
+            let found = format!("no table `{}`", table.titles.join(" | "));
+            let expected = "its titles with `|---|` below, and `cargo ci bless`";
+            findings.push(Finding::new(&file.path, 1, found, expected));
+            continue;
+        };
+        for index in 0..table.rows.len().max(found.rows.len()) {
+            let row = |rows: &[Vec<String>]| {
+                rows.get(index)
+                    .map_or("no row".to_owned(), |cells| format!("| {} |", cells.join(" | ")))
+            };
+            let (stands, wanted) = (row(&found.rows), row(&table.rows));
+            if stands != wanted {
+                let expected = format!("{wanted} (`cargo ci bless` writes it)");
+                let line = found.line + 2 + index;
+                findings.push(Finding::new(&file.path, line, stands, expected));
+                break;
+            }
+        }
+    }
+    findings
+}
+
+/// The documents whose tables are not up to date, with the text they should have.
+#[must_use]
+pub fn stale(tree: &Tree) -> Vec<(String, String)> {
+    let mut stale = Vec::new();
+    for file in tree.with_ending(&["md"]) {
+        let facts = FACTS.iter().filter(|fact| fact.document == file.path);
+        let tables = facts.filter_map(|fact| (fact.table)(tree));
+        let text = tables.fold(file.text.clone(), |text, table| table.written_into(&text));
+        if text != file.text {
+            stale.push((file.path.clone(), text));
+        }
+    }
+    stale
+}
+
+fn wire_list(tree: &Tree, module: &str, list: &str) -> Option<Table> {
+    let source = tree.file(&format!("firmware/wire/src/{module}.rs"))?;
+    let list = wire_lists::find(&source.text, list).ok()??;
+    let rows = list.entries.into_iter().map(|entry| [format!("`{}`", entry.name), entry.meaning]);
+    Some(Table::new([list.what.as_str(), "meaning"], rows))
+}
+
+fn record_fields() -> Table {
+    let class = |class: Class| match class {
+        Class::Exact => "exact",
+        Class::Identity => "identity",
+        Class::Timing => "timing",
+    };
+    let rows = FIELDS.iter().map(|field| {
+        let (offset, size) = (field.offset.to_string(), field.size.to_string());
+        [format!("`{}`", field.name), offset, size, class(field.class).to_owned()]
+    });
+    Table::new(["field", "offset", "size", "class"], rows)
+}
+
+fn exit_codes(tree: &Tree) -> Option<Table> {
+    let rows = exit_codes::find(&tree.file(exit_codes::PLACE)?.text)?;
+    Some(Table::new(["exit code", "name", "meaning"], rows))
+}
+
+fn jobs() -> Table {
+    let rows = JOBS.iter().map(|job| [format!("`cargo ci {}`", job.name), job.summary.to_owned()]);
+    Table::new(["job", "what it does"], rows)
+}
+
+fn rules() -> Table {
+    let rows = super::RULES.iter().map(|rule| [format!("`{}`", rule.name), rule.holds.to_owned()]);
+    Table::new(["rule", "what it holds"], rows)
+}
+
+fn mutants() -> Table {
+    let rows =
+        MUTANTS.iter().map(|mutant| [format!("`{}`", mutant.feature), mutant.removes.to_owned()]);
+    Table::new(["feature of the image", "what it removes"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, check_rule};
+    use super::*;
+
+    const EXIT: (&str, &str) = (
+        exit_codes::PLACE,
+        "const T: &[ExitCode] = &[ExitCode { code: 1, name: \"fail\", meaning: \"one failed\" },\n\
+         ExitCode { code: 2, name: \"usage\", meaning: \"misunderstood\" }];\n",
+    );
+
+    #[test]
+    fn a_stale_row_is_found_and_written_anew() {
+        let rows = [["1", "fail", "one failed"], ["2", "usage", "misunderstood"]];
+        let table =
+            Table::new(["exit code", "name", "meaning"], rows.map(|row| row.map(str::to_owned)));
+        let fresh = format!("# A\n\n{}\n", table.lines().join("\n"));
+        check_rule(check, &[EXIT, ("README.md", &fresh)], &[]);
+        let row = table.rows[0].join(" | ");
+        let old = fresh.replace(&row, "1 | fail | it went wrong");
+        let expected = format!(
+            "README.md:5: found | 1 | fail | it went wrong |, expected | {row} | (`cargo ci bless` \
+             writes it)"
+        );
+        check_rule(check, &[EXIT, ("README.md", &old)], &[&expected]);
+        let files = vec![
+            Source::new(EXIT.0, EXIT.1),
+            Source::new("README.md", &old),
+            Source::new("a.md", &old),
+        ];
+        let stale = stale(&Tree { files, packages: Vec::new() });
+        assert_eq!(stale, [("README.md".to_owned(), fresh)]);
+    }
+
+    #[test]
+    fn a_missing_row_or_table_is_found() {
+        let mut table = record_fields();
+        let last = table.rows.pop().unwrap().join(" | ");
+        let text = format!("{}\n", table.lines().join("\n"));
+        let missing = format!(
+            "docs/record.md:{}: found no row, expected | {last} | (`cargo ci bless` writes it)",
+            table.rows.len() + 3
+        );
+        check_rule(check, &[("docs/record.md", &text)], &[&missing]);
+        check_rule(
+            check,
+            &[("README.md", "# A\n\n`cargo ci demo`\n")],
+            &["README.md:1: found nothing to make its tables from, expected them in `wire` or \
+               `harness`"],
+        );
+        check_rule(
+            check,
+            &[("docs/record.md", "# Record\n")],
+            &["docs/record.md:1: found no table `field | offset | size | class`, expected its \
+               titles with `|---|` below, and `cargo ci bless`"],
+        );
+    }
+
+    #[test]
+    fn a_list_of_wire_is_read_from_its_source() {
+        let source =
+            "closed_list! { /// A.\nKind, \"kind\"; /// A bus error.\nBusFault = 2, \"bus\"; }";
+        let files = vec![Source::new("firmware/wire/src/kind.rs", source)];
+        let tree = Tree { files, packages: Vec::new() };
+        let lines = wire_list(&tree, "kind", "Kind").unwrap().lines();
+        assert_eq!(lines, ["| kind | meaning |", "|---|---|", "| `bus` | A bus error. |"]);
+        assert_eq!(wire_list(&tree, "kind", "Fault"), None);
+    }
+
+    #[test]
+    fn every_table_has_rows() {
+        for table in [record_fields(), rules(), jobs(), mutants()] {
+            assert!(table.rows.len() > 4, "{table:?}");
+        }
+    }
+}

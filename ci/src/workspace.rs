@@ -1,0 +1,21 @@
+//! Where the workspace lies, and how files in it are named in messages.
+
+use std::path::{Path, PathBuf};
+
+/// The root folder of the workspace this binary was built from.
+///
+/// `cargo ci` is run by cargo from the checkout it belongs to, so the place is known when it
+/// compiles.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// A path below `root` as messages show it: relative, with `/` between its parts.
+#[must_use]
+pub fn relative(root: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = inside.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}

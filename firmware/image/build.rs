@@ -1,0 +1,31 @@
+//! Board file → linker script and region table. Nothing else in the image states an address.
+
+use crashrig_layout::parse::Board;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// Which board the image is for; the name of a file in `firmware/boards` without its ending.
+const BOARD_VARIABLE: &str = "CRASHRIG_BOARD";
+const DEFAULT_BOARD: &str = "netduinoplus2";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
+    let firmware = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
+    for folder in ["boards", "chips", "port/sections.x"] {
+        println!("cargo:rerun-if-changed={}", firmware.join(folder).display());
+    }
+    let name = env::var(BOARD_VARIABLE).unwrap_or_else(|_| DEFAULT_BOARD.to_owned());
+    let board = Board::load(&firmware.join("boards"), &name)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("memory.x"), crashrig_layout::emit::memory_x(&board))?;
+    fs::write(out.join("regions.rs"), crashrig_layout::emit::regions_rs(&board))?;
+    if env::var("CARGO_CFG_TARGET_OS")? == "none" {
+        println!("cargo:rustc-link-search={}", out.display());
+        println!("cargo:rustc-link-search={}", firmware.join("port").display());
+        for argument in ["-Tsections.x", "-Tdefmt.x", "--build-id=sha1", "--nmagic"] {
+            println!("cargo:rustc-link-arg-bins={argument}");
+        }
+    }
+    Ok(())
+}

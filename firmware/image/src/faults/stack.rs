@@ -1,0 +1,56 @@
+//! Stacks used beyond their limit.
+
+use core::hint::black_box;
+use crashrig_port::interrupts;
+
+/// Size of the frame that jumps the guard: as much as the whole main stack, so that its lower end lies
+/// below the guard region by about as much as was in use.
+const LARGE_FRAME_BYTES: usize = 4096;
+
+/// Bytes that the large frame writes at its lower end.
+const WRITTEN_BYTES: usize = 128;
+
+/// Calls itself until the guard is hit.
+#[inline(never)]
+pub fn main_stack_recursion() {
+    black_box(recurse(black_box(1)));
+}
+
+/// One level: 64 bytes of frame that the compiler cannot do without.
+#[inline(never)]
+fn recurse(depth: u32) -> u32 {
+    let frame = black_box([depth; 12]);
+    if depth == 0 {
+        return 0;
+    }
+    let below = recurse(black_box(depth + 1));
+    below.wrapping_add(black_box(frame).iter().sum())
+}
+
+/// One frame as large as the stack, written at its lower end only: the guard is never touched. Then it
+/// waits for what notices.
+#[inline(never)]
+pub fn main_stack_large_frame() {
+    let mut frame = core::mem::MaybeUninit::<[u8; LARGE_FRAME_BYTES]>::uninit();
+    let lowest = frame.as_mut_ptr().cast::<u8>();
+    for offset in 0..WRITTEN_BYTES {
+        // SAFETY: inside of the frame, which itself is meant to lie outside of the stack.
+        unsafe { lowest.add(offset).write_volatile(0xEF) };
+    }
+    // A device whose check is off must end all the same, without a record.
+    for _ in 0..1_000_000 {
+        black_box(lowest);
+    }
+}
+
+/// The same recursion in an interrupt handler, on the ISR stack.
+#[inline(never)]
+pub fn isr_stack_recursion() {
+    let interrupt = interrupts::count() - 2;
+    interrupts::install(interrupt, recursing_handler);
+    interrupts::raise(interrupt);
+}
+
+extern "C" fn recursing_handler() {
+    black_box(recurse(black_box(1)));
+}

@@ -1,0 +1,82 @@
+//! The test image: it boots, checks itself, carries out one command, and ends with a marker.
+//!
+//! One image serves every scenario of a board: which fault to carry out comes through the mailbox at
+//! run time, so what is tested is what ships. For a host this crate is an empty program, so that
+//! `--workspace` commands work.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "none")]
+mod faults;
+#[cfg(target_os = "none")]
+mod host;
+#[cfg(target_os = "none")]
+mod observe;
+
+/// The board, generated from its file by the build script.
+#[cfg(target_os = "none")]
+#[expect(dead_code, reason = "the generated table is complete; this image uses a part of it")]
+mod board {
+    include!(concat!(env!("OUT_DIR"), "/regions.rs"));
+}
+
+#[cfg(target_os = "none")]
+mod device {
+    use crate::{board, faults, host, observe};
+    use crashrig_port::{Boot, Platform, clock};
+    use crashrig_wire::{Fault, Mailbox};
+
+    defmt::timestamp!("{=u32:ms}", clock::uptime_ms());
+
+    mod entry {
+        use super::{Platform, board, main};
+        crashrig_port::entry!(
+            main,
+            Platform {
+                regions: board::REGIONS,
+                clock_enables: board::CLOCK_ENABLES,
+                core_clock_hz: board::CORE_CLOCK_HZ,
+            }
+        );
+    }
+
+    /// The main thread.
+    fn main(boot: Boot) -> ! {
+        host::clear_marker();
+        let command = host::command();
+        if let Some(command) = &command {
+            crashrig_port::fault::set_run(command.run_id);
+            if command.has(Mailbox::SEMIHOSTING) {
+                crashrig_port::channel::enable();
+            }
+        }
+        let run_id = command.map_or(0, |command| command.run_id);
+        defmt::info!(
+            "boot {=u32} on {=str}, run {=u32:08x}",
+            boot.findings.boot,
+            board::BOARD_NAME,
+            run_id
+        );
+        defmt::debug!(
+            "crash records: first {=u8}, last {=u8}",
+            boot.findings.first.code(),
+            boot.findings.last.code()
+        );
+        let observed = observe::at_start(&boot);
+        if command.is_some_and(|command| command.has(Mailbox::ACKNOWLEDGE)) {
+            crashrig_port::fault::acknowledge_records();
+            defmt::info!("crash records marked as read");
+        }
+        let command = host::settled(command);
+        let (fault, parameters) =
+            command.map_or((Fault::None, [0; 4]), |command| (command.fault, command.parameters));
+        defmt::info!("fault {=str}", fault.name());
+        faults::carry_out(fault, parameters);
+        let observed = observed | observe::at_end();
+        defmt::info!("end of boot, observed {=u32:#b}", observed);
+        host::end(&boot.findings, run_id, observed)
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {}

@@ -1,0 +1,80 @@
+//! What a boot checks about itself. Each check spoils what it looked at, so that the next boot can only
+//! pass by being started properly again.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_port::host_block::HostBlock;
+use crashrig_port::{Boot, clock, interrupts, platform};
+use crashrig_wire::Observation;
+
+const PATTERN: [u32; 4] = [0x0123_4567, 0x89AB_CDEF, 0xFEDC_BA98, 0x7654_3210];
+
+static DATA: [AtomicU32; 4] = [
+    AtomicU32::new(PATTERN[0]),
+    AtomicU32::new(PATTERN[1]),
+    AtomicU32::new(PATTERN[2]),
+    AtomicU32::new(PATTERN[3]),
+];
+
+static ZEROED: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
+
+#[expect(unsafe_code, reason = "no-init data must lie where start-up code does not clear")]
+#[unsafe(link_section = ".noinit.observed")]
+static KEPT: HostBlock<4> = HostBlock::new();
+
+static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
+
+/// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick takes.
+const TICK_WAIT_TURNS: u32 = 1_000_000;
+
+/// Checks at the start of the main thread. Returns the bits of what held.
+pub fn at_start(boot: &Boot) -> u32 {
+    let data =
+        DATA.iter().zip(PATTERN).all(|(cell, value)| cell.swap(!value, Ordering::Relaxed) == value);
+    let zero = ZEROED.iter().all(|cell| cell.swap(u32::MAX, Ordering::Relaxed) == 0);
+    let spare = interrupts::count() - 1;
+    interrupts::install(spare, ram_handler);
+    interrupts::raise(spare);
+    mask(&[
+        (Observation::DataInitialised, data),
+        (Observation::BssZero, zero),
+        (Observation::NoInitKept, no_init_kept()),
+        (Observation::VectorsInRam, boot.vectors_in_ram),
+        (Observation::VectorEntriesDiffer, interrupts::entries_differ(spare)),
+        (Observation::RamHandlerRan, RAM_HANDLER_RUNS.load(Ordering::Relaxed) == 1),
+        (Observation::MainOnOwnStack, on_own_stack()),
+        (Observation::GuardsArmed, boot.guards_armed),
+    ])
+}
+
+/// Checks that need the boot to have run for a while.
+pub fn at_end() -> u32 {
+    let ticked = (0..TICK_WAIT_TURNS).any(|_| clock::uptime_ms() > 0);
+    mask(&[(Observation::ClockTicked, ticked)])
+}
+
+fn mask(observations: &[(Observation, bool)]) -> u32 {
+    observations.iter().filter(|(_, held)| *held).fold(0, |bits, (what, _)| bits | what.bit())
+}
+
+extern "C" fn ram_handler() {
+    RAM_HANDLER_RUNS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether the no-init block holds what a boot before this one left; leaves the same for the next.
+fn no_init_kept() -> bool {
+    let mut found = [0; 16];
+    KEPT.read(&mut found);
+    let mut expected = [0; 16];
+    for (chunk, value) in expected.chunks_mut(4).zip(PATTERN) {
+        chunk.copy_from_slice(&(!value).to_le_bytes());
+    }
+    KEPT.write(&expected);
+    found == expected
+}
+
+fn on_own_stack() -> bool {
+    let pointer = cortex_m::register::psp::read();
+    cortex_m::register::control::read().spsel().is_psp()
+        && platform::main_stack_start() < pointer
+        && pointer <= platform::main_stack_end()
+}

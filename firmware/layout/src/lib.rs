@@ -1,0 +1,26 @@
+//! Chips, boards and memory regions as data: TOML in, linker script and region table out.
+//!
+//! The one place that knows where memory lies. Chip files state silicon, board files state what
+//! is chosen (clock, crash region, stacks) and how an emulator deviates from the silicon;
+//! everything else is generated from them or checked against them. Without the feature `parse`
+//! this crate is the small `no_std` vocabulary that the generated table uses on the device.
+//!
+//! It never touches a device, and it never guesses: what a file does not state is an error.
+#![cfg_attr(not(feature = "parse"), no_std)]
+#![forbid(unsafe_code)]
+
+mod capabilities;
+#[cfg(feature = "parse")]
+pub mod emit;
+mod names;
+mod need;
+#[cfg(feature = "parse")]
+pub mod parse;
+mod region;
+mod sets;
+
+pub use capabilities::Capabilities;
+pub use names::UnknownName;
+pub use need::Need;
+pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind};
+pub use sets::{Master, Masters, Reset, Resets};

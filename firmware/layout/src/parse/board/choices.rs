@@ -1,0 +1,105 @@
+//! Rules of what a board file chooses: clock, crash region, stacks, the executable part of RAM.
+
+use super::{CrashPlace, Executable, Stacks};
+use crate::Capabilities;
+use crate::parse::chip::Chip;
+use crate::parse::problem::{Problems, hex, listed, quoted};
+use crate::parse::range::AddressRange;
+use crate::parse::raw::{RawCrashRegion, RawExecutable, RawStacks};
+use crate::parse::static_layout::check_crash_size;
+
+/// Smallest stack in bytes: two exception frames with floating-point state, and a little.
+const SMALLEST_STACK: u32 = 256;
+/// Smallest guard in bytes: an exception frame with floating-point state has 104.
+const SMALLEST_GUARD: u32 = 128;
+
+/// The highest core clock that is plausible for this kind of chip, in hertz.
+const FASTEST_CLOCK_HZ: u32 = 1_000_000_000;
+const SLOWEST_CLOCK_HZ: u32 = 1_000;
+
+/// Checks the clock of the core.
+pub(super) fn check_clock(core_clock_hz: u32, problems: &mut Problems<'_>) {
+    problems.require(
+        (SLOWEST_CLOCK_HZ..=FASTEST_CLOCK_HZ).contains(&core_clock_hz),
+        "core_clock_hz",
+        core_clock_hz,
+        format!("{SLOWEST_CLOCK_HZ} to {FASTEST_CLOCK_HZ}"),
+    );
+}
+
+/// Checks the crash region by itself. Whether its place is retained is a rule of the layout.
+pub(super) fn check_crash(
+    raw: &RawCrashRegion,
+    chip: Option<&Chip>,
+    problems: &mut Problems<'_>,
+) -> CrashPlace {
+    check_crash_size(raw.size_bytes, problems);
+    let place =
+        problems.name("crash_region.place", &raw.place).unwrap_or(CrashPlace::AfterVectorTable);
+    let Some(chip) = chip else { return place };
+    let (there, needed) = match place {
+        CrashPlace::AfterVectorTable => (true, ""),
+        CrashPlace::EndOfSram2 => (
+            chip.main_ram.last().is_some_and(|last| last == "sram2"),
+            "a main RAM that ends with `sram2`",
+        ),
+        CrashPlace::EndOfCcm => (chip.region("ccm").is_some(), "a chip with a region `ccm`"),
+    };
+    problems.require(there, "crash_region.place", quoted(place.name()), needed);
+    place
+}
+
+/// Checks sizes of stacks and guards.
+pub(super) fn check_stacks(raw: &RawStacks, problems: &mut Problems<'_>) -> Stacks {
+    for (key, bytes) in [("stacks.main_bytes", raw.main_bytes), ("stacks.isr_bytes", raw.isr_bytes)]
+    {
+        problems.require(
+            bytes >= SMALLEST_STACK && bytes.is_multiple_of(8),
+            key,
+            bytes,
+            format!("at least {SMALLEST_STACK} and a multiple of 8"),
+        );
+    }
+    problems.require(
+        raw.guard_bytes >= SMALLEST_GUARD && raw.guard_bytes.is_power_of_two(),
+        "stacks.guard_bytes",
+        raw.guard_bytes,
+        format!("a power of two, at least {SMALLEST_GUARD}"),
+    );
+    Stacks { main_bytes: raw.main_bytes, isr_bytes: raw.isr_bytes, guard_bytes: raw.guard_bytes }
+}
+
+/// Checks the executable part of RAM: it lies in a region that can fetch.
+pub(super) fn check_executable(
+    raw: &RawExecutable,
+    chip: &Chip,
+    problems: &mut Problems<'_>,
+) -> Executable {
+    let range = AddressRange { start: raw.start, size_bytes: raw.size_bytes };
+    problems.require(raw.size_bytes > 0, "executable.size_bytes", "0", "a size above zero");
+    match chip.region(&raw.region) {
+        None => {
+            let known = listed(chip.regions.iter().map(|region| region.name.as_str()));
+            problems.add(
+                "executable.region",
+                quoted(&raw.region),
+                format!("a region of the chip, one of {known}"),
+            );
+        }
+        Some(region) => {
+            problems.require(
+                region.capabilities.contains(Capabilities::EXEC),
+                "executable.region",
+                quoted(&raw.region),
+                "a region with the capability `exec`",
+            );
+            problems.require(
+                region.range.encloses(&range),
+                "executable.start",
+                format!("{} from {}", hex(range.size_bytes), hex(range.start)),
+                format!("a range inside of `{}` at {}", region.name, region.range),
+            );
+        }
+    }
+    Executable { region: raw.region.clone(), range }
+}

@@ -1,0 +1,22 @@
+//! Chip and board files: read, checked, and computed into a static layout. For hosts only.
+//!
+//! One way: file → raw ([`raw`], plain values) → checked ([`Chip`], [`Board`]) →
+//! [`StaticLayout`]. A [`Board`] that was handed out breaks no rule; all broken rules of both
+//! files come in one error.
+
+mod board;
+mod chip;
+mod problem;
+mod range;
+mod raw;
+mod static_layout;
+
+pub use board::emulator::{
+    Deviation, DeviationKind, Emulator, UnknownVersion, Version, VersionRange,
+};
+pub use board::map::{ExpectedKind, ExpectedRange};
+pub use board::{Board, CrashPlace, Executable, Probe, Stacks, Support, TargetKind};
+pub use chip::{BootMode, Chip, ChipAlias, ChipClockEnable, ChipRegion, Core, Part};
+pub use problem::{LoadError, Problem};
+pub use range::AddressRange;
+pub use static_layout::StaticLayout;

@@ -1,0 +1,203 @@
+//! Chip and board files as they are written, before any rule is checked.
+//!
+//! Names of closed lists are plain text here, so that all unknown ones are reported at once.
+
+use serde::Deserialize;
+
+/// A chip file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawChip {
+    pub family: String,
+    pub core: String,
+    pub interrupts: u32,
+    pub mpu_regions: u32,
+    pub unmapped_address: u32,
+    pub main_ram: Vec<String>,
+    pub part: Vec<RawPart>,
+    pub region: Vec<RawRegion>,
+    #[serde(default)]
+    pub alias: Vec<RawAlias>,
+    pub boot_remap: Option<RawBootRemap>,
+    #[serde(default)]
+    pub boot_mode: Vec<RawBootMode>,
+    #[serde(default)]
+    pub clock_enable: Vec<RawClockEnable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawPart {
+    pub name: String,
+    pub flash_bytes: u32,
+    pub lacks_masters: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRegion {
+    pub name: String,
+    pub kind: String,
+    pub start: u32,
+    pub size_bytes: u32,
+    #[serde(default)]
+    pub sectors: Vec<RawSectors>,
+    pub capabilities: Vec<String>,
+    pub masters: Vec<String>,
+    pub retained_over: Vec<String>,
+    pub source: String,
+    pub reach_source: String,
+    pub retention_source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSectors {
+    pub count: u32,
+    pub size_bytes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawAlias {
+    pub name: String,
+    pub kind: String,
+    pub start: u32,
+    #[serde(default)]
+    pub targets: Vec<String>,
+    pub covers: Option<RawRange>,
+    pub source: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRange {
+    pub start: u32,
+    pub size_bytes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBootRemap {
+    pub alias: String,
+    pub register: u32,
+    pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBootMode {
+    pub boot0: Option<bool>,
+    pub boot1: Option<bool>,
+    pub region: String,
+    pub mem_mode: u8,
+    pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawClockEnable {
+    pub name: String,
+    pub region: String,
+    pub register: u32,
+    pub bit: u8,
+    pub ready: Option<RawBit>,
+    pub at_boot: bool,
+    pub source: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBit {
+    pub register: u32,
+    pub bit: u8,
+}
+
+/// A board file. Everything is optional here, because a file with a base states only what differs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBoard {
+    pub base: Option<String>,
+    pub chip: Option<String>,
+    pub part: Option<String>,
+    pub core_clock_hz: Option<u32>,
+    pub crash_region: Option<RawCrashRegion>,
+    pub stacks: Option<RawStacks>,
+    pub executable: Option<RawExecutable>,
+    pub emulator: Option<RawEmulator>,
+    pub probe: Option<RawProbe>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCrashRegion {
+    pub place: String,
+    pub size_bytes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawStacks {
+    pub main_bytes: u32,
+    pub isr_bytes: u32,
+    pub guard_bytes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawExecutable {
+    pub region: String,
+    pub start: u32,
+    pub size_bytes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawEmulator {
+    pub machine: String,
+    pub icount_shift: u8,
+    pub models: Vec<String>,
+    #[serde(default)]
+    pub lack: Vec<RawLack>,
+    #[serde(default)]
+    pub deviation: Vec<RawDeviation>,
+    pub version: Vec<RawVersion>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawVersion {
+    pub min: String,
+    pub below: Option<String>,
+    pub models: Vec<String>,
+    #[serde(default)]
+    pub lack: Vec<RawLack>,
+    #[serde(default)]
+    pub deviation: Vec<RawDeviation>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawLack {
+    pub need: String,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawDeviation {
+    pub region: String,
+    pub kind: String,
+    pub start: Option<u32>,
+    pub size_bytes: Option<u32>,
+    pub reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawProbe {
+    pub chip: String,
+    pub models: Vec<String>,
+    #[serde(default)]
+    pub lack: Vec<RawLack>,
+}

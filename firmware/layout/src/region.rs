@@ -1,0 +1,131 @@
+//! Regions, aliases and clock enables as the device sees them: the types of the generated table.
+
+use crate::{Capabilities, Master, Masters, Reset, Resets};
+
+crate::names::closed_list! {
+    /// What a region is made of.
+    RegionKind, "kind of region";
+    /// Memory that loses its contents without power, or keeps them from a battery.
+    Ram = "ram";
+    /// Memory that the chip can erase and program by sectors.
+    Flash = "flash";
+    /// Memory that a running program only reads.
+    Rom = "rom";
+}
+
+crate::names::closed_list! {
+    /// How an alias shows its target.
+    AliasKind, "kind of alias";
+    /// The same bytes at another address; which region it shows is selected when the chip starts.
+    Boot = "boot";
+    /// Each bit of the target as one word (32 times the size).
+    BitBand = "bit-band";
+}
+
+/// One memory region of the chip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// Name in the chip file.
+    pub name: &'static str,
+    /// First address.
+    pub start: u32,
+    /// Size in bytes, never zero; the region ends below 4 GiB.
+    pub size_bytes: u32,
+    /// What it is made of.
+    pub kind: RegionKind,
+    /// What it can be used for.
+    pub capabilities: Capabilities,
+    /// Bus masters that reach it.
+    pub masters: Masters,
+    /// Resets over which it keeps its contents.
+    pub retained_over: Resets,
+}
+
+impl Region {
+    /// Whether an address lies in the region.
+    #[must_use]
+    pub const fn contains(&self, address: u32) -> bool {
+        self.start <= address && address - self.start < self.size_bytes
+    }
+
+    /// Whether `size_bytes` bytes from an address lie in the region.
+    #[must_use]
+    pub const fn contains_range(&self, start: u32, size_bytes: u32) -> bool {
+        self.start <= start
+            && size_bytes <= self.size_bytes
+            && start - self.start <= self.size_bytes - size_bytes
+    }
+
+    /// Whether a bus master reaches it.
+    #[must_use]
+    pub const fn reached_by(&self, master: Master) -> bool {
+        self.masters.contains(master)
+    }
+
+    /// Whether it keeps its contents over a kind of reset.
+    #[must_use]
+    pub const fn is_retained_over(&self, reset: Reset) -> bool {
+        self.retained_over.contains(reset)
+    }
+}
+
+/// A second address of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alias {
+    /// Name in the chip file.
+    pub name: &'static str,
+    /// How it shows its target.
+    pub kind: AliasKind,
+    /// First address.
+    pub start: u32,
+    /// Size in bytes.
+    pub size_bytes: u32,
+    /// First address of what it shows; for a boot alias, of what it shows by default.
+    pub target_start: u32,
+    /// Size of what it shows, in bytes.
+    pub target_size_bytes: u32,
+}
+
+/// One bit that must be set before a region can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockEnable {
+    /// Name of the bit in the reference manual.
+    pub name: &'static str,
+    /// The region that needs it.
+    pub region: &'static str,
+    /// Address of the register to set it in.
+    pub register: u32,
+    /// Its number, 0 to 31.
+    pub bit: u8,
+    /// Address of the register that tells when it is in force; often the same.
+    pub ready_register: u32,
+    /// Number of the bit there that is then set, 0 to 31.
+    pub ready_bit: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_at_the_borders() {
+        let region = Region {
+            name: "top",
+            start: 0xFFFF_F000,
+            size_bytes: 0x1000,
+            kind: RegionKind::Ram,
+            capabilities: Capabilities::NONE,
+            masters: Masters::NONE,
+            retained_over: Resets::NONE,
+        };
+        let check = |start, size_bytes, expected| {
+            assert_eq!(region.contains_range(start, size_bytes), expected, "{start:#x}");
+        };
+        check(0xFFFF_F000, 0x1000, true);
+        check(0xFFFF_F001, 0x1000, false);
+        check(0xFFFF_FFFF, 1, true);
+        check(0xFFFF_FFFF, 2, false);
+        check(0xFFFF_EFFF, 1, false);
+        assert!(region.contains(u32::MAX) && !region.contains(0xFFFF_EFFF));
+    }
+}

@@ -1,0 +1,57 @@
+//! What is generated from the real board files, against stored text.
+//!
+//! `CRASHRIG_BLESS=1 cargo test -p crashrig-layout` stores the new text after it was read.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use crashrig_layout::emit::{memory_x, regions_rs};
+use crashrig_layout::parse::Board;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+const BOARDS: [&str; 4] =
+    ["netduinoplus2", "netduinoplus2-crash-ccm", "netduinoplus2-crash-sram2", "stm32f4-discovery"];
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn check(board: &str, ending: &str, generate: fn(&Board) -> String) {
+    let boards = here().join("../boards");
+    let text = generate(&Board::load(&boards, board).unwrap());
+    let stored = here().join("tests/generated").join(format!("{board}.{ending}"));
+    if env::var_os("CRASHRIG_BLESS").is_some() {
+        fs::write(&stored, &text).unwrap();
+    }
+    let expected = fs::read_to_string(&stored).unwrap_or_default();
+    assert!(
+        text == expected,
+        "{} differs; CRASHRIG_BLESS=1 stores this instead:\n{text}",
+        stored.display()
+    );
+}
+
+#[test]
+fn linker_scripts() {
+    for board in BOARDS {
+        check(board, "memory.x", memory_x);
+    }
+}
+
+#[test]
+fn region_tables() {
+    // The crash region is the only thing in which the variants differ, so two tables say it all.
+    for board in ["netduinoplus2", "stm32f4-discovery"] {
+        check(board, "regions.rs.txt", regions_rs);
+    }
+}
+
+#[test]
+fn every_board_file_is_covered() {
+    let mut names: Vec<String> = fs::read_dir(here().join("../boards"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str().map(str::to_owned))
+        .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    names.sort();
+    assert_eq!(names, BOARDS);
+}

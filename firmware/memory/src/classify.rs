@@ -1,0 +1,252 @@
+//! What the fault registers mean: kind, detector, thread, and whether a stacked frame exists.
+//!
+//! Bits and their meaning: DDI0403E B3.2.15 (CFSR), B3.2.16 (HFSR). The order of the questions matters:
+//! an overflow is known by its address first, then by the core's failure to stack, and only an
+//! exception without either is what its own bit says.
+
+use crate::map::MemoryMap;
+use crashrig_wire::record::{FaultStatus, Trust};
+use crashrig_wire::thread::{Area, Owner};
+use crashrig_wire::{Detector, Kind, Thread};
+
+/// CFSR.MSTKERR: MemManage fault while an exception frame was written.
+pub const MSTKERR: u32 = 1 << 4;
+/// CFSR.MLSPERR: MemManage fault while floating-point state was written late.
+pub const MLSPERR: u32 = 1 << 5;
+/// CFSR.MMARVALID: MMFAR holds.
+pub const MMARVALID: u32 = 1 << 7;
+/// CFSR.STKERR: bus fault while an exception frame was written.
+pub const STKERR: u32 = 1 << 12;
+/// CFSR.LSPERR: bus fault while floating-point state was written late.
+pub const LSPERR: u32 = 1 << 13;
+/// CFSR.BFARVALID: BFAR holds.
+pub const BFARVALID: u32 = 1 << 15;
+/// CFSR.DIVBYZERO.
+pub const DIVBYZERO: u32 = 1 << 25;
+
+const MEMMANAGE_BITS: u32 = 0x0000_003B;
+const BUS_BITS: u32 = 0x0000_3F00;
+const USAGE_BITS: u32 = 0x030F_0000;
+const STACKING_BITS: u32 = MSTKERR | MLSPERR | STKERR | LSPERR;
+
+/// EXC_RETURN: the frame lies on the process stack (DDI0403E B1.5.8).
+const EXC_RETURN_PROCESS_STACK: u32 = 1 << 2;
+/// EXC_RETURN: the exception was taken from thread mode.
+const EXC_RETURN_THREAD_MODE: u32 = 1 << 3;
+/// EXC_RETURN: *clear* when the frame holds floating-point state.
+const EXC_RETURN_BASIC_FRAME: u32 = 1 << 4;
+/// xPSR: a word of padding was put above the frame to align it (DDI0403E B1.5.7).
+const XPSR_REALIGNED: u32 = 1 << 9;
+
+/// Words of the frame that every exception stacks: r0–r3, r12, lr, pc, xPSR.
+pub const BASIC_FRAME_BYTES: u32 = 32;
+/// The same with s0–s15, FPSCR and a reserved word.
+pub const FLOAT_FRAME_BYTES: u32 = 104;
+
+/// What the fault entry found before it touched anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// Exception number (IPSR).
+    pub vector: u32,
+    /// EXC_RETURN.
+    pub exc_return: u32,
+    /// Main stack pointer.
+    pub msp: u32,
+    /// Process stack pointer.
+    pub psp: u32,
+}
+
+impl Entry {
+    /// The stack pointer that the exception used.
+    #[must_use]
+    pub const fn stack_pointer(&self) -> u32 {
+        if self.exc_return & EXC_RETURN_PROCESS_STACK != 0 { self.psp } else { self.msp }
+    }
+
+    /// Who was interrupted.
+    #[must_use]
+    pub const fn interrupted(&self) -> Thread {
+        if self.exc_return & EXC_RETURN_PROCESS_STACK != 0 {
+            Thread::Main
+        } else if self.exc_return & EXC_RETURN_THREAD_MODE != 0 {
+            Thread::Boot
+        } else {
+            Thread::Isr
+        }
+    }
+
+    /// The stack pointer before the exception, from the address of the frame and its xPSR.
+    #[must_use]
+    pub const fn stack_pointer_before(&self, frame: u32, xpsr: u32) -> u32 {
+        let size = if self.exc_return & EXC_RETURN_BASIC_FRAME != 0 {
+            BASIC_FRAME_BYTES
+        } else {
+            FLOAT_FRAME_BYTES
+        };
+        let padding = if xpsr & XPSR_REALIGNED != 0 { 4 } else { 0 };
+        frame.wrapping_add(size).wrapping_add(padding)
+    }
+}
+
+/// The meaning of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    /// What happened.
+    pub kind: Kind,
+    /// What noticed.
+    pub detector: Detector,
+    /// Whom it is charged to.
+    pub thread: Thread,
+    /// The address that could not be accessed, or 0.
+    pub fault_address: u32,
+    /// Whose memory that is; [`Owner::NONE`] without an address.
+    pub owner: Owner,
+    /// [`Trust::FAULT_ADDRESS`] and [`Trust::FLOAT_LOST`] as they apply.
+    pub trust: u16,
+    /// The exception number for everything but an overflow; the broken limit for an overflow.
+    pub value: u32,
+    /// Address of the stacked frame; nothing if the core could not write one.
+    pub frame: Option<u32>,
+}
+
+/// Says what a fault means.
+#[must_use]
+pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Meaning {
+    let (fault_address, valid) = if faults.cfsr & MMARVALID != 0 {
+        (faults.mmfar, true)
+    } else if faults.cfsr & BFARVALID != 0 {
+        (faults.bfar, true)
+    } else {
+        (0, false)
+    };
+    let owner = if valid { map.owner_of(fault_address) } else { Owner::NONE };
+    let (kind, detector) = kind_of(entry.vector, faults.cfsr, owner);
+    let thread = if owner.area == Area::Guard && detector == Detector::MpuGuard {
+        owner.thread
+    } else {
+        entry.interrupted()
+    };
+    let value = match kind {
+        Kind::StackOverflow => map.stack_of(thread).map_or(0, |stack| stack.start),
+        _ => entry.vector,
+    };
+    let float_lost = faults.cfsr & (MLSPERR | LSPERR) != 0;
+    let trust = if valid { Trust::FAULT_ADDRESS } else { 0 }
+        | if float_lost { Trust::FLOAT_LOST } else { 0 };
+    let frame = frame_address(entry, faults.cfsr, map);
+    Meaning { kind, detector, thread, fault_address, owner, trust, value, frame }
+}
+
+fn kind_of(vector: u32, cfsr: u32, owner: Owner) -> (Kind, Detector) {
+    let is_fault = (3..=6).contains(&vector);
+    if !is_fault {
+        (Kind::UnexpectedInterrupt, Detector::DefaultHandler)
+    } else if cfsr & MMARVALID != 0 && owner.area == Area::Guard {
+        (Kind::StackOverflow, Detector::MpuGuard)
+    } else if cfsr & STACKING_BITS != 0 {
+        (Kind::StackOverflow, Detector::StackingError)
+    } else if cfsr & BUS_BITS != 0 {
+        (Kind::BusFault, Detector::BusError)
+    } else if cfsr & DIVBYZERO != 0 {
+        (Kind::UsageFault, Detector::DivideTrap)
+    } else if cfsr & USAGE_BITS != 0 {
+        (Kind::UsageFault, Detector::InstructionCheck)
+    } else if cfsr & MEMMANAGE_BITS != 0 {
+        (Kind::MemoryFault, Detector::MemoryProtection)
+    } else {
+        (Kind::HardFault, Detector::HardFault)
+    }
+}
+
+/// Where the stacked frame lies, if there is one: the core reported no failure to write it, and it lies
+/// aligned in readable RAM. A late floating-point failure (MLSPERR, LSPERR) leaves the frame of the
+/// fault itself intact, so it does not count here.
+fn frame_address(entry: &Entry, cfsr: u32, map: &MemoryMap<'_>) -> Option<u32> {
+    let frame = entry.stack_pointer();
+    let written = cfsr & (MSTKERR | STKERR) == 0;
+    let sound = frame.is_multiple_of(4) && map.is_readable_ram(frame, BASIC_FRAME_BYTES);
+    (written && sound).then_some(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::tests::MAP;
+
+    const THREAD: u32 = 0xFFFF_FFFD;
+    const HANDLER: u32 = 0xFFFF_FFF1;
+    const BOOT: u32 = 0xFFFF_FFF9;
+    const MSP: u32 = 0x2001_FFC0;
+    const PSP: u32 = 0x2000_3000;
+
+    struct Case {
+        name: &'static str,
+        vector: u32,
+        exc_return: u32,
+        psp: u32,
+        cfsr: u32,
+        address: u32,
+        expected: (Kind, Detector, Thread),
+        frame: bool,
+    }
+
+    fn check(case: &Case) {
+        let entry =
+            Entry { vector: case.vector, exc_return: case.exc_return, msp: MSP, psp: case.psp };
+        let faults = FaultStatus {
+            cfsr: case.cfsr,
+            mmfar: case.address,
+            bfar: case.address,
+            ..FaultStatus::default()
+        };
+        let meaning = classify(&entry, &faults, &MAP);
+        let found = (meaning.kind, meaning.detector, meaning.thread);
+        assert_eq!(found, case.expected, "{}", case.name);
+        assert_eq!(meaning.frame.is_some(), case.frame, "{}: frame", case.name);
+    }
+
+    #[test]
+    fn each_cause_has_its_kind_detector_and_thread() {
+        use Detector as D;
+        use Kind as K;
+        use Thread as T;
+        let guard = 0x2000_23E8;
+        #[rustfmt::skip]
+        let cases = [
+            ("push into the guard", 4, THREAD, 0x2000_23C8, 0x92, guard, (K::StackOverflow, D::MpuGuard, T::Main), false),
+            ("store into the guard", 4, THREAD, PSP, 0x82, guard, (K::StackOverflow, D::MpuGuard, T::Main), true),
+            ("escalated store into the guard", 3, THREAD, PSP, 0x82, guard, (K::StackOverflow, D::MpuGuard, T::Main), true),
+            ("ISR's guard hit by the ISR", 4, HANDLER, PSP, 0x92, 0x2001_F7F0, (K::StackOverflow, D::MpuGuard, T::Isr), false),
+            ("frame into the guard", 4, THREAD, 0x2000_23F0, 0x10, 0, (K::StackOverflow, D::StackingError, T::Main), false),
+            ("frame into nowhere, UDF", 5, THREAD, 0x3000_0000, 0x1_1000, 0, (K::StackOverflow, D::StackingError, T::Main), false),
+            ("late float state into the guard", 4, HANDLER, PSP, 0x20, 0, (K::StackOverflow, D::StackingError, T::Isr), true),
+            ("load from nowhere", 5, THREAD, PSP, 0x8200, 0xD000_0000, (K::BusFault, D::BusError, T::Main), true),
+            ("the same before the threads", 5, BOOT, PSP, 0x8200, 0xD000_0000, (K::BusFault, D::BusError, T::Boot), true),
+            ("undefined instruction", 6, THREAD, PSP, 0x1_0000, 0, (K::UsageFault, D::InstructionCheck, T::Main), true),
+            ("division", 6, THREAD, PSP, 0x200_0000, 0, (K::UsageFault, D::DivideTrap, T::Main), true),
+            ("execute never", 4, THREAD, PSP, 0x01, 0, (K::MemoryFault, D::MemoryProtection, T::Main), true),
+            ("hard fault without a cause", 3, THREAD, PSP, 0, 0, (K::HardFault, D::HardFault, T::Main), true),
+            ("spare interrupt", 97, THREAD, PSP, 0, 0, (K::UnexpectedInterrupt, D::DefaultHandler, T::Main), true),
+            ("stack pointer off by two", 6, THREAD, PSP + 2, 0x1_0000, 0, (K::UsageFault, D::InstructionCheck, T::Main), false),
+        ];
+        for (name, vector, exc_return, psp, cfsr, address, expected, frame) in cases {
+            check(&Case { name, vector, exc_return, psp, cfsr, address, expected, frame });
+        }
+    }
+
+    #[test]
+    fn the_stack_pointer_before_an_exception_counts_float_state_and_padding() {
+        let basic = Entry { exc_return: THREAD, ..Entry::default() };
+        let float = Entry { exc_return: THREAD & !EXC_RETURN_BASIC_FRAME, ..Entry::default() };
+        assert_eq!(basic.stack_pointer_before(0x100, 0), 0x120);
+        assert_eq!(basic.stack_pointer_before(0x100, XPSR_REALIGNED), 0x124);
+        assert_eq!(float.stack_pointer_before(0x100, XPSR_REALIGNED), 0x16C);
+    }
+
+    #[test]
+    fn the_value_of_an_overflow_is_the_limit_that_was_broken() {
+        let entry = Entry { vector: 4, exc_return: THREAD, msp: MSP, psp: 0x2000_23C8 };
+        let faults = FaultStatus { cfsr: 0x92, mmfar: 0x2000_23E8, ..FaultStatus::default() };
+        assert_eq!(classify(&entry, &faults, &MAP).value, 0x2000_2400);
+    }
+}

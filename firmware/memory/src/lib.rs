@@ -1,0 +1,22 @@
+//! The portable memory model: what a crash means, and how it is kept over a reset.
+//!
+//! No assembly, no registers, no addresses of a chip: the port hands in what it read from the core and
+//! what the chip file says, so everything here is tested on the host. This crate knows what detected a
+//! crash and never what was asked for: the command types of `wire` are out of its sight.
+//!
+//! * [`map`]: whose memory an address is.
+//! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.
+//! * [`capture`]: the record of a crash, in two steps.
+//! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
+//! * [`raw`]: the one place where an address becomes memory.
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod capture;
+pub mod classify;
+pub mod map;
+pub mod raw;
+pub mod retain;

@@ -1,0 +1,130 @@
+//! Whose memory an address is: stacks, guards and the image's areas, then the regions of the chip.
+
+use core::ops::Range;
+use crashrig_wire::Thread;
+use crashrig_wire::thread::{Area, Owner};
+
+/// One area of the running image. Invariant: `start <= end`; `end` is the first address behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AreaRange {
+    /// What lies there and whose it is.
+    pub owner: Owner,
+    /// First address.
+    pub start: u32,
+    /// First address behind.
+    pub end: u32,
+}
+
+impl AreaRange {
+    /// Whether an address lies in the area.
+    #[must_use]
+    pub const fn contains(&self, address: u32) -> bool {
+        self.start <= address && address < self.end
+    }
+}
+
+/// Everything that can own an address. Where two areas overlap, the one listed first owns.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryMap<'a> {
+    /// Guards, stacks, crash region, vectors: areas of this image.
+    pub image: &'a [AreaRange],
+    /// RAM, flash and the rest: regions of the chip.
+    pub chip: &'a [AreaRange],
+}
+
+impl MemoryMap<'_> {
+    fn areas(&self) -> impl Iterator<Item = &AreaRange> {
+        self.image.iter().chain(self.chip)
+    }
+
+    /// The owner of an address.
+    #[must_use]
+    pub fn owner_of(&self, address: u32) -> Owner {
+        self.areas()
+            .find(|area| area.contains(address))
+            .map_or(Owner { area: Area::Unmapped, thread: Thread::Unknown }, |area| area.owner)
+    }
+
+    /// The stack of a thread; code that runs before the threads borrows the ISR stack.
+    #[must_use]
+    pub fn stack_of(&self, thread: Thread) -> Option<Range<u32>> {
+        let owner = if thread == Thread::Boot { Thread::Isr } else { thread };
+        self.image
+            .iter()
+            .find(|area| area.owner == Owner { area: Area::Stack, thread: owner })
+            .map(|area| area.start..area.end)
+    }
+
+    /// Whether `size` bytes from an address lie in RAM that can be read: inside of one RAM region, and
+    /// not in a guard.
+    #[must_use]
+    pub fn is_readable_ram(&self, address: u32, size: u32) -> bool {
+        let Some(last) = size.checked_sub(1).and_then(|span| address.checked_add(span)) else {
+            return false;
+        };
+        let in_ram = self.chip.iter().any(|region| {
+            region.owner.area == Area::Ram && region.contains(address) && region.contains(last)
+        });
+        let in_guard = self
+            .image
+            .iter()
+            .any(|area| area.owner.area == Area::Guard && area.start <= last && address < area.end);
+        in_ram && !in_guard
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const fn area(area: Area, thread: Thread, start: u32, end: u32) -> AreaRange {
+        AreaRange { owner: Owner { area, thread }, start, end }
+    }
+
+    pub(crate) const IMAGE: &[AreaRange] = &[
+        area(Area::Guard, Thread::Main, 0x2000_2380, 0x2000_2400),
+        area(Area::Stack, Thread::Main, 0x2000_2400, 0x2000_3400),
+        area(Area::Guard, Thread::Isr, 0x2001_F780, 0x2001_F800),
+        area(Area::Stack, Thread::Isr, 0x2001_F800, 0x2002_0000),
+        area(Area::CrashRegion, Thread::Unknown, 0x2000_0188, 0x2000_1188),
+        area(Area::Vectors, Thread::Unknown, 0x2000_0000, 0x2000_0188),
+    ];
+    pub(crate) const CHIP: &[AreaRange] = &[
+        area(Area::Ram, Thread::Unknown, 0x2000_0000, 0x2002_0000),
+        area(Area::Ram, Thread::Unknown, 0x1000_0000, 0x1001_0000),
+        area(Area::Flash, Thread::Unknown, 0x0800_0000, 0x0810_0000),
+        area(Area::Other, Thread::Unknown, 0x4000_0000, 0x6000_0000),
+    ];
+    pub(crate) const MAP: MemoryMap<'static> = MemoryMap { image: IMAGE, chip: CHIP };
+
+    fn check(address: u32, area: Area, thread: Thread) {
+        assert_eq!(MAP.owner_of(address), Owner { area, thread }, "{address:#010x}");
+    }
+
+    #[test]
+    fn the_nearest_description_owns_an_address() {
+        check(0x2000_2380, Area::Guard, Thread::Main);
+        check(0x2000_2400, Area::Stack, Thread::Main);
+        check(0x2000_33FF, Area::Stack, Thread::Main);
+        check(0x2000_3400, Area::Ram, Thread::Unknown);
+        check(0x2001_FFFF, Area::Stack, Thread::Isr);
+        check(0x2000_0000, Area::Vectors, Thread::Unknown);
+        check(0x2000_1187, Area::CrashRegion, Thread::Unknown);
+        check(0x0800_0000, Area::Flash, Thread::Unknown);
+        check(0x5FFF_FFFF, Area::Other, Thread::Unknown);
+        check(0xD000_0000, Area::Unmapped, Thread::Unknown);
+        check(0x2002_0000, Area::Unmapped, Thread::Unknown);
+    }
+
+    #[test]
+    fn a_range_is_readable_only_inside_of_one_ram_region_and_off_the_guards() {
+        assert!(MAP.is_readable_ram(0x2000_2400, 32));
+        assert!(MAP.is_readable_ram(0x2001_FFE0, 32));
+        assert!(!MAP.is_readable_ram(0x2001_FFE4, 32), "sticks out at the top");
+        assert!(!MAP.is_readable_ram(0x2000_2360, 0x24), "touches the guard from below");
+        assert!(!MAP.is_readable_ram(0x2000_23FC, 32), "starts in the guard");
+        assert!(!MAP.is_readable_ram(0x0800_0000, 4), "not RAM");
+        assert!(!MAP.is_readable_ram(0xFFFF_FFF0, 32), "wraps");
+        assert!(!MAP.is_readable_ram(0x2000_2400, 0), "nothing to read");
+    }
+}

@@ -1,0 +1,207 @@
+//! The crash region under resets: the power is cut at every word, and what must survive does.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop anywhere")]
+
+use crashrig_memory::retain::{CrashRegion, Store};
+use crashrig_wire::marker::Found;
+use crashrig_wire::record::{FaultStatus, Reading, Record, Registers, Trust};
+use crashrig_wire::region::Slot;
+use crashrig_wire::thread::Owner;
+use crashrig_wire::{Detector, Kind, Status, Thread};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const BUILD: [u8; 8] = *b"thisone!";
+const SIZE: usize = 4096;
+
+/// Memory that several "boots" share, and that stops taking writes after a number of words.
+#[derive(Clone)]
+struct Ram {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    writes_left: Rc<RefCell<usize>>,
+}
+
+impl Ram {
+    fn of_noise(seed: u32) -> Self {
+        let mut state = seed;
+        let bytes = (0..SIZE)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        Self { bytes: Rc::new(RefCell::new(bytes)), writes_left: Rc::new(RefCell::new(usize::MAX)) }
+    }
+
+    fn copy(&self) -> Self {
+        let bytes = self.bytes.borrow().clone();
+        Self { bytes: Rc::new(RefCell::new(bytes)), writes_left: Rc::new(RefCell::new(usize::MAX)) }
+    }
+
+    fn open(&self) -> CrashRegion<Self> {
+        CrashRegion::open(self.clone())
+    }
+}
+
+impl Store for Ram {
+    fn size(&self) -> usize {
+        SIZE
+    }
+    fn read(&self, offset: usize, out: &mut [u8]) {
+        out.copy_from_slice(&self.bytes.borrow()[offset..offset + out.len()]);
+    }
+    fn write_word(&mut self, offset: usize, word: u32) {
+        let mut left = self.writes_left.borrow_mut();
+        if *left > 0 {
+            *left -= 1;
+            self.bytes.borrow_mut()[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+}
+
+fn record(region: &CrashRegion<Ram>, kind: Kind) -> Record {
+    Record {
+        kind,
+        detector: Detector::BusError,
+        thread: Thread::Main,
+        trust: Trust::default(),
+        build_id: BUILD,
+        run_id: 1,
+        boot: region.ledger().boots,
+        sequence: region.next_sequence(),
+        uptime_ms: 0,
+        status: Status::of(kind),
+        value: 0,
+        fault_address: 0,
+        owner: Owner::NONE,
+        source_file: 0,
+        source_file_length: 0,
+        source_line: 0,
+        registers: Registers::default(),
+        faults: FaultStatus::default(),
+        stack_start: 0,
+        stack_size: 0,
+        thread_entry: 0,
+        trail: [0x0800_0101; 8],
+        trail_length: 8,
+    }
+}
+
+/// One boot that crashes.
+fn crash(ram: &Ram, kind: Kind) {
+    let mut region = ram.open();
+    region.boot(&BUILD);
+    let record = record(&region, kind);
+    let slot = region.commit_core(&record);
+    region.commit_trail(slot, &record);
+}
+
+fn kind_in(ram: &Ram, slot: Slot) -> Option<Kind> {
+    ram.open().read(slot).record().map(|record| record.kind)
+}
+
+#[test]
+fn noise_gives_no_record_and_the_first_boot() {
+    for seed in 0..200 {
+        let findings = Ram::of_noise(seed).open().boot(&BUILD);
+        assert_eq!((findings.boot, findings.ledger_kept), (1, false));
+        assert_eq!((findings.first, findings.last), (Found::Nothing, Found::Nothing));
+    }
+}
+
+#[test]
+fn an_unread_first_record_survives_later_crashes_and_a_read_one_makes_room() {
+    let ram = Ram::of_noise(1);
+    crash(&ram, Kind::BusFault);
+    crash(&ram, Kind::UsageFault);
+    crash(&ram, Kind::Panic);
+    assert_eq!(kind_in(&ram, Slot::First), Some(Kind::BusFault));
+    assert_eq!(kind_in(&ram, Slot::Last), Some(Kind::Panic));
+    let findings = ram.open().boot(&BUILD);
+    assert_eq!((findings.boot, findings.first), (4, Found::Unread));
+    ram.open().acknowledge();
+    assert_eq!(ram.open().boot(&BUILD).first, Found::Read);
+    crash(&ram, Kind::HardFault);
+    assert_eq!(kind_in(&ram, Slot::First), Some(Kind::HardFault));
+    assert_eq!(ram.open().boot(&BUILD).first, Found::Unread);
+    assert_eq!(ram.open().ledger().crashes, 4);
+}
+
+#[test]
+fn a_record_of_another_build_is_foreign_and_stays() {
+    let ram = Ram::of_noise(2);
+    crash(&ram, Kind::BusFault);
+    let findings = ram.open().boot(b"another!");
+    assert_eq!(findings.first, Found::Foreign);
+    crash(&ram, Kind::Panic);
+    assert_eq!(kind_in(&ram, Slot::First), Some(Kind::BusFault));
+}
+
+#[test]
+fn a_lost_ledger_gives_no_sequence_twice() {
+    let ram = Ram::of_noise(3);
+    crash(&ram, Kind::BusFault);
+    crash(&ram, Kind::Panic);
+    ram.bytes.borrow_mut()[..128].fill(0xFF);
+    assert_eq!(ram.open().next_sequence(), 3);
+    assert_eq!(ram.open().boot(&BUILD).first, Found::Unread);
+}
+
+/// The power is cut after each number of words of a second and third crash: the unread first record is
+/// there every time, and what is not whole never reads as whole.
+#[test]
+fn a_power_cut_at_any_word_keeps_the_unread_first_record() {
+    let ram = Ram::of_noise(4);
+    crash(&ram, Kind::BusFault);
+    let mut cut = 0;
+    loop {
+        let trial = ram.copy();
+        *trial.writes_left.borrow_mut() = cut;
+        crash(&trial, Kind::UsageFault);
+        let finished = *trial.writes_left.borrow() > 0;
+        *trial.writes_left.borrow_mut() = usize::MAX;
+        assert_eq!(kind_in(&trial, Slot::First), Some(Kind::BusFault), "cut after {cut} words");
+        match trial.open().read(Slot::Last) {
+            Reading::Valid(record) | Reading::Partial(record) => {
+                assert_eq!(record.kind, Kind::UsageFault, "cut after {cut} words");
+            }
+            Reading::Blank | Reading::Torn | Reading::Corrupt(_) => assert!(!finished),
+        }
+        assert!(trial.open().ledger().boots >= 1, "a ledger survives");
+        // Whatever happened, the device goes on crashing and recording.
+        crash(&trial, Kind::Panic);
+        assert_eq!(kind_in(&trial, Slot::First), Some(Kind::BusFault));
+        assert_eq!(kind_in(&trial, Slot::Last), Some(Kind::Panic));
+        if finished {
+            break;
+        }
+        cut += 1;
+    }
+    assert!(cut > 64, "the sweep covered the record: {cut} words");
+}
+
+/// The power is cut while FIRST itself is being written: it is whole, partly there, or not there.
+#[test]
+fn a_power_cut_in_the_first_record_leaves_nothing_false() {
+    let mut seen = [0; 3];
+    for cut in 0..150 {
+        let ram = Ram::of_noise(5);
+        *ram.writes_left.borrow_mut() = cut;
+        crash(&ram, Kind::BusFault);
+        match ram.open().read(Slot::First) {
+            Reading::Valid(record) => {
+                assert_eq!((record.kind, record.trail_length), (Kind::BusFault, 8));
+                seen[0] += 1;
+            }
+            Reading::Partial(record) => {
+                assert_eq!((record.kind, record.trail_length), (Kind::BusFault, 0));
+                seen[1] += 1;
+            }
+            Reading::Blank | Reading::Torn | Reading::Corrupt(_) => seen[2] += 1,
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "every outcome was met: {seen:?}");
+    let last = Ram::of_noise(5);
+    crash(&last, Kind::BusFault);
+    assert!(matches!(last.open().read(Slot::First), Reading::Valid(_)));
+    assert_eq!(last.open().boot(&BUILD).boot, Some(2).unwrap());
+}

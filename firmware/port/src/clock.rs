@@ -1,0 +1,56 @@
+//! Clocks: those that memory regions need, and the periodic tick.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use cortex_m::peripheral::SYST;
+use crashrig_layout::ClockEnable;
+
+/// Ticks in a second.
+pub const TICK_HZ: u32 = 1000;
+
+/// How often a clock's register is read back before it is given up.
+const READ_BACK_LIMIT: u32 = 1000;
+
+#[unsafe(link_section = ".upper.ticks")]
+static TICKS: AtomicU32 = AtomicU32::new(0);
+
+/// Milliseconds since the tick of this boot started; wraps after 49 days.
+#[must_use]
+pub fn uptime_ms() -> u32 {
+    TICKS.load(Ordering::Relaxed)
+}
+
+pub(crate) fn count_tick() {
+    TICKS.store(TICKS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Enables the clocks that memory regions need from the start, each with a bounded wait until it is in
+/// force. Returns how many did not come up.
+pub(crate) fn enable_memory_clocks(enables: &[ClockEnable]) -> u32 {
+    enables.iter().filter(|enable| !enable_clock(enable)).count() as u32
+}
+
+fn enable_clock(enable: &ClockEnable) -> bool {
+    let register = core::ptr::with_exposed_provenance_mut::<u32>(enable.register as usize);
+    let ready = core::ptr::with_exposed_provenance::<u32>(enable.ready_register as usize);
+    // SAFETY: the chip file gives the address of a clock register of this chip.
+    let before = unsafe { register.read_volatile() };
+    // SAFETY: as above; only the one bit that enables a memory's clock is added.
+    unsafe { register.write_volatile(before | 1 << enable.bit) };
+    (0..READ_BACK_LIMIT).any(|_| {
+        // SAFETY: as above.
+        let word = unsafe { ready.read_volatile() };
+        word & 1 << enable.ready_bit != 0
+    })
+}
+
+/// Starts the periodic tick (DDI0403E B3.3).
+pub(crate) fn start_tick(core_clock_hz: u32) {
+    const ENABLE_WITH_INTERRUPT_FROM_CORE_CLOCK: u32 = 0b111;
+    let reload = (core_clock_hz / TICK_HZ).clamp(1, 1 << 24) - 1;
+    // SAFETY: the address of SysTick is fixed by the architecture.
+    unsafe { (*SYST::PTR).rvr.write(reload) };
+    // SAFETY: as above; writing clears the counter.
+    unsafe { (*SYST::PTR).cvr.write(0) };
+    // SAFETY: as above; the handler stands in the table in RAM.
+    unsafe { (*SYST::PTR).csr.write(ENABLE_WITH_INTERRUPT_FROM_CORE_CLOCK) };
+}

@@ -1,0 +1,285 @@
+//! The fault entry and what it leads to: a record, then a reset.
+//!
+//! The entry must not trust the stack that faulted. It switches to an emergency stack of its own before
+//! it pushes anything (a core with stack limit registers would have to clear them first; ARMv7-M has
+//! none), and only then decides, by the fault registers, whether an exception frame exists.
+//! A second fault on the way finds [`CAPTURING`] set, notes itself in the ledger and resets: what was
+//! committed before stays.
+
+use crate::{clock, platform, reset};
+use core::arch::naked_asm;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use cortex_m::peripheral::SCB;
+use crashrig_memory::capture::{self, Identity, Noticed, Saved, SourceLocation};
+use crashrig_memory::classify::{Entry, Meaning, classify};
+use crashrig_memory::map::MemoryMap;
+use crashrig_memory::raw::{LiveMemory, RetainedRam};
+use crashrig_memory::retain::{BootFindings, CrashRegion};
+use crashrig_wire::Record;
+use crashrig_wire::record::FaultStatus;
+
+/// Size of the emergency stack in bytes. The capture path needs less than half of it at `opt-level = "s"`.
+const EMERGENCY_STACK_BYTES: usize = 3072;
+
+#[repr(C, align(8))]
+struct EmergencyStack(core::cell::UnsafeCell<[u8; EMERGENCY_STACK_BYTES]>);
+
+// SAFETY: only the fault entry uses it, as a stack; no Rust reference to it is ever made.
+unsafe impl Sync for EmergencyStack {}
+
+#[unsafe(link_section = ".upper.emergency")]
+static EMERGENCY_STACK: EmergencyStack =
+    EmergencyStack(core::cell::UnsafeCell::new([0; EMERGENCY_STACK_BYTES]));
+
+#[unsafe(link_section = ".upper.capturing")]
+static CAPTURING: AtomicBool = AtomicBool::new(false);
+#[unsafe(link_section = ".upper.boot")]
+static BOOT: AtomicU32 = AtomicU32::new(0);
+#[unsafe(link_section = ".upper.run")]
+static RUN_ID: AtomicU32 = AtomicU32::new(0);
+
+/// The instructions that leave the faulting stack, or nothing in the mutant that stays on it.
+#[cfg(not(feature = "without-emergency-stack"))]
+macro_rules! switch_stack {
+    () => {
+        "movw r3, #:lower16:{stack}\nmovt r3, #:upper16:{stack}\nadd r3, #{size}\nmov sp, r3"
+    };
+}
+#[cfg(feature = "without-emergency-stack")]
+macro_rules! switch_stack {
+    () => {
+        "/* {stack} {size} */"
+    };
+}
+
+/// Where every exception without a handler of its own leads.
+///
+/// # Safety
+/// Only the core calls this, through a vector table.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn crashrig_fault_entry() {
+    naked_asm!(
+        "mrs r0, msp",
+        "mrs r1, psp",
+        "mov r2, lr",
+        "mrs r12, primask",
+        "cpsid i",
+        switch_stack!(),
+        "push {{r4-r11}}",
+        "mov r3, sp",
+        "push {{r12, lr}}",
+        "bl {capture}",
+        "udf #0",
+        stack = sym EMERGENCY_STACK,
+        size = const EMERGENCY_STACK_BYTES,
+        capture = sym capture_exception,
+    )
+}
+
+/// Where software that noticed something goes; saves what a record needs.
+///
+/// # Safety
+/// `location` lives as long as the device runs on.
+#[unsafe(naked)]
+unsafe extern "C" fn leave_stack_for_panic(location: &SourceLocation) -> ! {
+    naked_asm!(
+        "mrs r12, primask",
+        "cpsid i",
+        "mov r1, sp",
+        "mov r2, lr",
+        switch_stack!(),
+        "push {{r4-r11}}",
+        "mov r3, sp",
+        "push {{r12, lr}}",
+        "bl {capture}",
+        "udf #0",
+        stack = sym EMERGENCY_STACK,
+        size = const EMERGENCY_STACK_BYTES,
+        capture = sym capture_panic,
+    )
+}
+
+/// Where the clock goes when a stack pointer left its stack.
+///
+/// # Safety
+/// Both references stay sound: they point to memory that the emergency stack does not cover.
+#[unsafe(naked)]
+unsafe extern "C" fn leave_stack_for_range(entry: &Entry, callee_saved: &[u32; 8]) -> ! {
+    naked_asm!(
+        "cpsid i",
+        switch_stack!(),
+        "bl {capture}",
+        "udf #0",
+        stack = sym EMERGENCY_STACK,
+        size = const EMERGENCY_STACK_BYTES,
+        capture = sym capture_range,
+    )
+}
+
+/// Records a stack pointer outside of its stack, and resets.
+pub(crate) fn capture_out_of_range(entry: &Entry, callee_saved: &[u32; 8]) -> ! {
+    // SAFETY: both lie on the ISR stack, which nothing uses any more.
+    unsafe { leave_stack_for_range(entry, callee_saved) }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let location = info.location().map_or(SourceLocation::default(), |place| SourceLocation {
+        file: place.file().as_ptr().addr() as u32,
+        file_length: place.file().len() as u32,
+        line: place.line(),
+    });
+    // SAFETY: `location` lies on a stack that nothing uses any more once this is called.
+    unsafe { leave_stack_for_panic(&location) }
+}
+
+extern "C" fn capture_exception(
+    msp: u32,
+    psp: u32,
+    exc_return: u32,
+    callee_saved: &[u32; 8],
+    primask: u32,
+) -> ! {
+    let entry = Entry { vector: vector(), exc_return, msp, psp };
+    let saved = saved(callee_saved, primask);
+    commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
+}
+
+extern "C" fn capture_range(entry: &Entry, callee_saved: &[u32; 8]) -> ! {
+    let saved = saved(callee_saved, 0);
+    commit(entry, &saved, |map| {
+        capture::check_range(entry, map).unwrap_or_else(|| classify(entry, &saved.faults, map))
+    })
+}
+
+extern "C" fn capture_panic(
+    location: &SourceLocation,
+    stack_pointer: u32,
+    caller: u32,
+    callee_saved: &[u32; 8],
+    primask: u32,
+) -> ! {
+    let saved = saved(callee_saved, primask);
+    let on_process_stack = vector() == 0 && saved.masks & 0b10 != 0;
+    let (msp, psp) = if on_process_stack {
+        (cortex_m::register::msp::read(), stack_pointer)
+    } else {
+        (stack_pointer, cortex_m::register::psp::read())
+    };
+    let entry = Entry { vector: vector(), exc_return: 0, msp, psp };
+    let noticed = Noticed { caller, stack_pointer, location: *location };
+    with_region(&entry, &saved.faults, |region, map| {
+        let identity = identity(region);
+        let record = capture::record_of_panic(&noticed, &entry, &saved, &identity, map);
+        write(region, record, map)
+    })
+}
+
+fn commit(entry: &Entry, saved: &Saved, meaning: impl FnOnce(&MemoryMap<'_>) -> Meaning) -> ! {
+    with_region(entry, &saved.faults, |region, map| {
+        let meaning = meaning(map);
+        let identity = identity(region);
+        // SAFETY: the regions come from the chip file and `prepare` has enabled their clocks.
+        let memory = unsafe { LiveMemory::new(map, platform::text()) };
+        let record = capture::record_of_exception(&meaning, entry, saved, &identity, map, &memory);
+        write(region, record, map)
+    })
+}
+
+/// Opens the crash region for one record, or only counts if a record is being written already.
+fn with_region(
+    entry: &Entry,
+    faults: &FaultStatus,
+    record: impl FnOnce(&mut CrashRegion<RetainedRam>, &MemoryMap<'_>),
+) -> ! {
+    let mut region = open_region();
+    if CAPTURING.swap(true, Ordering::Relaxed) {
+        region.note_nested(entry.vector, faults.cfsr);
+        reset::reset()
+    }
+    let (image, chip) = (platform::image_areas(), platform::chip_areas());
+    record(&mut region, &MemoryMap { image: &image, chip: &chip });
+    reset::reset()
+}
+
+/// Both phases.
+fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &MemoryMap<'_>) {
+    let slot = region.commit_core(&record);
+    cortex_m::asm::dsb();
+    // SAFETY: the regions come from the chip file and `prepare` has enabled their clocks.
+    let memory = unsafe { LiveMemory::new(map, platform::text()) };
+    capture::add_trail(&mut record, map, &memory);
+    region.commit_trail(slot, &record);
+    cortex_m::asm::dsb();
+}
+
+fn identity(region: &CrashRegion<RetainedRam>) -> Identity {
+    let counted = BOOT.load(Ordering::Relaxed);
+    // A crash before the records were checked belongs to a boot that is not counted yet.
+    let boot = if counted == 0 { region.ledger().boots.saturating_add(1) } else { counted };
+    Identity {
+        build_id: platform::build_id(),
+        run_id: RUN_ID.load(Ordering::Relaxed),
+        boot,
+        sequence: region.next_sequence(),
+        uptime_ms: clock::uptime_ms(),
+    }
+}
+
+fn open_region() -> CrashRegion<RetainedRam> {
+    let (start, size) = (platform::crash_start(), platform::crash_size_bytes());
+    // SAFETY: the linker script keeps the region free of objects; each caller drops it before the next
+    // opens it, but for a nested fault, after which the outer one never runs again.
+    CrashRegion::open(unsafe { RetainedRam::new(start as usize, size as usize) })
+}
+
+/// The crash-record check of a boot.
+pub(crate) fn check_records() -> BootFindings {
+    let findings = open_region().boot(&platform::build_id());
+    BOOT.store(findings.boot, Ordering::Relaxed);
+    findings
+}
+
+/// Marks every record there is as read.
+pub fn acknowledge_records() {
+    open_region().acknowledge();
+}
+
+/// Tells the run that the records of this boot belong to.
+pub fn set_run(run_id: u32) {
+    RUN_ID.store(run_id, Ordering::Relaxed);
+}
+
+fn vector() -> u32 {
+    const VECTACTIVE: u32 = 0x1FF;
+    // SAFETY: the address of SCB is fixed by the architecture; reading ICSR has no side effect.
+    unsafe { (*SCB::PTR).icsr.read() & VECTACTIVE }
+}
+
+fn saved(callee_saved: &[u32; 8], primask: u32) -> Saved {
+    let control = cortex_m::register::control::read().bits();
+    let basepri = u32::from(cortex_m::register::basepri::read());
+    let faultmask = u32::from(cortex_m::register::faultmask::read().is_inactive());
+    let masks = control & 0xFF | basepri << 8 | (primask & 1) << 16 | faultmask << 24;
+    Saved { callee_saved: *callee_saved, masks, faults: fault_status() }
+}
+
+fn fault_status() -> FaultStatus {
+    // SAFETY: the address of SCB is fixed by the architecture, and none of the registers read through
+    // this reference changes by being read.
+    let scb = unsafe { &*SCB::PTR };
+    FaultStatus {
+        cfsr: scb.cfsr.read(),
+        hfsr: scb.hfsr.read(),
+        dfsr: scb.dfsr.read(),
+        mmfar: scb.mmfar.read(),
+        bfar: scb.bfar.read(),
+        afsr: scb.afsr.read(),
+        shcsr: scb.shcsr.read(),
+        icsr: scb.icsr.read(),
+        vtor: scb.vtor.read(),
+        ccr: scb.ccr.read(),
+    }
+}

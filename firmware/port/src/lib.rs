@@ -1,0 +1,24 @@
+//! Everything with assembly or registers: start-up, vector table, fault entry, guards, clock, channels.
+//!
+//! The image gives this crate a [`Platform`] (what the board file says) and a function to run on the
+//! main thread's stack ([`entry!`]); the linker gives it the rest. It knows what detected a crash and
+//! never what was asked for: the command types of `wire` are out of its sight.
+//!
+//! Sources: DDI0403E (ARMv7-M), PM0214 (Cortex-M4 of the STM32F4). Registers of the core come from
+//! `cortex-m`; registers of the chip come from the chip file.
+#![no_std]
+
+pub mod channel;
+pub mod clock;
+pub mod fault;
+pub mod host_block;
+pub mod interrupts;
+pub mod mpu;
+pub mod platform;
+pub mod reset;
+pub mod start;
+mod systick;
+mod vectors;
+
+pub use platform::Platform;
+pub use start::Boot;

@@ -1,0 +1,178 @@
+//! From reset to the main thread.
+//!
+//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; clocks that memory
+//! needs; guards; clock tick; main thread on its own stack (PSP); crash-record check; `main`. Nothing
+//! needed on the way lies in a region whose clock must first be enabled.
+
+use crate::{clock, fault, mpu, platform, vectors};
+use core::arch::naked_asm;
+use cortex_m::peripheral::SCB;
+use crashrig_memory::retain::BootFindings;
+
+/// What `main` learns of this boot.
+#[derive(Debug, Clone, Copy)]
+pub struct Boot {
+    /// What the crash-record check found.
+    pub findings: BootFindings,
+    /// VTOR was read back and points to the table in RAM.
+    pub vectors_in_ram: bool,
+    /// The guards were read back from the MPU.
+    pub guards_armed: bool,
+    /// How many clocks of memory regions did not come up within their bounded wait.
+    pub clocks_missing: u32,
+}
+
+/// Names the function that becomes the main thread and the platform of the image.
+#[macro_export]
+macro_rules! entry {
+    ($main:path, $platform:expr) => {
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub static CRASHRIG_PLATFORM: $crate::Platform = $platform;
+
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "Rust" fn crashrig_main(boot: $crate::Boot) -> ! {
+            let main: fn($crate::Boot) -> ! = $main;
+            main(boot)
+        }
+    };
+}
+
+unsafe extern "Rust" {
+    /// Defined by the image through [`entry!`].
+    safe fn crashrig_main(boot: Boot) -> !;
+}
+
+/// The first instruction after a reset. Runs without a stack until data are in place.
+///
+/// # Safety
+/// Only the core calls this, through the vector table.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn crashrig_reset() -> ! {
+    naked_asm!(
+        // A debugger or a bootloader may have jumped here: nothing is taken for granted.
+        "cpsid i",
+        "movs r0, #0",
+        "msr control, r0",
+        "isb",
+        "ldr r0, =__crashrig_isr_stack_end",
+        "mov sp, r0",
+        "ldr r0, =__crashrig_data_start",
+        "ldr r1, =__crashrig_data_end",
+        "ldr r2, =__crashrig_data_load",
+        "2: cmp r0, r1",
+        "bhs 3f",
+        "ldr r3, [r2], #4",
+        "str r3, [r0], #4",
+        "b 2b",
+        "3: movs r3, #0",
+        "ldr r0, =__crashrig_bss_start",
+        "ldr r1, =__crashrig_bss_end",
+        "4: cmp r0, r1",
+        "bhs 5f",
+        "str r3, [r0], #4",
+        "b 4b",
+        "5: ldr r0, =__crashrig_upper_start",
+        "ldr r1, =__crashrig_upper_end",
+        "6: cmp r0, r1",
+        "bhs 7f",
+        "str r3, [r0], #4",
+        "b 6b",
+        // A chain of frame pointers ends at zero.
+        "7: mov r7, r3",
+        "mov lr, r3",
+        "bl {on_main_stack_pointer}",
+        "udf #0",
+        ".pool",
+        on_main_stack_pointer = sym prepare,
+    )
+}
+
+/// Everything before the main thread, on the ISR stack, with interrupts masked.
+extern "C" fn prepare() -> ! {
+    enable_faults();
+    enable_float();
+    vectors::relocate();
+    let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
+    if !cfg!(feature = "without-guard") {
+        mpu::arm_guards();
+    }
+    clock::start_tick(platform::platform().core_clock_hz);
+    // SAFETY: the main stack is free: nothing has run on it in this boot.
+    unsafe { to_main_thread(clocks_missing) }
+}
+
+/// Switches to the main thread's stack and lets interrupts in.
+///
+/// # Safety
+/// Called once, in thread mode on the ISR stack, with interrupts masked.
+#[unsafe(naked)]
+unsafe extern "C" fn to_main_thread(clocks_missing: u32) -> ! {
+    naked_asm!(
+        "ldr r1, =__crashrig_main_stack_end",
+        "msr psp, r1",
+        "movs r1, #2",
+        "msr control, r1",
+        "isb",
+        // The ISR stack is empty again: nothing returns to what lay on it.
+        "ldr r1, =__crashrig_isr_stack_end",
+        "msr msp, r1",
+        "movs r7, #0",
+        "mov lr, r7",
+        "cpsie i",
+        "bl {main_thread}",
+        "udf #0",
+        ".pool",
+        main_thread = sym main_thread,
+    )
+}
+
+/// The main thread: the crash-record check, then the image's main.
+extern "C" fn main_thread(clocks_missing: u32) -> ! {
+    let findings = fault::check_records();
+    crashrig_main(Boot {
+        findings,
+        vectors_in_ram: vectors::in_ram(),
+        guards_armed: mpu::guards_armed(),
+        clocks_missing,
+    })
+}
+
+/// Gives each configurable fault its own handler, traps division by zero, forgets old fault status, and
+/// puts the clock and the switch below every fault (DDI0403E B3.2.8, B3.2.10, B3.2.13).
+fn enable_faults() {
+    const USAGE_BUS_MEMORY: u32 = 0b111 << 16;
+    const DIV_0_TRP: u32 = 1 << 4;
+    const STKALIGN: u32 = 1 << 9;
+    let scb = SCB::PTR;
+    // SAFETY: the address of SCB is fixed by the architecture; writing ones clears the status bits.
+    unsafe { (*scb).cfsr.write(u32::MAX) };
+    // SAFETY: as above.
+    unsafe { (*scb).hfsr.write(u32::MAX) };
+    // SAFETY: as above; these bits only add handlers and traps.
+    unsafe { (*scb).shcsr.modify(|word| word | USAGE_BUS_MEMORY) };
+    // SAFETY: as above.
+    unsafe { (*scb).ccr.modify(|word| word | DIV_0_TRP | STKALIGN) };
+    // SHPR3, one byte for each exception from 12 on: SVCall is entry 7 of the array, PendSV and SysTick
+    // are 10 and 11. All at the lowest priority.
+    for entry in [7, 10, 11] {
+        // SAFETY: as above; interrupts are masked while priorities change.
+        if let Some(priority) = unsafe { &(*scb).shpr }.get(entry) {
+            // SAFETY: as above.
+            unsafe { priority.write(0xFF) };
+        }
+    }
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+}
+
+/// Gives code access to the floating-point unit (DDI0403E B3.2.20), before the first instruction of it.
+fn enable_float() {
+    const FULL_ACCESS_CP10_CP11: u32 = 0b1111 << 20;
+    // SAFETY: the address of SCB is fixed by the architecture; access to CP10 and CP11 is only added.
+    unsafe { (*SCB::PTR).cpacr.modify(|word| word | FULL_ACCESS_CP10_CP11) };
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+}

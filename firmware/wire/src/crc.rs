@@ -1,0 +1,33 @@
+//! CRC-32 (ISO-HDLC, the one of Ethernet and zip) over the bytes of every structure on the wire.
+//!
+//! From the `crc` crate: well kept, `no_std`, its table built at compile time; 1 KiB of flash.
+
+use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
+
+const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+static ENGINE: Crc<u32, Table<1>> = CRC;
+
+/// The CRC-32 of some bytes.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    ENGINE.checksum(bytes)
+}
+
+/// The CRC-32 of several pieces as if they stood behind each other.
+#[must_use]
+pub fn crc32_of_pieces(pieces: &[&[u8]]) -> u32 {
+    let mut digest: Digest<'static, u32, Table<1>> = ENGINE.digest();
+    for piece in pieces {
+        digest.update(piece);
+    }
+    digest.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_check_value_of_the_catalogue_comes_out() {
+        assert_eq!(super::crc32(b"123456789"), 0xCBF4_3926);
+        assert_eq!(super::crc32_of_pieces(&[b"1234", b"", b"56789"]), 0xCBF4_3926);
+    }
+}

@@ -1,0 +1,27 @@
+//! What noticed: the closed list of detectors. A crash that another detector noticed is a failure.
+
+crate::names::closed_list! {
+    /// The mechanism that noticed a crash.
+    Detector, "detector";
+    /// The MPU region under a stack refused an access (MMFAR lies in a guard region).
+    MpuGuard = 1, "mpu-guard";
+    /// The periodic check found the stack pointer outside of its stack.
+    SpRange = 2, "sp-range";
+    /// The core could not write an exception frame (CFSR.STKERR, MSTKERR or MLSPERR) and no other
+    /// address tells more.
+    StackingError = 3, "stacking-error";
+    /// The bus answered an access with an error (CFSR bits 8 to 15).
+    BusError = 4, "bus-error";
+    /// The MPU or the core's default map refused an access outside of every guard region.
+    MemoryProtection = 5, "memory-protection";
+    /// The core refused to execute an instruction (UNDEFINSTR, INVSTATE, INVPC, NOCP, UNALIGNED).
+    InstructionCheck = 6, "instruction-check";
+    /// The core's division trap (CCR.DIV_0_TRP).
+    DivideTrap = 7, "divide-trap";
+    /// The Rust panic handler.
+    PanicHandler = 8, "panic-handler";
+    /// The handler of every vector that nobody claimed.
+    DefaultHandler = 9, "default-handler";
+    /// A HardFault for which no other fault register gives a cause.
+    HardFault = 10, "hard-fault";
+}

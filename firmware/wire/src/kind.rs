@@ -1,0 +1,20 @@
+//! What happened: the closed list of crash kinds.
+
+crate::names::closed_list! {
+    /// The kind of a crash, as judged from the fault registers by what detected it.
+    Kind, "kind";
+    /// A stack was used beyond its limit.
+    StackOverflow = 1, "stack-overflow";
+    /// An access was answered by a bus error.
+    BusFault = 2, "bus-fault";
+    /// An access broke a memory-protection rule outside of every stack guard.
+    MemoryFault = 3, "memory-fault";
+    /// An instruction could not be executed.
+    UsageFault = 4, "usage-fault";
+    /// A HardFault with no cause in the configurable fault registers.
+    HardFault = 5, "hard-fault";
+    /// A Rust panic.
+    Panic = 6, "panic";
+    /// An interrupt that has no handler.
+    UnexpectedInterrupt = 7, "unexpected-interrupt";
+}

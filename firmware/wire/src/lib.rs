@@ -1,0 +1,49 @@
+//! The binary interface between device and host: everything both sides must agree on, stated once.
+//!
+//! The device writes these bytes while it is dying; the host reads them after a reset, from a bundle
+//! months later, or from a dump out of the field. So every structure is little-endian, carries a
+//! magic, a version, a length and a CRC-32, has its offsets asserted at compile time, and has a total
+//! reader: any bytes give a [`record::Reading`], never a panic.
+//!
+//! * [`command`]: host → device, the mailbox. `memory` and `port` never name it (`tidy` checks).
+//! * [`marker`]: device → host, the end marker of a boot.
+//! * [`record`]: device → host, the crash record, tier 1.
+//! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
+//! * [`fault`], [`detector`], [`kind`], [`thread`], [`status`]: the closed lists of names.
+//! * [`trail`]: how a chain of frame pointers is followed and when a return address is believed.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod bytes;
+pub mod command;
+pub mod crc;
+pub mod detector;
+pub mod fault;
+pub mod field;
+pub mod kind;
+pub mod ledger;
+pub mod marker;
+mod names;
+pub mod record;
+pub mod region;
+pub mod status;
+pub mod thread;
+pub mod trail;
+
+pub use command::Mailbox;
+pub use detector::Detector;
+pub use fault::Fault;
+pub use kind::Kind;
+pub use ledger::Ledger;
+pub use marker::{EndMarker, Observation};
+pub use names::UnknownName;
+pub use record::{Reading, Record};
+pub use status::Status;
+pub use thread::Thread;
+
+/// The first eight bytes of the image's GNU build id (the note the linker writes): which build wrote
+/// this, and which ELF decodes it.
+pub type BuildId = [u8; 8];

@@ -1,0 +1,140 @@
+//! Device to host: the end marker. A boot of ours is over only when this stands in RAM.
+//!
+//! The device clears it first thing after reset and writes it as its last act before it asks for a
+//! reset. Success is never the exit of a process: it is the marker of this boot, of this build, of
+//! this run. It also carries what the boot saw of itself.
+
+use crate::BuildId;
+use crate::bytes::{get_array, get_u8, get_u16, get_u32, put, put_u16, put_u32};
+use crate::crc::crc32;
+
+/// ELF symbol of the end marker.
+pub const MARKER_SYMBOL: &str = "CRASHRIG_END_MARKER";
+/// First word: the bytes `RIGE`.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"RIGE");
+/// The version this crate writes and reads.
+pub const VERSION: u16 = 1;
+/// Length in bytes.
+pub const MARKER_LENGTH: usize = 64;
+
+const VERSION_AT: usize = 4;
+const LENGTH_AT: usize = 6;
+const RUN_ID_AT: usize = 8;
+const BOOT_AT: usize = 12;
+const BUILD_ID_AT: usize = 16;
+const OBSERVED_AT: usize = 24;
+const FIRST_AT: usize = 28;
+const LAST_AT: usize = 29;
+const TICKS_AT: usize = 32;
+const CRC_AT: usize = MARKER_LENGTH - 4;
+
+crate::names::closed_list! {
+    /// Something a boot checked about itself. The code is the number of its bit in the marker.
+    Observation, "observation";
+    /// Initialised data hold what the program gives them.
+    DataInitialised = 0, "data-initialised";
+    /// Zero-initialised data are zero.
+    BssZero = 1, "bss-zero";
+    /// No-init data hold what the boot before wrote.
+    NoInitKept = 2, "no-init-kept";
+    /// VTOR points to the table in RAM, which lies at a legal alignment.
+    VectorsInRam = 3, "vectors-in-ram";
+    /// The table in RAM differs from the one in flash where a handler was installed.
+    VectorEntriesDiffer = 4, "vector-entries-differ";
+    /// The handler that only the table in RAM names has run.
+    RamHandlerRan = 5, "ram-handler-ran";
+    /// The main thread runs on its own stack (CONTROL.SPSEL set, PSP inside the main stack).
+    MainOnOwnStack = 6, "main-on-own-stack";
+    /// The periodic clock has ticked.
+    ClockTicked = 7, "clock-ticked";
+    /// The guard regions of the stacks are enabled in the MPU.
+    GuardsArmed = 8, "guards-armed";
+}
+
+crate::names::closed_list! {
+    /// What the device made of a slot when it booted.
+    Found, "finding";
+    /// No record: blank, torn, corrupt, or of another version.
+    Nothing = 0, "none";
+    /// A sound record of another build, which is not reported.
+    Foreign = 1, "foreign";
+    /// A sound record that was read before.
+    Read = 2, "read";
+    /// A sound record that nobody has read yet.
+    Unread = 3, "unread";
+}
+
+/// What a boot says at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndMarker {
+    /// The run of the mailbox this boot obeyed.
+    pub run_id: u32,
+    /// The boot, counted by the device.
+    pub boot: u32,
+    /// The build that ran.
+    pub build_id: BuildId,
+    /// Bits by [`Observation`].
+    pub observed: u32,
+    /// What it found in slot FIRST when it booted.
+    pub first: Found,
+    /// What it found in slot LAST when it booted.
+    pub last: Found,
+    /// Clock ticks of this boot.
+    pub ticks: u32,
+}
+
+impl EndMarker {
+    /// The bytes to be written at the marker.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; MARKER_LENGTH] {
+        let mut bytes = [0; MARKER_LENGTH];
+        put_u32(&mut bytes, 0, MAGIC);
+        put_u16(&mut bytes, VERSION_AT, VERSION);
+        put_u16(&mut bytes, LENGTH_AT, MARKER_LENGTH as u16);
+        put_u32(&mut bytes, RUN_ID_AT, self.run_id);
+        put_u32(&mut bytes, BOOT_AT, self.boot);
+        put(&mut bytes, BUILD_ID_AT, &self.build_id);
+        put_u32(&mut bytes, OBSERVED_AT, self.observed);
+        put(&mut bytes, FIRST_AT, &[self.first.code(), self.last.code()]);
+        put_u32(&mut bytes, TICKS_AT, self.ticks);
+        let crc = crc32(bytes.get(..CRC_AT).unwrap_or_default());
+        put_u32(&mut bytes, CRC_AT, crc);
+        bytes
+    }
+
+    /// Reads a marker; nothing unless everything about it holds.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.first_chunk::<MARKER_LENGTH>()?;
+        let sound = get_u32(bytes, 0) == MAGIC
+            && get_u16(bytes, VERSION_AT) == VERSION
+            && usize::from(get_u16(bytes, LENGTH_AT)) == MARKER_LENGTH
+            && crc32(bytes.get(..CRC_AT)?) == get_u32(bytes, CRC_AT);
+        if !sound {
+            return None;
+        }
+        Some(Self {
+            run_id: get_u32(bytes, RUN_ID_AT),
+            boot: get_u32(bytes, BOOT_AT),
+            build_id: get_array(bytes, BUILD_ID_AT),
+            observed: get_u32(bytes, OBSERVED_AT),
+            first: Found::from_code(get_u8(bytes, FIRST_AT))?,
+            last: Found::from_code(get_u8(bytes, LAST_AT))?,
+            ticks: get_u32(bytes, TICKS_AT),
+        })
+    }
+
+    /// Whether the boot made an observation.
+    #[must_use]
+    pub const fn saw(&self, observation: Observation) -> bool {
+        self.observed & observation.bit() != 0
+    }
+}
+
+impl Observation {
+    /// The bit of this observation.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self.code()
+    }
+}

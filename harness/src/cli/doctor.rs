@@ -1,0 +1,84 @@
+//! `crashrig doctor`: what this machine has, and what to do about what it lacks.
+
+use crate::exit;
+use crate::firmware::TRIPLE;
+use crate::rig::Rig;
+
+/// One thing that was looked at.
+struct Finding {
+    what: &'static str,
+    result: Result<String, String>,
+    remedy: &'static str,
+}
+
+pub(super) fn doctor() -> u8 {
+    let rig = Rig::here();
+    let findings = [
+        Finding {
+            what: "system",
+            result: system(),
+            remedy: "use Linux; nothing else is supported",
+        },
+        Finding { what: "rust target", result: rust_target(), remedy: "cargo ci setup" },
+        Finding {
+            what: "emulator",
+            result: emulator(),
+            remedy: "cargo ci setup, or CRASHRIG_QEMU=PATH",
+        },
+        Finding {
+            what: "boards and scenarios",
+            result: rig
+                .tests()
+                .map(|tests| {
+                    let ignored = tests.iter().filter(|test| test.ignored.is_some()).count();
+                    format!("{} tests, {ignored} of them ignored here", tests.len())
+                })
+                .map_err(|error| error.to_string()),
+            remedy: "correct the file that the message names",
+        },
+        Finding {
+            what: "image",
+            result: rig
+                .image(crate::rig::DEFAULT_BOARD, &[])
+                .map(|path| path.display().to_string())
+                .map_err(|error| error.to_string()),
+            remedy: "cargo ci setup",
+        },
+    ];
+    let mut sound = true;
+    for finding in findings {
+        match finding.result {
+            Ok(text) => println!("ok    {}: {text}", finding.what),
+            Err(text) => {
+                sound = false;
+                println!("LACK  {}: {text}\n      remedy: {}", finding.what, finding.remedy);
+            }
+        }
+    }
+    if sound { exit::PASS } else { exit::INFRASTRUCTURE }
+}
+
+fn system() -> Result<String, String> {
+    let name = std::env::consts::OS;
+    if name == "linux" { Ok(name.to_owned()) } else { Err(format!("this is {name}")) }
+}
+
+fn rust_target() -> Result<String, String> {
+    let output = duct::cmd!("rustc", "--print", "target-libdir", "--target", TRIPLE)
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked()
+        .run()
+        .map_err(|error| error.to_string())?;
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && std::path::Path::new(&folder).is_dir() {
+        Ok(TRIPLE.to_owned())
+    } else {
+        Err(format!("{TRIPLE} is not installed"))
+    }
+}
+
+fn emulator() -> Result<String, String> {
+    let program = crashrig_qemu::discover::find().map_err(|error| error.to_string())?;
+    Ok(format!("QEMU {} at {}", program.version, program.path.display()))
+}

@@ -1,0 +1,179 @@
+//! `crashrig explain`: a bundle, a record, a crash region or a RAM dump, in words or as JSON.
+
+use super::CommandError;
+use crate::decode::{assemble, records};
+use crate::evidence::{self, EVIDENCE_FILE, IMAGE_FILE};
+use crate::execute::JudgeError;
+use crate::exit;
+use crate::image::Image;
+use crate::output::{json, text};
+use crate::report::CrashReport;
+use crate::rig::Rig;
+use crashrig_layout::parse::Board;
+use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
+use crashrig_wire::region::{SMALLEST_REGION, Slot};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A bundle's folder; or a file with one record (256 bytes), a crash region, or a RAM dump.
+    input: PathBuf,
+    /// The image that wrote it. A bundle brings its own.
+    #[arg(long, value_name = "FILE")]
+    elf: Option<PathBuf>,
+    /// For a RAM dump: the address of its first byte, decimal or with 0x in front.
+    #[arg(long, value_name = "ADDRESS", value_parser = number)]
+    base: Option<u32>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|error| format!("{error}, expected an address such as 0x20000000"))
+}
+
+/// Why something cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExplainError {
+    #[error("explain {0}: a file needs the image that wrote it: pass --elf FILE")]
+    NoImage(PathBuf),
+    #[error(
+        "explain {path}: found {found} bytes, expected a record of {RECORD_LENGTH} bytes, or a crash region of at least {SMALLEST_REGION}"
+    )]
+    Size { path: PathBuf, found: usize },
+    #[error("explain {path}: no record: {}", .reasons.join("; "))]
+    NoRecord { path: PathBuf, reasons: Vec<String> },
+    #[error(
+        "explain {path}: the record is of build {found}, the image {image} is build {expected}"
+    )]
+    OtherBuild { path: PathBuf, image: PathBuf, found: String, expected: String },
+    #[error("find the crash region in {path}: {reason}")]
+    Dump { path: PathBuf, reason: String },
+}
+
+pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
+    let input = &arguments.input;
+    if input.is_dir() || input.ends_with(EVIDENCE_FILE) {
+        let folder = if input.is_dir() { input.as_path() } else { input.parent().unwrap_or(input) };
+        return explain_bundle(folder, arguments);
+    }
+    let elf = arguments.elf.as_ref().ok_or_else(|| ExplainError::NoImage(input.clone()))?;
+    let image = load_image(elf)?;
+    let bytes = evidence::read_file(input).map_err(JudgeError::from)?;
+    let bytes = match arguments.base {
+        Some(base) => region_of_dump(&bytes, base, &image, input)?,
+        None => bytes,
+    };
+    let crashes = crashes(&bytes, &image, input)?;
+    if arguments.json {
+        let rows: Vec<_> = crashes.iter().map(json::crash).collect();
+        println!("{:#}", serde_json::json!({ "schema": json::SCHEMA, "records": rows }));
+    } else {
+        for crash in &crashes {
+            let mut out = String::new();
+            text::crash(&mut out, crash);
+            println!("{out}");
+        }
+    }
+    Ok(exit::PASS)
+}
+
+fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandError> {
+    let evidence = evidence::read(folder).map_err(JudgeError::from)?;
+    let image = load_image(&arguments.elf.clone().unwrap_or_else(|| folder.join(IMAGE_FILE)))?;
+    let board = Board::load(&Rig::here().boards(), &evidence.board).map_err(|error| {
+        JudgeError::Board { board: evidence.board.clone(), message: error.to_string() }
+    })?;
+    let report = assemble::report(&evidence, &image, &board);
+    for crash in report.boots.iter().filter_map(|boot| boot.crash.as_ref()) {
+        same_build(&crash.record.build_id, &image, folder)?;
+    }
+    if arguments.json {
+        println!("{:#}", json::report(&report));
+    } else {
+        println!("{} (seed {:#x})\n{}", evidence.test, evidence.seed, text::boots(&report));
+    }
+    Ok(exit::PASS)
+}
+
+fn load_image(path: &Path) -> Result<Image, JudgeError> {
+    Ok(Image::parse(evidence::read_file(path)?, path)?)
+}
+
+/// Cuts the crash region out of a RAM dump.
+fn region_of_dump(
+    dump: &[u8],
+    base: u32,
+    image: &Image,
+    path: &Path,
+) -> Result<Vec<u8>, ExplainError> {
+    let error = |reason: String| ExplainError::Dump { path: path.to_owned(), reason };
+    let symbol = |name: &str| {
+        let symbol = image.symbol(name).map(|symbol| symbol.address);
+        symbol.ok_or_else(|| error(format!("the image has no symbol {name}")))
+    };
+    let start = symbol("__crashrig_crash_start")?;
+    let size = symbol("__crashrig_crash_size_bytes")? as usize;
+    let range = start.checked_sub(base).map(|offset| offset as usize..offset as usize + size);
+    let bytes = range.and_then(|range| dump.get(range)).map(<[u8]>::to_vec);
+    bytes.ok_or_else(|| {
+        let end = u64::from(base) + dump.len() as u64;
+        error(format!("it lies at {start:#010x}, the dump holds {base:#010x}..{end:#010x}"))
+    })
+}
+
+/// Every record in some bytes: one record, or both slots of a region.
+fn crashes(bytes: &[u8], image: &Image, path: &Path) -> Result<Vec<CrashReport>, ExplainError> {
+    let readings = if bytes.len() == RECORD_LENGTH {
+        vec![(Slot::First, read(bytes))]
+    } else if bytes.len() >= SMALLEST_REGION {
+        Slot::ALL
+            .into_iter()
+            .filter_map(|slot| Some((slot, read(records::slot_bytes(bytes, slot)?))))
+            .collect()
+    } else {
+        return Err(ExplainError::Size { path: path.to_owned(), found: bytes.len() });
+    };
+    let mut crashes = Vec::new();
+    let mut reasons = Vec::new();
+    for (slot, reading) in readings {
+        match reading {
+            Reading::Valid(record) | Reading::Partial(record) => {
+                same_build(&record.build_id, image, path)?;
+                let partial = matches!(reading, Reading::Partial(_));
+                crashes.push(assemble::crash_of_record(slot, &record, partial, image));
+            }
+            Reading::Corrupt(corruption) => {
+                reasons.push(format!("slot {}: {corruption}", slot.name()))
+            }
+            other => reasons.push(format!("slot {} is {}", slot.name(), other.name())),
+        }
+    }
+    if crashes.is_empty() {
+        return Err(ExplainError::NoRecord { path: path.to_owned(), reasons });
+    }
+    Ok(crashes)
+}
+
+fn same_build(
+    found: &crashrig_wire::BuildId,
+    image: &Image,
+    path: &Path,
+) -> Result<(), ExplainError> {
+    let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    if *found == image.build_id() {
+        return Ok(());
+    }
+    Err(ExplainError::OtherBuild {
+        path: path.to_owned(),
+        image: image.origin().to_owned(),
+        found: hex(found),
+        expected: hex(&image.build_id()),
+    })
+}

@@ -1,0 +1,100 @@
+//! The command line: one file a subcommand, each returning an exit code of [`crate::exit`].
+
+mod bench;
+mod demo;
+mod doctor;
+mod explain;
+mod judge;
+mod list;
+mod run;
+
+use crate::execute::JudgeError;
+use crate::exit;
+use crate::rig::RigError;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Breaks firmware on purpose, reads what it wrote down while dying, and judges it.
+#[derive(Debug, Parser)]
+#[command(name = "crashrig", bin_name = "cargo rig", version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass, 1 fail, 2 usage, 3 infrastructure, 4 bad input, 5 nothing selected.
+
+Examples:
+  cargo rig run stack                     every scenario with `stack` in its name
+  cargo rig explain target/crashrig/runs/LATEST/TEST
+  cargo rig explain dump.bin --elf app.elf --json";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and judge them.
+    Run(run::Arguments),
+    /// List the tests of this machine, with the reason for each that cannot run.
+    List(list::Arguments),
+    /// Judge bundles again, without a device.
+    Judge(judge::Arguments),
+    /// Decode a bundle, a record or a crash region into words.
+    Explain(explain::Arguments),
+    /// Say what this machine has and what to do about what it lacks.
+    Doctor,
+    /// Show every fault: boot, break, decode, print.
+    Demo,
+    /// Compare a scenario, boot to verdict, with the bare emulator.
+    Bench(bench::Arguments),
+}
+
+/// Parses the command line and carries it out.
+#[must_use]
+pub fn main() -> u8 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::PASS };
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::List(arguments) => list::list(&arguments),
+        Command::Judge(arguments) => judge::judge(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Doctor => Ok(doctor::doctor()),
+        Command::Demo => demo::demo(),
+        Command::Bench(arguments) => bench::bench(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: failed to {error}");
+        error.exit_code()
+    })
+}
+
+/// What stops a command.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Rig(#[from] RigError),
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    #[error(transparent)]
+    Explain(#[from] explain::ExplainError),
+    #[error("write {path}: {source}")]
+    Output { path: PathBuf, source: std::io::Error },
+    #[error("select tests: nothing matches {0}; `cargo rig list` shows what there is")]
+    NothingSelected(String),
+}
+
+impl CommandError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rig(RigError::Bench(_) | RigError::Firmware(_) | RigError::Folder { .. })
+            | Self::Output { .. } => exit::INFRASTRUCTURE,
+            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) => exit::BAD_INPUT,
+            Self::NothingSelected(_) => exit::NOTHING_SELECTED,
+        }
+    }
+}

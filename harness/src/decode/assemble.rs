@@ -1,0 +1,147 @@
+//! All decoders together: from the evidence of a run to its report.
+
+use super::backtrace::{RamView, backtrace, word_at};
+use super::log::LogDecoder;
+use super::symbols::Symbols;
+use super::{fault_text, records, witness};
+use crate::evidence::{BootEvidence, Evidence, RamEvidence};
+use crate::image::{Image, Symbol};
+use crate::report::{BootReport, CrashReport, Report};
+use crashrig_layout::parse::Board;
+use crashrig_wire::record::Trust;
+use crashrig_wire::region::Slot;
+use crashrig_wire::thread::Area;
+use crashrig_wire::{Detector, EndMarker, Kind, Record};
+
+/// The name of everything that no area and no region covers.
+const UNMAPPED: &str = "unmapped";
+
+/// The report of a run.
+#[must_use]
+pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
+    let decoder = LogDecoder::new(image);
+    let boots =
+        evidence.boots.iter().map(|boot| boot_report(boot, image, Some(board), &decoder)).collect();
+    Report { bench_problem: evidence.bench_problem.clone(), boots }
+}
+
+fn boot_report(
+    boot: &BootEvidence,
+    image: &Image,
+    board: Option<&Board>,
+    decoder: &LogDecoder,
+) -> BootReport {
+    let log = decoder.decode(boot.frames.bytes());
+    let seen = witness::parse(boot.witness.bytes());
+    let new = records::new_record(boot.region_before.bytes(), boot.region_after.bytes());
+    let crash = new.map(|new| {
+        let ram = views(&boot.ram);
+        let mut crash = describe(new.slot, &new.record, new.partial, image, board, &ram);
+        if !boot.witness.bytes().is_empty() {
+            crash.disagreements = witness::disagreements(&new.record, new.partial, &seen);
+        }
+        crash.bytes_lost = bytes_lost(&new.record, &views(&boot.ram_before_fault), &ram);
+        crash
+    });
+    BootReport {
+        planned: boot.planned,
+        boundary: boot.boundary.clone(),
+        instructions: boot.instructions,
+        marker: EndMarker::read(boot.marker.bytes()),
+        ledger: records::ledger(boot.region_after.bytes()),
+        before: records::slots(boot.region_before.bytes()),
+        crash,
+        log: log.lines,
+        log_notes: log.notes,
+        unmodelled: seen.unmodelled,
+        console: String::from_utf8_lossy(boot.console.bytes()).into_owned(),
+    }
+}
+
+/// What can be said of a record with the image alone.
+#[must_use]
+pub fn crash_of_record(slot: Slot, record: &Record, partial: bool, image: &Image) -> CrashReport {
+    describe(slot, record, partial, image, None, &[])
+}
+
+fn describe(
+    slot: Slot,
+    record: &Record,
+    partial: bool,
+    image: &Image,
+    board: Option<&Board>,
+    ram: &[RamView<'_>],
+) -> CrashReport {
+    let symbols = Symbols::new(image);
+    let function = |address: u32| image.symbol_at(address).map(Symbol::path);
+    let has_address =
+        record.trust.has(Trust::FAULT_ADDRESS) || record.detector == Detector::SpRange;
+    CrashReport {
+        slot,
+        record: *record,
+        partial,
+        pc_symbol: record.trust.has(Trust::PC).then(|| function(record.registers.pc)).flatten(),
+        address_region: has_address.then(|| region_of(record, image, board)),
+        address_symbol: has_address.then(|| function(record.fault_address)).flatten(),
+        backtrace: backtrace(record, image, &symbols, ram),
+        fault_text: fault_text::describe(&record.faults),
+        disagreements: Vec::new(),
+        source: source(record, image),
+        bytes_lost: None,
+    }
+}
+
+/// The area or region that the fault address lies in. Without a board the record's own word counts.
+fn region_of(record: &Record, image: &Image, board: Option<&Board>) -> String {
+    let address = record.fault_address;
+    if let Some(area) = image.area_at(address) {
+        return area.name.to_owned();
+    }
+    let Some(board) = board else {
+        let area = record.owner.area;
+        return if area == Area::Unmapped { UNMAPPED.to_owned() } else { area.to_string() };
+    };
+    let region = board.chip.regions.iter().find(|region| {
+        address
+            .checked_sub(region.range.start)
+            .is_some_and(|offset| offset < region.range.size_bytes)
+    });
+    region.map_or_else(|| UNMAPPED.to_owned(), |region| region.name.clone())
+}
+
+/// The place in the source that a panic names.
+fn source(record: &Record, image: &Image) -> Option<String> {
+    if record.kind != Kind::Panic {
+        return None;
+    }
+    let name = image.flash_bytes(record.source_file, usize::from(record.source_file_length))?;
+    Some(format!("{}:{}", String::from_utf8_lossy(name), record.source_line))
+}
+
+fn views(ram: &[RamEvidence]) -> Vec<RamView<'_>> {
+    ram.iter().map(|ram| RamView { start: ram.start, bytes: ram.bytes.bytes() }).collect()
+}
+
+/// Bytes below the guard of the broken stack that are not what they were before the fault. The guard
+/// itself is nobody's memory.
+fn bytes_lost(record: &Record, before: &[RamView<'_>], after: &[RamView<'_>]) -> Option<u32> {
+    /// How far below its stack an overflow is looked for: more than any frame of the test image.
+    const REACH_BYTES: u32 = 16 << 10;
+    /// The guard below every stack.
+    const GUARD_BYTES: u32 = 128;
+    if record.kind != Kind::StackOverflow || before.is_empty() {
+        return None;
+    }
+    let end = record.stack_start.checked_sub(GUARD_BYTES)?;
+    let lowest = record.registers.sp.min(record.fault_address.max(1));
+    let start = end.saturating_sub(REACH_BYTES).max(lowest & !3);
+    let mut lost = 0;
+    for address in (start..end).step_by(4) {
+        let (Some(was), Some(is)) = (word_at(before, address), word_at(after, address)) else {
+            continue;
+        };
+        let changed = was.to_le_bytes().into_iter().zip(is.to_le_bytes()).filter(|(a, b)| a != b);
+        lost += u32::try_from(changed.count()).unwrap_or(0);
+    }
+    Some(lost)
+}

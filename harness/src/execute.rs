@@ -1,0 +1,151 @@
+//! One test from image to verdict: run, bundle, decode, judge. The test binary and `crashrig run` both
+//! come through here, and `crashrig judge` takes the second half on a stored bundle.
+
+use crate::decode::assemble;
+use crate::evidence::{self, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
+use crate::image::{Image, ImageError};
+use crate::judge::{Identity, judge};
+use crate::output::text;
+use crate::report::Report;
+use crate::run::{RunIdentity, run};
+use crate::scenario::Scenario;
+use crate::scenario::check::{ScenarioError, parse};
+use crate::suite::Test;
+use crate::verdict::Verdict;
+use crashrig_layout::parse::Board;
+use std::path::{Path, PathBuf};
+
+/// Why a bundle cannot be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The bundle's files.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The bundle's scenario.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The bundle's image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The board that the bundle names is not here.
+    #[error("load board {board} of the bundle: {message}")]
+    Board {
+        /// The name.
+        board: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// A test that was run, or a bundle that was judged again.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// What the run left.
+    pub evidence: Evidence,
+    /// What happened.
+    pub report: Report,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// Where the evidence is.
+    pub bundle: PathBuf,
+}
+
+impl Outcome {
+    /// The report of a failure.
+    #[must_use]
+    pub fn failure(&self) -> String {
+        let bundle = self.bundle.display().to_string();
+        text::failure(&self.scenario, &self.evidence, &self.report, &self.verdict, &bundle)
+    }
+
+    /// One line for a test that is over.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        text::summary(&self.evidence)
+    }
+}
+
+/// Where and with what a test is run.
+#[derive(Debug, Clone)]
+pub struct Setting<'a> {
+    /// The image's file.
+    pub image: &'a Path,
+    /// Folder in which the bundle is made.
+    pub run_folder: &'a Path,
+    /// Everything random comes from here.
+    pub seed: u64,
+}
+
+/// Runs a test and judges it. The bundle stays, whatever the verdict.
+///
+/// # Errors
+/// The image is not one, or the bundle cannot be written. Trouble of the bench is a verdict.
+pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError> {
+    let bundle = setting.run_folder.join(test.name.replace("::", "."));
+    let _ = std::fs::remove_dir_all(&bundle);
+    std::fs::create_dir_all(&bundle).map_err(|source| BundleError::File {
+        action: "create",
+        path: bundle.clone(),
+        source,
+    })?;
+    evidence::link_image(&bundle, setting.image)?;
+    let image = Image::parse(evidence::read_file(setting.image)?, setting.image)?;
+    let identity =
+        RunIdentity { test: &test.name, run_id: run_id(&test.name, setting), seed: setting.seed };
+    let evidence = run(test.target.as_ref(), &image, &test.scenario, &identity, &bundle);
+    evidence::write(&bundle, &evidence, &test.scenario.text)?;
+    let scenario = test.scenario.as_ref().clone();
+    Ok(conclude(scenario, evidence, &image, test.target.board(), bundle))
+}
+
+/// Judges a stored bundle again, without a device.
+///
+/// # Errors
+/// The bundle, its scenario, its image or its board are not what they should be.
+pub fn judge_bundle(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError> {
+    let evidence = evidence::read(bundle)?;
+    let scenario = scenario_of(bundle, &evidence)?;
+    let path = bundle.join(IMAGE_FILE);
+    let image = Image::parse(evidence::read_file(&path)?, &path)?;
+    let board = Board::load(boards, &evidence.board).map_err(|error| JudgeError::Board {
+        board: evidence.board.clone(),
+        message: error.to_string(),
+    })?;
+    Ok(conclude(scenario, evidence, &image, &board, bundle.to_owned()))
+}
+
+/// The scenario of a bundle. Its file is called otherwise there, so the name comes from the evidence.
+fn scenario_of(bundle: &Path, evidence: &Evidence) -> Result<Scenario, JudgeError> {
+    let bytes = evidence::read_file(&bundle.join(SCENARIO_FILE))?;
+    let name: PathBuf = evidence.scenario.split("::").collect();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(parse(&name.with_extension("toml"), text)?)
+}
+
+fn conclude(
+    scenario: Scenario,
+    evidence: Evidence,
+    image: &Image,
+    board: &Board,
+    bundle: PathBuf,
+) -> Outcome {
+    let report = assemble::report(&evidence, image, board);
+    let identity = Identity { build_id: image.build_id(), run_id: evidence.run_id };
+    let verdict = judge(&scenario, &report, &identity);
+    Outcome { scenario, evidence, report, verdict, bundle }
+}
+
+/// A number for this run that no other run of this test is likely to have: FNV-1a over name, seed,
+/// process and time. Never 0.
+fn run_id(test: &str, setting: &Setting<'_>) -> u32 {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos() as u64);
+    let words = [setting.seed, u64::from(std::process::id()), now];
+    let bytes = test.bytes().chain(words.into_iter().flat_map(u64::to_le_bytes));
+    let hash = bytes
+        .fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash.max(1)
+}

@@ -1,0 +1,319 @@
+//! Expectation × report → verdict, with every mismatch. Pure.
+
+use crate::report::{BootReport, CrashReport, Report};
+use crate::run::SILENT_BOOT_BUDGET;
+use crate::scenario::{BootPlan, End, ExpectedCrash, Place, Scenario, Start};
+use crate::target::Boundary;
+use crate::verdict::{Mismatch, Verdict, VerdictKind};
+use crashrig_wire::marker::Found;
+use crashrig_wire::{BuildId, EndMarker};
+use std::fmt::Display;
+
+/// What identifies the run that a report must be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Build id of the image under test.
+    pub build_id: BuildId,
+    /// The run the host announced.
+    pub run_id: u32,
+}
+
+/// Judges the report of a run against its scenario. For a control the verdict is about the harness: a
+/// pass means that the run was judged fail in exactly the way the control names.
+#[must_use]
+pub fn judge(scenario: &Scenario, report: &Report, identity: &Identity) -> Verdict {
+    let verdict = judge_plainly(scenario, report, identity);
+    match &scenario.control {
+        // Trouble of the bench is not what a control is about.
+        Some(_) if verdict.kind == VerdictKind::Infrastructure => verdict,
+        Some(control) => judge_control(control, &verdict),
+        None => verdict,
+    }
+}
+
+fn judge_control(control: &crate::scenario::Control, inner: &Verdict) -> Verdict {
+    let mut found: Vec<_> = inner.mismatches.iter().map(|m| m.subject.clone()).collect();
+    let mut expected = control.mismatches.clone();
+    found.sort();
+    found.dedup();
+    expected.sort();
+    if inner.kind == control.verdict && found == expected {
+        return Verdict::of(Vec::new());
+    }
+    let words = |kind: VerdictKind, subjects: &[String]| {
+        format!("{} ({})", kind.name(), subjects.join(", "))
+    };
+    Verdict::of(vec![Mismatch {
+        kind: VerdictKind::Record,
+        boot: 0,
+        subject: "control".to_owned(),
+        expected: words(control.verdict, &expected),
+        found: words(inner.kind, &found),
+    }])
+}
+
+fn judge_plainly(scenario: &Scenario, report: &Report, identity: &Identity) -> Verdict {
+    if let Some(problem) = &report.bench_problem {
+        return Verdict::infrastructure(problem.clone());
+    }
+    let mut judge = Judge { mismatches: Vec::new(), boot: 0 };
+    let mut device_boot = 0;
+    for (index, plan) in scenario.boots.iter().enumerate() {
+        let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let tries: Vec<_> = report.boots.iter().filter(|boot| boot.planned == planned).collect();
+        judge.boot = planned;
+        let Some(last) = tries.last() else {
+            judge.add(VerdictKind::Crash, "boot", "a boot", "none: the run ended before it");
+            continue;
+        };
+        if matches!(plan.start, Start::Cold(_)) {
+            device_boot = 0;
+        }
+        device_boot += u32::try_from(tries.len()).unwrap_or(u32::MAX);
+        let crash = scenario.crashes.iter().find(|crash| crash.boot == planned);
+        let context = Context { plan, crash, identity, device_boot };
+        judge.boot(&context, last, tries.len());
+    }
+    Verdict::of(judge.mismatches)
+}
+
+/// What one boot is judged against.
+struct Context<'a> {
+    plan: &'a BootPlan,
+    crash: Option<&'a ExpectedCrash>,
+    identity: &'a Identity,
+    /// How the device must count this boot.
+    device_boot: u32,
+}
+
+struct Judge {
+    mismatches: Vec<Mismatch>,
+    boot: u32,
+}
+
+impl Judge {
+    fn add(
+        &mut self,
+        kind: VerdictKind,
+        subject: &str,
+        expected: impl Display,
+        found: impl Display,
+    ) {
+        self.mismatches.push(Mismatch {
+            kind,
+            boot: self.boot,
+            subject: subject.to_owned(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        });
+    }
+
+    fn equal<T: PartialEq + Display>(
+        &mut self,
+        kind: VerdictKind,
+        subject: &str,
+        expected: T,
+        found: T,
+    ) {
+        if expected != found {
+            self.add(kind, subject, expected, found);
+        }
+    }
+
+    fn boot(&mut self, context: &Context<'_>, boot: &BootReport, tries: usize) {
+        let looped = tries == SILENT_BOOT_BUDGET && boot.marker.is_none() && boot.crash.is_none();
+        if let Some(marker) = &boot.marker {
+            self.marker(context, boot, marker);
+        }
+        match (context.plan.end, &boot.boundary) {
+            (End::Lockup, Boundary::Lockup { .. }) | (End::Hang, Boundary::Hang { .. }) => {}
+            (End::Exit(expected), Boundary::Exit { status }) => {
+                self.equal(VerdictKind::Record, "status", expected, *status);
+            }
+            (End::ResetLoop, Boundary::Reset) if looped => {}
+            (_, Boundary::Lockup { text }) => {
+                let found = text.lines().next().unwrap_or_default().to_owned();
+                self.add(VerdictKind::Lockup, "end", name(context.plan.end), found);
+            }
+            (_, Boundary::Hang { limit, .. }) => {
+                let found = format!("no end: {limit} used up");
+                self.add(VerdictKind::Hang, "end", name(context.plan.end), found);
+            }
+            (_, Boundary::Reset) if looped => {
+                let found = format!("{tries} boots, no end marker and no record");
+                self.add(VerdictKind::ResetLoop, "end", name(context.plan.end), found);
+            }
+            (End::Clean, Boundary::Reset) if boot.crash.is_none() && boot.marker.is_some() => {}
+            (End::Crash, Boundary::Reset) if boot.crash.is_some() && boot.marker.is_none() => {}
+            (end, boundary) => {
+                self.add(VerdictKind::Crash, "end", name(end), found_end(boundary, boot));
+            }
+        }
+        if let (Some(expected), Some(crash)) = (context.crash, &boot.crash) {
+            self.crash(context, expected, crash);
+        }
+        let text: String = boot.log.iter().map(|line| format!("{}\n", line.message)).collect();
+        for wanted in &context.plan.log {
+            if !text.contains(wanted.as_str()) {
+                self.add(VerdictKind::Log, "log", format!("\"{wanted}\""), "no such line");
+            }
+        }
+    }
+
+    fn marker(&mut self, context: &Context<'_>, boot: &BootReport, marker: &EndMarker) {
+        let identity = context.identity;
+        if marker.build_id != identity.build_id {
+            let (expected, found) = (hex(&identity.build_id), hex(&marker.build_id));
+            self.add(VerdictKind::StaleImage, "build-id", expected, found);
+        }
+        let kind = VerdictKind::StaleImage;
+        self.equal(kind, "run-id", identity.run_id, marker.run_id);
+        self.equal(VerdictKind::Record, "boot-number", context.device_boot, marker.boot);
+        for wanted in &context.plan.observed {
+            if !marker.saw(*wanted) {
+                self.add(VerdictKind::Record, "observed", wanted, "not observed");
+            }
+        }
+        for unwanted in &context.plan.missing {
+            if marker.saw(*unwanted) {
+                let expected = format!("no {unwanted}");
+                self.add(VerdictKind::Record, "missing", expected, "observed");
+            }
+        }
+        let expectations = [
+            ("first", context.plan.first, marker.first, &boot.before[0]),
+            ("last", context.plan.last, marker.last, &boot.before[1]),
+        ];
+        for (subject, expected, found, slot) in expectations {
+            if let Some(expected) = expected {
+                self.equal(VerdictKind::Record, subject, expected, found);
+            }
+            self.agree_on_slot(subject, found, slot, identity);
+        }
+    }
+
+    /// The device and the host must make the same of a slot: a record or none, ours or another's.
+    fn agree_on_slot(
+        &mut self,
+        subject: &str,
+        found: Found,
+        slot: &crate::report::SlotReport,
+        identity: &Identity,
+    ) {
+        let device = match found {
+            Found::Nothing => "no record",
+            Found::Foreign => "a record of another build",
+            Found::Read | Found::Unread => "a record",
+        };
+        let host = match &slot.record {
+            None => "no record",
+            Some(record) if record.build_id != identity.build_id => "a record of another build",
+            Some(_) => "a record",
+        };
+        if device != host {
+            let subject = format!("{subject}-as-host-reads");
+            self.add(VerdictKind::Record, &subject, host, device);
+        }
+    }
+
+    fn crash(&mut self, context: &Context<'_>, expected: &ExpectedCrash, crash: &CrashReport) {
+        let record = &crash.record;
+        if record.build_id != context.identity.build_id {
+            let (wanted, found) = (hex(&context.identity.build_id), hex(&record.build_id));
+            self.add(VerdictKind::StaleImage, "build-id", wanted, found);
+        }
+        self.equal(VerdictKind::StaleImage, "run-id", context.identity.run_id, record.run_id);
+        self.equal(VerdictKind::Crash, "kind", expected.kind, record.kind);
+        self.equal(VerdictKind::Crash, "detector", expected.detector, record.detector);
+        self.equal(VerdictKind::Record, "thread", expected.thread, record.thread);
+        self.equal(VerdictKind::Record, "boot-number", context.device_boot, record.boot);
+        self.equal(VerdictKind::Record, "slot", expected.slot.name(), crash.slot.name());
+        let phases = |partial| if partial { "phase one only" } else { "both phases" };
+        self.equal(VerdictKind::Record, "phases", phases(expected.partial), phases(crash.partial));
+        self.place(
+            "address",
+            expected.address.as_ref(),
+            &crash.address_symbol,
+            &crash.address_region,
+        );
+        self.place("pc", expected.pc.as_ref(), &crash.pc_symbol, &None);
+        if let Some(within) = &expected.within
+            && !crash.backtrace.iter().any(|frame| is_function(&frame.function, within))
+        {
+            self.add(VerdictKind::Record, "within", within, "not in the backtrace");
+        }
+        let frames = crash.backtrace.len();
+        if frames < expected.frames_at_least {
+            let wanted = format!("{} frames at least", expected.frames_at_least);
+            self.add(VerdictKind::Record, "frames", wanted, frames);
+        }
+        for disagreement in &crash.disagreements {
+            self.add(VerdictKind::Record, "witness", "the emulator's own log", disagreement);
+        }
+    }
+
+    fn place(
+        &mut self,
+        subject: &str,
+        expected: Option<&Place>,
+        symbol: &Option<String>,
+        region: &Option<String>,
+    ) {
+        let unknown = || "unknown".to_owned();
+        match expected {
+            None => {}
+            Some(Place::Symbol(wanted)) => {
+                if !is_function(symbol, wanted) {
+                    self.add(
+                        VerdictKind::Record,
+                        subject,
+                        wanted,
+                        symbol.clone().unwrap_or_else(unknown),
+                    );
+                }
+            }
+            Some(Place::Region(wanted)) => {
+                if region.as_ref() != Some(wanted) {
+                    self.add(
+                        VerdictKind::Record,
+                        subject,
+                        wanted,
+                        region.clone().unwrap_or_else(unknown),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Whether a function is the one that was asked for, by its whole path.
+fn is_function(function: &Option<String>, wanted: &str) -> bool {
+    function.as_deref() == Some(wanted)
+}
+
+fn name(end: End) -> String {
+    match end {
+        End::Clean => "a clean end".to_owned(),
+        End::Crash => "a crash".to_owned(),
+        End::Lockup => "a lockup".to_owned(),
+        End::Hang => "a hang".to_owned(),
+        End::ResetLoop => "a reset loop".to_owned(),
+        End::Exit(status) => format!("an exit with status {status}"),
+    }
+}
+
+fn found_end(boundary: &Boundary, boot: &BootReport) -> String {
+    match (boundary, &boot.crash, boot.marker.is_some()) {
+        (Boundary::Exit { status }, ..) => format!("an exit with status {status}"),
+        (_, Some(crash), false) => {
+            format!("a crash: {} noticed by {}", crash.record.kind, crash.record.detector)
+        }
+        (_, Some(crash), true) => format!("an end marker and a record ({})", crash.record.kind),
+        (_, None, true) => "a clean end".to_owned(),
+        (boundary, None, false) => format!("a {} without end marker or record", boundary.name()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,33 @@
+//! The pipeline: scenario → target → evidence → report → verdict → output, one way.
+//!
+//! * [`scenario`]: what is broken and what must notice, from files.
+//! * [`suite`], [`rig`]: which tests there are on this machine.
+//! * [`target`]: the only stage that talks to a device; [`run`] drives one scenario on it.
+//! * [`evidence`]: the raw bytes a run leaves, in a folder that can be judged again.
+//! * [`image`], [`decode`]: evidence and an ELF make a [`report`]. Pure.
+//! * [`judge`]: expectation and report make a [`verdict`]. Pure.
+//! * [`output`]: verdict and report as text and JSON. Pure.
+//! * [`execute`]: one test through all of it. [`cli`]: the command line.
+//!
+//! This crate knows a device by ELF bytes, `wire` and `layout` only.
+
+#![forbid(unsafe_code)]
+
+pub mod agree;
+pub mod cli;
+pub mod decode;
+pub mod evidence;
+pub mod execute;
+pub mod exit;
+pub mod firmware;
+pub mod image;
+pub mod judge;
+pub mod noise;
+pub mod output;
+pub mod report;
+pub mod rig;
+pub mod run;
+pub mod scenario;
+pub mod suite;
+pub mod target;
+pub mod verdict;

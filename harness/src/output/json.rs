@@ -1,0 +1,159 @@
+//! Runs and reports for machines. The format has a version; fields are added, never renamed.
+
+use crate::decode::backtrace::Frame;
+use crate::report::{BootReport, CrashReport, Report};
+use crate::target::Boundary;
+use crate::verdict::Verdict;
+use crashrig_wire::Record;
+use crashrig_wire::record::Trust;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Version of the format.
+pub const SCHEMA: u32 = 1;
+
+/// One test of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct TestResult {
+    /// Name of the test.
+    pub test: String,
+    /// Verdict and mismatches; nothing for an ignored test.
+    pub verdict: Option<Verdict>,
+    /// Why it was not run.
+    pub ignored: Option<String>,
+    /// Folder of the bundle.
+    pub bundle: Option<String>,
+    /// Time on the wall.
+    pub wall_ms: u64,
+}
+
+/// A whole run. `complete` is false until its last test is over, so that an interrupted run cannot pass
+/// for a finished one.
+#[must_use]
+pub fn run(results: &[TestResult], complete: bool) -> Value {
+    json!({ "schema": SCHEMA, "complete": complete, "tests": results })
+}
+
+/// A report: what `explain --json` prints.
+#[must_use]
+pub fn report(report: &Report) -> Value {
+    let boots: Vec<_> = report.boots.iter().map(boot).collect();
+    json!({ "schema": SCHEMA, "bench_problem": report.bench_problem, "boots": boots })
+}
+
+fn boot(boot: &BootReport) -> Value {
+    let log: Vec<_> = boot
+        .log
+        .iter()
+        .map(|line| {
+            json!({
+                "timestamp": line.timestamp,
+                "level": line.level,
+                "message": line.message,
+                "file": line.file,
+                "line": line.line,
+            })
+        })
+        .collect();
+    json!({
+        "planned": boot.planned,
+        "boundary": boundary(&boot.boundary),
+        "instructions": boot.instructions,
+        "end_marker": boot.marker.map(|marker| json!({
+            "boot": marker.boot,
+            "run_id": marker.run_id,
+            "observed": crashrig_wire::Observation::ALL.iter().filter(|o| marker.saw(**o))
+                .map(|o| o.name()).collect::<Vec<_>>(),
+            "first": marker.first.name(),
+            "last": marker.last.name(),
+        })),
+        "crash": boot.crash.as_ref().map(crash),
+        "log": log,
+        "log_notes": boot.log_notes,
+        "unmodelled": boot.unmodelled,
+    })
+}
+
+fn boundary(boundary: &Boundary) -> Value {
+    match boundary {
+        Boundary::Reset => json!({ "kind": "reset" }),
+        Boundary::Exit { status } => json!({ "kind": "exit", "status": status }),
+        Boundary::Lockup { text } => json!({ "kind": "lockup", "text": text }),
+        Boundary::Hang { limit, pc } => json!({ "kind": "hang", "limit": limit, "pc": pc }),
+    }
+}
+
+/// A record with everything that can be said about it.
+#[must_use]
+pub fn crash(crash: &CrashReport) -> Value {
+    let backtrace: Vec<_> = crash.backtrace.iter().map(frame).collect();
+    json!({
+        "slot": crash.slot.name(),
+        "partial": crash.partial,
+        "record": record(&crash.record),
+        "pc_symbol": crash.pc_symbol,
+        "address_region": crash.address_region,
+        "address_symbol": crash.address_symbol,
+        "backtrace": backtrace,
+        "causes": crash.fault_text,
+        "source": crash.source,
+        "bytes_lost": crash.bytes_lost,
+        "disagreements": crash.disagreements,
+    })
+}
+
+fn frame(frame: &Frame) -> Value {
+    json!({
+        "address": frame.address,
+        "function": frame.function,
+        "file": frame.file,
+        "line": frame.line,
+        "inlined": frame.inlined,
+        "note": frame.note,
+    })
+}
+
+fn record(record: &Record) -> Value {
+    let registers = &record.registers;
+    let faults = &record.faults;
+    let hex = |word: u32| format!("{word:#010x}");
+    let trusted = |bit, value: u32| record.trust.has(bit).then(|| hex(value));
+    let build_id: String = record.build_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "kind": record.kind.name(),
+        "detector": record.detector.name(),
+        "thread": record.thread.name(),
+        "build_id": build_id,
+        "run_id": record.run_id,
+        "boot": record.boot,
+        "sequence": record.sequence,
+        "uptime_ms": record.uptime_ms,
+        "status": hex(record.status.0),
+        "value": record.value,
+        "fault_address": trusted(Trust::FAULT_ADDRESS, record.fault_address),
+        "owner": { "area": record.owner.area.name(), "thread": record.owner.thread.name() },
+        "stack": { "start": hex(record.stack_start), "size_bytes": record.stack_size },
+        "r": registers.r.iter().copied().map(hex).collect::<Vec<_>>(),
+        "sp": trusted(Trust::STACK_POINTER, registers.sp),
+        "lr": trusted(Trust::FRAME, registers.lr),
+        "pc": trusted(Trust::PC, registers.pc),
+        "xpsr": trusted(Trust::FRAME, registers.xpsr),
+        "trust": record.trust.0,
+        "msp": hex(registers.msp),
+        "psp": hex(registers.psp),
+        "exc_return": hex(registers.exc_return),
+        "masks": hex(registers.masks),
+        "cfsr": hex(faults.cfsr),
+        "hfsr": hex(faults.hfsr),
+        "dfsr": hex(faults.dfsr),
+        "mmfar": hex(faults.mmfar),
+        "bfar": hex(faults.bfar),
+        "afsr": hex(faults.afsr),
+        "shcsr": hex(faults.shcsr),
+        "icsr": hex(faults.icsr),
+        "vtor": hex(faults.vtor),
+        "ccr": hex(faults.ccr),
+        "trail": record.trail.iter().take(usize::from(record.trail_length)).copied().map(hex)
+            .collect::<Vec<_>>(),
+    })
+}

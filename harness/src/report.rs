@@ -1,0 +1,83 @@
+//! What happened, typed: the report of one run. It needs no image and no bytes any more.
+
+use crate::decode::backtrace::Frame;
+use crate::decode::log::LogLine;
+use crate::target::Boundary;
+use crashrig_wire::region::Slot;
+use crashrig_wire::{EndMarker, Ledger, Record};
+
+/// The report of one run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Why the bench failed, if it did.
+    pub bench_problem: Option<String>,
+    /// The boots, in order.
+    pub boots: Vec<BootReport>,
+}
+
+/// The report of one boot.
+#[derive(Debug, Clone)]
+pub struct BootReport {
+    /// The boot of the scenario, from 1.
+    pub planned: u32,
+    /// Where it ended.
+    pub boundary: Boundary,
+    /// Instructions it executed.
+    pub instructions: Option<u64>,
+    /// The end marker, if a sound one was there.
+    pub marker: Option<EndMarker>,
+    /// The ledger at the boundary.
+    pub ledger: Option<Ledger>,
+    /// What the slots held before the first instruction.
+    pub before: [SlotReport; 2],
+    /// The record that this boot left.
+    pub crash: Option<CrashReport>,
+    /// Decoded log.
+    pub log: Vec<LogLine>,
+    /// Remarks of the log's decoder: frames lost, limits reached.
+    pub log_notes: Vec<String>,
+    /// Accesses to what the emulator does not model, each once with its count.
+    pub unmodelled: Vec<String>,
+    /// Text of the console.
+    pub console: String,
+}
+
+/// What a slot held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotReport {
+    /// Which slot.
+    pub slot: Slot,
+    /// Its record, whole or partial.
+    pub record: Option<Record>,
+    /// One word: `blank`, `torn`, `corrupt`, `partial`, `valid`.
+    pub reading: &'static str,
+    /// Why it is corrupt, or nothing.
+    pub reason: Option<String>,
+}
+
+/// A record that a boot left, with everything that can be said about it.
+#[derive(Debug, Clone)]
+pub struct CrashReport {
+    /// The slot it is in.
+    pub slot: Slot,
+    /// The record.
+    pub record: Record,
+    /// Whether only phase one holds.
+    pub partial: bool,
+    /// Function of the program counter, if it is known.
+    pub pc_symbol: Option<String>,
+    /// Area or region of the fault address, if there is one.
+    pub address_region: Option<String>,
+    /// Function of the fault address, if it lies in code.
+    pub address_symbol: Option<String>,
+    /// The backtrace.
+    pub backtrace: Vec<Frame>,
+    /// What the fault registers mean, in words.
+    pub fault_text: Vec<String>,
+    /// Where the record and the emulator's own log differ.
+    pub disagreements: Vec<String>,
+    /// Place in the source of a panic.
+    pub source: Option<String>,
+    /// Bytes below the stack that changed between the fault and the boundary, if they were measured.
+    pub bytes_lost: Option<u32>,
+}

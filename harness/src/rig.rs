@@ -1,0 +1,224 @@
+//! Where things are on this machine: workspace, boards, scenarios, runs, and the targets there are.
+
+use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle};
+use crate::firmware::{FirmwareError, Request, image};
+use crate::suite::{SuiteError, Test, scenarios, tests};
+use crate::target::emulator::EmulatorTarget;
+use crate::target::{BenchError, Target};
+use crashrig_layout::parse::Board;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The board of scenarios that name none.
+pub const DEFAULT_BOARD: &str = "netduinoplus2";
+/// The seed of a run that names none. Every run is the same until somebody asks for another.
+pub const DEFAULT_SEED: u64 = 0x5EED;
+/// Sets the seed.
+pub const SEED_VARIABLE: &str = "CRASHRIG_SEED";
+/// Runs whose evidence is kept; older ones are removed when a new one starts.
+const RUNS_KEPT: usize = 6;
+
+/// Why the rig cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum RigError {
+    /// No emulator, or none that can be used.
+    #[error("{0}")]
+    Bench(#[from] BenchError),
+    /// A board file is not what it should be.
+    #[error("{0}")]
+    Board(String),
+    /// The list of tests.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    /// The image.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
+    /// A bundle.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// A folder of this rig.
+    #[error("{action} {path}: {source}")]
+    Folder {
+        /// What was to be done.
+        action: &'static str,
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A bundle that is judged again comes to another verdict than the run it is of.
+    #[error("judge {bundle} again: the run came to {live}, the bundle comes to {again}")]
+    NotTheSame {
+        /// The bundle.
+        bundle: PathBuf,
+        /// The verdict of the run.
+        live: String,
+        /// The verdict of the bundle.
+        again: String,
+    },
+    /// A seed that is no number.
+    #[error("read {SEED_VARIABLE}: found \"{0}\", expected a number, decimal or with 0x in front")]
+    Seed(String),
+}
+
+/// This machine.
+#[derive(Debug, Clone)]
+pub struct Rig {
+    /// Root of the workspace.
+    pub workspace: PathBuf,
+    /// Build products, images and runs.
+    pub target_folder: PathBuf,
+}
+
+impl Rig {
+    /// The workspace that this program was built in, or the one that cargo runs it in.
+    #[must_use]
+    pub fn here() -> Self {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let workspace = package
+            .ancestors()
+            .find(|folder| folder.join("firmware/boards").is_dir())
+            .map_or_else(|| package.clone(), Path::to_path_buf);
+        let target_folder = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| workspace.join("target"), PathBuf::from);
+        Self { workspace, target_folder }
+    }
+
+    /// Folder of the board files.
+    #[must_use]
+    pub fn boards(&self) -> PathBuf {
+        self.workspace.join("firmware/boards")
+    }
+
+    /// Every board that runs under the emulator of this machine, the default board first.
+    ///
+    /// # Errors
+    /// No usable emulator, or a board file that is not what it should be.
+    pub fn targets(&self) -> Result<Vec<Arc<dyn Target>>, RigError> {
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
+        let mut names = board_names(&self.boards())?;
+        names.sort_by_key(|name| (name != DEFAULT_BOARD, name.clone()));
+        let mut targets: Vec<Arc<dyn Target>> = Vec::new();
+        for name in names {
+            let board = Board::load(&self.boards(), &name)
+                .map_err(|error| RigError::Board(error.to_string()))?;
+            if board.emulator().is_some() {
+                targets.push(Arc::new(EmulatorTarget::new(board, program.clone())?));
+            }
+        }
+        Ok(targets)
+    }
+
+    /// All tests of this machine.
+    ///
+    /// # Errors
+    /// See [`RigError`].
+    pub fn tests(&self) -> Result<Vec<Test>, RigError> {
+        let scenarios = scenarios(&self.workspace.join("scenarios"))?;
+        Ok(tests(scenarios, &self.targets()?)?)
+    }
+
+    /// The image of a board, built if need be.
+    ///
+    /// # Errors
+    /// See [`FirmwareError`].
+    pub fn image(&self, board: &str, features: &[String]) -> Result<PathBuf, RigError> {
+        let request = Request {
+            workspace: &self.workspace,
+            target_folder: &self.target_folder,
+            board,
+            features,
+        };
+        Ok(image(&request)?)
+    }
+
+    /// A folder for the bundles of this run. Under nextest all processes of a run share one.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn run_folder(&self) -> Result<PathBuf, RigError> {
+        let runs = self.target_folder.join("crashrig/runs");
+        let name = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let seconds = now.map_or(0, |time| time.as_secs());
+            format!("{seconds}-{}", std::process::id())
+        });
+        let folder = runs.join(name);
+        if !folder.is_dir() {
+            remove_old_runs(&runs);
+            std::fs::create_dir_all(&folder).map_err(|source| RigError::Folder {
+                action: "create",
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        Ok(folder)
+    }
+
+    /// Runs a test, judges it, and judges its bundle once more: both must come to the same.
+    ///
+    /// # Errors
+    /// See [`RigError`]. A failing test is an outcome, not an error.
+    pub fn execute(
+        &self,
+        test: &Test,
+        features: &[String],
+        run_folder: &Path,
+        seed: u64,
+    ) -> Result<Outcome, RigError> {
+        let image = self.image(&test.target.board().name, features)?;
+        let setting = Setting { image: &image, run_folder, seed };
+        let outcome = execute(test, &setting)?;
+        let again = judge_bundle(&outcome.bundle, &self.boards())?;
+        if again.verdict != outcome.verdict {
+            return Err(RigError::NotTheSame {
+                bundle: outcome.bundle,
+                live: format!("{:?}", outcome.verdict),
+                again: format!("{:?}", again.verdict),
+            });
+        }
+        Ok(outcome)
+    }
+}
+
+/// Names of the board files.
+fn board_names(folder: &Path) -> Result<Vec<String>, RigError> {
+    let error =
+        |source| RigError::Folder { action: "list boards in", path: folder.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(error)? {
+        let path = entry.map_err(error)?.path();
+        if path.extension() == Some("toml".as_ref()) {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(names)
+}
+
+/// The seed of this run.
+///
+/// # Errors
+/// The variable holds no number.
+pub fn seed() -> Result<u64, RigError> {
+    let Ok(text) = std::env::var(SEED_VARIABLE) else { return Ok(DEFAULT_SEED) };
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| RigError::Seed(text))
+}
+
+/// Removes the oldest runs. A run that cannot be removed is left: it is only evidence.
+fn remove_old_runs(runs: &Path) {
+    let Ok(entries) = std::fs::read_dir(runs) else { return };
+    let mut folders: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    folders.sort();
+    let surplus = folders.len().saturating_sub(RUNS_KEPT - 1);
+    for (_, folder) in folders.into_iter().take(surplus) {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}

@@ -1,0 +1,322 @@
+//! Drives one scenario on one session and keeps what it left. Judges nothing.
+//!
+//! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it is
+//! run again until the budget of boots is used up, so that a reset loop shows as what it is.
+
+use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
+use crate::image::Image;
+use crate::noise::{Noise, tamper};
+use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
+use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
+use crashrig_wire::marker::{MARKER_LENGTH, MARKER_SYMBOL};
+use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
+use crashrig_wire::region::{Geometry, Slot};
+use crashrig_wire::{EndMarker, Fault};
+use std::path::Path;
+use std::time::Instant;
+
+/// How many boots a run may have before the device counts as one that loops.
+pub const SILENT_BOOT_BUDGET: usize = 8;
+
+/// Milliseconds of target time that a boot runs before a command is sent while it runs.
+const AWAIT_MS: u64 = 5;
+
+/// Addresses of an image that a run needs.
+struct Places {
+    mailbox: u32,
+    marker: u32,
+    crash_start: u32,
+    crash_size: u32,
+    /// Where memory is compared before the fault: the function that carries it out.
+    fault_function: Option<u32>,
+}
+
+/// What identifies a run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunIdentity<'a> {
+    /// Name of the test.
+    pub test: &'a str,
+    /// Never 0.
+    pub run_id: u32,
+    /// Everything random comes from here.
+    pub seed: u64,
+}
+
+/// Runs a scenario. Trouble of the bench is part of the evidence.
+pub fn run(
+    target: &dyn Target,
+    image: &Image,
+    scenario: &Scenario,
+    identity: &RunIdentity<'_>,
+    folder: &Path,
+) -> Evidence {
+    let started = Instant::now();
+    let mut evidence = Evidence {
+        schema: SCHEMA,
+        test: identity.test.to_owned(),
+        scenario: scenario.name.clone(),
+        target: target.name().to_owned(),
+        target_version: target.version().to_owned(),
+        board: target.board().name.clone(),
+        command_line: Vec::new(),
+        seed: identity.seed,
+        run_id: identity.run_id,
+        crash_start: 0,
+        bench_problem: None,
+        boots: Vec::new(),
+        wall_ms: 0,
+    };
+    if let Err(problem) = drive(target, image, scenario, identity, folder, &mut evidence) {
+        evidence.bench_problem = Some(problem.to_string());
+    }
+    evidence.wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    evidence
+}
+
+fn drive(
+    target: &dyn Target,
+    image: &Image,
+    scenario: &Scenario,
+    identity: &RunIdentity<'_>,
+    folder: &Path,
+    evidence: &mut Evidence,
+) -> Result<(), BenchError> {
+    let places = places(image, scenario)?;
+    evidence.crash_start = places.crash_start;
+    let session = target.open(image, folder)?;
+    evidence.command_line = session.command_line();
+    let mut driver = Driver {
+        session,
+        places,
+        noise: Noise::new(identity.seed),
+        run_id: identity.run_id,
+        ticket: 0,
+        good_record: None,
+        silent_boots: 0,
+        instructions: 0,
+    };
+    for (index, plan) in scenario.boots.iter().enumerate() {
+        let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        loop {
+            let first_try = driver.silent_boots == 0;
+            let number = evidence.boots.len() + 1;
+            let boot = driver.boot(plan, planned, number, scenario, first_try)?;
+            let silent = driver.is_silent(&boot);
+            let over = boot.boundary != Boundary::Reset;
+            evidence.boots.push(boot);
+            if over {
+                return Ok(());
+            }
+            driver.silent_boots = if silent { driver.silent_boots + 1 } else { 0 };
+            if driver.silent_boots == SILENT_BOOT_BUDGET {
+                return Ok(());
+            }
+            if !silent {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
+    let symbol = |name: &str| {
+        image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
+            BenchError(format!("find symbol {name} in {}", image.origin().display()))
+        })
+    };
+    let fault_function = scenario
+        .measure_bytes_lost
+        .then(|| scenario.boots.iter().find_map(|boot| fault_function(boot.fault)))
+        .flatten();
+    Ok(Places {
+        mailbox: symbol(MAILBOX_SYMBOL)?,
+        marker: symbol(MARKER_SYMBOL)?,
+        crash_start: symbol("__crashrig_crash_start")?,
+        crash_size: symbol("__crashrig_crash_size_bytes")?,
+        fault_function: fault_function.map(symbol).transpose()?,
+    })
+}
+
+/// The function of the image that carries out a fault whose damage can be measured.
+fn fault_function(fault: Fault) -> Option<&'static str> {
+    match fault {
+        Fault::MainStackRecursion => Some("crashrig_image::faults::stack::main_stack_recursion"),
+        Fault::MainStackLargeFrame => Some("crashrig_image::faults::stack::main_stack_large_frame"),
+        Fault::IsrStackRecursion => Some("crashrig_image::faults::stack::isr_stack_recursion"),
+        _ => None,
+    }
+}
+
+struct Driver {
+    session: Box<dyn Session>,
+    places: Places,
+    noise: Noise,
+    run_id: u32,
+    ticket: u32,
+    /// The newest whole record that was seen in this run.
+    good_record: Option<[u8; RECORD_LENGTH]>,
+    silent_boots: usize,
+    instructions: u64,
+}
+
+impl Driver {
+    fn boot(
+        &mut self,
+        plan: &BootPlan,
+        planned: u32,
+        number: usize,
+        scenario: &Scenario,
+        first_try: bool,
+    ) -> Result<BootEvidence, BenchError> {
+        let file = |name: &str| format!("boot-{number}.{name}");
+        self.start(plan, number, first_try)?;
+        let region_before = self.read_region()?;
+        self.send(plan.fault, plan)?;
+        self.session.write(self.places.marker, &[0; MARKER_LENGTH])?;
+        let deadline = Deadline::default();
+        let measured = self.places.fault_function.filter(|_| scenario.measure_bytes_lost);
+        if let (Some(address), true) = (measured, number == 1) {
+            self.session.breakpoint(address)?;
+        }
+        self.session.resume()?;
+        if let Some(then) = plan.then
+            && self.session.pause(AWAIT_MS, &deadline)? == Wait::Running
+        {
+            self.send(then, plan)?;
+        }
+        let mut ram_before_fault = Vec::new();
+        let boundary = loop {
+            match self.session.wait(&deadline)? {
+                Wait::Boundary(boundary) => break boundary,
+                Wait::Breakpoint => {
+                    ram_before_fault = self.read_ram(&file("before"))?;
+                    self.session.resume()?;
+                }
+                Wait::Running => {}
+            }
+        };
+        let alive = matches!(boundary, Boundary::Reset | Boundary::Hang { .. });
+        let instructions = if alive { self.instructions_of_boot()? } else { None };
+        let (mut region_after, mut marker, mut ram) = (Vec::new(), Vec::new(), Vec::new());
+        if alive {
+            region_after = self.read_region()?;
+            marker = vec![0; MARKER_LENGTH];
+            self.session.read(self.places.marker, &mut marker)?;
+            ram = self.read_ram(&file("ram"))?;
+            self.remember_good_record(&region_after);
+        }
+        let logs = self.session.logs()?;
+        Ok(BootEvidence {
+            planned,
+            boundary,
+            instructions,
+            region_before: Blob::new(file("region-before.bin"), region_before),
+            region_after: Blob::new(file("region-after.bin"), region_after),
+            marker: Blob::new(file("marker.bin"), marker),
+            ram,
+            ram_before_fault,
+            frames: Blob::new(file("log.bin"), logs.frames),
+            console: Blob::new(file("console.txt"), logs.console),
+            messages: Blob::new(file("messages.txt"), logs.messages),
+            witness: Blob::new(file("witness.log"), logs.witness),
+        })
+    }
+
+    /// Brings the device to its first instruction, RAM as the plan says.
+    fn start(&mut self, plan: &BootPlan, number: usize, first_try: bool) -> Result<(), BenchError> {
+        match plan.start {
+            Start::Cold(fill) if first_try => self.power_on(fill)?,
+            _ if number == 1 => self.power_on(Fill::Noise)?,
+            _ => self.session.reset_warm()?,
+        }
+        match plan.tamper {
+            Some(tamper) if first_try => self.tamper(tamper),
+            _ => Ok(()),
+        }
+    }
+
+    fn power_on(&mut self, fill: Fill) -> Result<(), BenchError> {
+        let seed = self.noise.next_word();
+        self.session.power_on(fill, seed)
+    }
+
+    fn tamper(&mut self, plan: Tamper) -> Result<(), BenchError> {
+        let bytes = tamper(plan.kind, self.good_record.as_ref(), &mut self.noise);
+        let bytes = bytes.ok_or_else(|| {
+            BenchError("tamper with a good record: no boot before left one".to_owned())
+        })?;
+        let offset = self.geometry().offset_of(plan.slot);
+        let address = self.places.crash_start + u32::try_from(offset).unwrap_or(0);
+        self.session.write(address, &bytes)
+    }
+
+    fn geometry(&self) -> Geometry {
+        Geometry::new(self.places.crash_size as usize)
+    }
+
+    fn send(&mut self, fault: Fault, plan: &BootPlan) -> Result<(), BenchError> {
+        self.ticket += 1;
+        let acknowledge = if plan.acknowledge { Mailbox::ACKNOWLEDGE } else { 0 };
+        let mailbox = Mailbox {
+            run_id: self.run_id,
+            ticket: self.ticket,
+            fault,
+            flags: Mailbox::SEMIHOSTING | acknowledge,
+            seed: u32::try_from(self.noise.next_word() >> 32).unwrap_or(0),
+            parameters: [plan.parameter, 0, 0, 0],
+        };
+        self.session.write(self.places.mailbox, &mailbox.to_bytes())
+    }
+
+    fn read_region(&mut self) -> Result<Vec<u8>, BenchError> {
+        let mut bytes = vec![0; self.places.crash_size as usize];
+        self.session.read(self.places.crash_start, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_ram(&mut self, file: &str) -> Result<Vec<RamEvidence>, BenchError> {
+        let ranges = self.session.ram().to_vec();
+        let mut ram = Vec::new();
+        for (start, size) in ranges {
+            let mut bytes = vec![0; size as usize];
+            self.session.read(start, &mut bytes)?;
+            ram.push(RamEvidence {
+                start,
+                bytes: Blob::new(format!("{file}-{start:08x}.bin"), bytes),
+            });
+        }
+        Ok(ram)
+    }
+
+    fn remember_good_record(&mut self, region: &[u8]) {
+        let geometry = self.geometry();
+        for slot in Slot::ALL {
+            let offset = geometry.offset_of(slot);
+            let bytes = region.get(offset..).and_then(|rest| rest.first_chunk());
+            if let Some(bytes) = bytes.filter(|bytes| matches!(read(*bytes), Reading::Valid(_))) {
+                self.good_record = Some(*bytes);
+            }
+        }
+    }
+
+    fn instructions_of_boot(&mut self) -> Result<Option<u64>, BenchError> {
+        let Some(total) = self.session.instructions()? else { return Ok(None) };
+        let boot = total.saturating_sub(self.instructions);
+        self.instructions = total;
+        Ok(Some(boot))
+    }
+
+    /// Whether a boot that ended with a reset left nothing that says why.
+    fn is_silent(&self, boot: &BootEvidence) -> bool {
+        let ended = EndMarker::read(boot.marker.bytes()).is_some();
+        boot.boundary == Boundary::Reset
+            && !ended
+            && crate::decode::records::new_record(
+                boot.region_before.bytes(),
+                boot.region_after.bytes(),
+            )
+            .is_none()
+    }
+}

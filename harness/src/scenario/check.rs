@@ -1,0 +1,342 @@
+//! From a file to a scenario, or to everything that is wrong with it.
+
+use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
+use super::{
+    BootPlan, Control, End, ExpectedCrash, Fill, Place, Scenario, Start, Tamper, TamperKind,
+};
+use crate::verdict::VerdictKind;
+use crashrig_wire::Fault;
+use crashrig_wire::region::Slot;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The folder of scenarios that must be judged fail.
+pub const CONTROL_FAMILY: &str = "control";
+/// More boots than this are a mistake of the file.
+pub const BOOT_LIMIT: usize = 64;
+/// More flipped bits than this are noise, not a damaged record.
+pub const FLIP_LIMIT: u32 = 64;
+
+/// Why a scenario file was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be read.
+    #[error("read scenario {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has keys or types that no scenario has.
+    #[error("parse scenario {path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says, with line and column.
+        message: String,
+    },
+    /// The file says things that do not fit together.
+    #[error("accept scenario {path}:{}", list(.problems))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong: key, what was found, what is expected.
+        problems: Vec<String>,
+    },
+}
+
+fn list(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+/// Reads and checks one scenario. Its name comes from its folder and its file name.
+///
+/// # Errors
+/// See [`ScenarioError`]; all problems of the contents are reported at once.
+pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ScenarioError::Unreadable { path: path.to_owned(), source })?;
+    parse(path, text)
+}
+
+/// Checks the text of a scenario file.
+///
+/// # Errors
+/// See [`ScenarioError`].
+pub fn parse(path: &Path, text: String) -> Result<Scenario, ScenarioError> {
+    let raw: RawScenario = toml::from_str(&text).map_err(|error| ScenarioError::Syntax {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
+    let mut problems = Problems::default();
+    let scenario = check(path, text, &raw, &mut problems);
+    if problems.0.is_empty() {
+        Ok(scenario)
+    } else {
+        Err(ScenarioError::Invalid { path: path.to_owned(), problems: problems.0 })
+    }
+}
+
+/// Collects problems; a value that cannot be had is replaced, since the scenario is refused anyway.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, key: impl Display, found: impl Display, expected: impl Display) {
+        self.0.push(format!("{key}: found {found}, expected {expected}"));
+    }
+
+    /// A name out of a closed list of `wire` or `layout`.
+    fn name<T: FromStr<Err: Display>>(&mut self, key: &str, name: &str) -> Option<T> {
+        name.parse().map_err(|error| self.0.push(format!("{key}: found \"{name}\", {error}"))).ok()
+    }
+
+    fn names<T: FromStr<Err: Display>>(&mut self, key: &str, names: &[String]) -> Vec<T> {
+        names.iter().filter_map(|name| self.name(key, name)).collect()
+    }
+
+    /// A name out of a short list that stands only here.
+    fn choice<T: Copy>(&mut self, key: &str, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let chosen = choices.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
+            self.add(key, format_args!("\"{name}\""), format_args!("one of {}", known.join(", ")));
+        }
+        chosen
+    }
+
+    fn slot(&mut self, key: &str, name: Option<&str>) -> Slot {
+        let choices = Slot::ALL.map(|slot| (slot.name(), slot));
+        name.and_then(|name| self.choice(key, name, &choices)).unwrap_or(Slot::First)
+    }
+}
+
+fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) -> Scenario {
+    let part = |part: Option<&std::ffi::OsStr>| {
+        part.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let family = part(path.parent().and_then(Path::file_name));
+    let file = part(path.file_stem());
+    if !text.trim_start().starts_with("timeline") {
+        problems.add("timeline", "another key first", "the file to open with its timeline");
+    }
+    for (index, line) in raw.timeline.iter().enumerate() {
+        let number = format!("{}. ", index + 1);
+        if !line.starts_with(&number) {
+            let key = format!("timeline[{index}]");
+            problems.add(key, format_args!("\"{line}\""), format_args!("\"{number}…\""));
+        }
+    }
+    if raw.timeline.is_empty() {
+        problems.add("timeline", "nothing", "at least one step");
+    }
+    let boots = check_boots(&raw.boot, problems);
+    let crashes: Vec<_> = raw
+        .crash
+        .iter()
+        .enumerate()
+        .filter_map(|(index, crash)| check_crash(index, crash, problems))
+        .collect();
+    check_boots_against_crashes(&boots, raw, problems);
+    check_control(&family, raw, problems);
+    let measurements = [("bytes-lost", ())];
+    for name in &raw.measure {
+        problems.choice("measure", name, &measurements);
+    }
+    Scenario {
+        name: format!("{family}::{file}"),
+        path: path.to_owned(),
+        text,
+        title: raw.title.clone(),
+        timeline: raw.timeline.clone(),
+        needs: problems.names("needs", &raw.needs),
+        boards: raw.boards.clone(),
+        boots,
+        crashes,
+        control: raw.control.as_ref().map(|control| Control {
+            verdict: verdict(&control.verdict, problems),
+            mismatches: control.mismatches.clone(),
+        }),
+        measure_bytes_lost: !raw.measure.is_empty(),
+    }
+}
+
+fn verdict(name: &str, problems: &mut Problems) -> VerdictKind {
+    let choices = VerdictKind::ALL.map(|kind| (kind.name(), kind));
+    problems.choice("control.verdict", name, &choices).unwrap_or(VerdictKind::Pass)
+}
+
+fn check_control(family: &str, raw: &RawScenario, problems: &mut Problems) {
+    match &raw.control {
+        None if family == CONTROL_FAMILY => {
+            problems.add("control", "nothing", "how this control must be judged");
+        }
+        Some(_) if family != CONTROL_FAMILY => {
+            problems.add("control", "a table", "none outside of the folder control/");
+        }
+        Some(control) if control.verdict == VerdictKind::Pass.name() => {
+            problems.add("control.verdict", "\"pass\"", "a verdict other than pass");
+        }
+        Some(control) if control.mismatches.is_empty() => {
+            problems.add("control.mismatches", "nothing", "the subjects that do not match");
+        }
+        _ => {}
+    }
+}
+
+fn check_boots(boots: &[RawBoot], problems: &mut Problems) -> Vec<BootPlan> {
+    match boots.len() {
+        0 => problems.add("boot", "nothing", "at least one boot"),
+        count if count > BOOT_LIMIT => {
+            problems.add("boot", format_args!("{count} boots"), format_args!("up to {BOOT_LIMIT}"));
+        }
+        _ => {}
+    }
+    if boots.first().is_some_and(|boot| boot.start != "cold") {
+        problems.add("boot[1].start", "a warm start", "\"cold\", since nothing ran before");
+    }
+    boots.iter().enumerate().map(|(index, boot)| check_boot(index + 1, boot, problems)).collect()
+}
+
+fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan {
+    let key = |name: &str| format!("boot[{number}].{name}");
+    let fill = raw.fill.as_deref().map_or(Some(Fill::Noise), |name| {
+        problems.choice(&key("fill"), name, &[("noise", Fill::Noise), ("zero", Fill::Zero)])
+    });
+    let starts = [("cold", Start::Cold(fill.unwrap_or(Fill::Noise))), ("warm", Start::Warm)];
+    let start = problems.choice(&key("start"), &raw.start, &starts).unwrap_or(Start::Warm);
+    if raw.fill.is_some() && start == Start::Warm {
+        problems.add(key("fill"), "a fill", "none on a warm start, which keeps RAM");
+    }
+    let status = raw.status.unwrap_or_default();
+    let ends = [
+        ("clean", End::Clean),
+        ("crash", End::Crash),
+        ("lockup", End::Lockup),
+        ("hang", End::Hang),
+        ("reset-loop", End::ResetLoop),
+        ("exit", End::Exit(status)),
+    ];
+    let end = problems.choice(&key("end"), &raw.end, &ends).unwrap_or(End::Clean);
+    if matches!(end, End::Exit(_)) != raw.status.is_some() {
+        problems.add(key("status"), "a status or none", "one exactly where the end is \"exit\"");
+    }
+    if end != End::Clean && !(raw.observed.is_empty() && raw.missing.is_empty()) {
+        problems.add(key("observed"), "observations", "none unless the end is \"clean\"");
+    }
+    let fault: Option<Fault> =
+        raw.fault.as_deref().map_or(Some(Fault::None), |name| problems.name(&key("fault"), name));
+    let then = raw.then.as_deref().and_then(|name| problems.name(&key("then"), name));
+    if (fault == Some(Fault::Await)) != raw.then.is_some() {
+        problems.add(key("then"), "a fault or none", "one exactly where the fault is \"await\"");
+    }
+    BootPlan {
+        start,
+        tamper: raw.tamper.as_ref().and_then(|tamper| check_tamper(&key, tamper, problems)),
+        fault: fault.unwrap_or(Fault::None),
+        then,
+        parameter: raw.parameter.unwrap_or(0),
+        acknowledge: raw.acknowledge,
+        end,
+        observed: problems.names(&key("observed"), &raw.observed),
+        missing: problems.names(&key("missing"), &raw.missing),
+        first: raw.first.as_deref().and_then(|name| problems.name(&key("first"), name)),
+        last: raw.last.as_deref().and_then(|name| problems.name(&key("last"), name)),
+        log: raw.log.clone(),
+    }
+}
+
+fn check_tamper(
+    key: &impl Fn(&str) -> String,
+    raw: &RawTamper,
+    problems: &mut Problems,
+) -> Option<Tamper> {
+    let count = raw.count.unwrap_or(0);
+    let kinds = [
+        ("resembling", TamperKind::Resembling),
+        ("flip-bits", TamperKind::FlipBits(count)),
+        ("other-version", TamperKind::OtherVersion),
+        ("other-build", TamperKind::OtherBuild),
+    ];
+    let kind = problems.choice(&key("tamper.kind"), &raw.kind, &kinds)?;
+    let flips = matches!(kind, TamperKind::FlipBits(_));
+    if flips && !(1..=FLIP_LIMIT).contains(&count) {
+        problems.add(key("tamper.count"), count, format_args!("1 to {FLIP_LIMIT} bits"));
+    } else if !flips && raw.count.is_some() {
+        problems.add(key("tamper.count"), count, "no count unless the kind is \"flip-bits\"");
+    }
+    let slot = problems.slot(&key("tamper.slot"), raw.slot.as_deref());
+    Some(Tamper { slot, kind })
+}
+
+fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<ExpectedCrash> {
+    let key = |name: &str| format!("crash[{}].{name}", index + 1);
+    let required = [
+        ("boot", raw.boot.is_some(), "the boot that crashes, from 1"),
+        ("kind", raw.kind.is_some(), "what happens"),
+        ("detector", raw.detector.is_some(), "what must notice"),
+        ("thread", raw.thread.is_some(), "whom it is charged to"),
+        (
+            "address",
+            raw.address.is_some() || raw.pc.is_some(),
+            "an address or a pc, as symbol or region",
+        ),
+    ];
+    for (name, present, expected) in required {
+        if !present {
+            problems.add(key(name), "nothing", expected);
+        }
+    }
+    let kind = raw.kind.as_deref().and_then(|name| problems.name(&key("kind"), name));
+    let detector = raw.detector.as_deref().and_then(|name| problems.name(&key("detector"), name));
+    let thread = raw.thread.as_deref().and_then(|name| problems.name(&key("thread"), name));
+    let mut place = |name: &str, raw: &Option<RawPlace>| {
+        raw.as_ref().and_then(|raw| check_place(&key(name), raw, problems))
+    };
+    let (address, pc) = (place("address", &raw.address), place("pc", &raw.pc));
+    Some(ExpectedCrash {
+        boot: raw.boot?,
+        kind: kind?,
+        detector: detector?,
+        thread: thread?,
+        address,
+        pc,
+        within: raw.within.clone(),
+        frames_at_least: raw.frames_at_least,
+        slot: problems.slot(&key("slot"), raw.slot.as_deref()),
+        partial: raw.partial,
+    })
+}
+
+fn check_place(key: &str, raw: &RawPlace, problems: &mut Problems) -> Option<Place> {
+    match (&raw.symbol, &raw.region) {
+        (Some(symbol), None) => Some(Place::Symbol(symbol.clone())),
+        (None, Some(region)) => Some(Place::Region(region.clone())),
+        _ => {
+            problems.add(key, "both or neither", "exactly one of symbol and region");
+            None
+        }
+    }
+}
+
+/// Each boot that ends in a crash has its `[[crash]]`, and each `[[crash]]` its boot.
+fn check_boots_against_crashes(boots: &[BootPlan], raw: &RawScenario, problems: &mut Problems) {
+    let described: Vec<u32> = raw.crash.iter().filter_map(|crash| crash.boot).collect();
+    for (index, boot) in boots.iter().enumerate() {
+        let number = index as u32 + 1;
+        let times = described.iter().filter(|other| **other == number).count();
+        if boot.end == End::Crash && times != 1 {
+            let found = format_args!("{times} tables for boot {number}");
+            problems.add("crash", found, "one [[crash]] for each boot that ends in a crash");
+        }
+    }
+    for number in described {
+        let ends = number.checked_sub(1).and_then(|index| boots.get(index as usize));
+        if ends.is_none_or(|boot| boot.end != End::Crash) {
+            let found = format_args!("boot {number}");
+            problems.add("crash.boot", found, "a boot that ends in a crash");
+        }
+    }
+}

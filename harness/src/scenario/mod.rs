@@ -1,0 +1,180 @@
+//! A scenario: what is broken, on which boot, and which detector must notice it.
+//!
+//! [`raw`] is the file as written, [`check`] turns it into the values below or into a list of all its
+//! problems. Nothing here knows of a target.
+
+pub mod check;
+pub mod raw;
+
+use crashrig_layout::Need;
+use crashrig_wire::marker::Found;
+use crashrig_wire::region::Slot;
+use crashrig_wire::{Detector, Fault, Kind, Observation, Thread};
+use std::path::PathBuf;
+
+use crate::verdict::VerdictKind;
+
+/// A checked scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// `<family>::<scenario>`: folder and file name.
+    pub name: String,
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The text of the file, kept as evidence.
+    pub text: String,
+    /// One sentence: what must hold.
+    pub title: String,
+    /// The numbered timeline.
+    pub timeline: Vec<String>,
+    /// What a target must have.
+    pub needs: Vec<Need>,
+    /// Boards it runs on; empty stands for the board a target has by default.
+    pub boards: Vec<String>,
+    /// The boots, in order; the number of a boot is its place, from 1.
+    pub boots: Vec<BootPlan>,
+    /// What the records must say.
+    pub crashes: Vec<ExpectedCrash>,
+    /// For a control: how it must be judged.
+    pub control: Option<Control>,
+    /// Whether memory is compared before the fault and at the boundary.
+    pub measure_bytes_lost: bool,
+}
+
+/// One boot of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootPlan {
+    /// How it starts.
+    pub start: Start,
+    /// What to do to the newest good record before it starts.
+    pub tamper: Option<Tamper>,
+    /// What to break.
+    pub fault: Fault,
+    /// For `await`: the command that is sent while the boot runs.
+    pub then: Option<Fault>,
+    /// First parameter of the command.
+    pub parameter: u32,
+    /// Whether the device marks the records it finds as read.
+    pub acknowledge: bool,
+    /// How it must end.
+    pub end: End,
+    /// Observations that the end marker must have.
+    pub observed: Vec<Observation>,
+    /// Observations that it must not have.
+    pub missing: Vec<Observation>,
+    /// What the device must have found in slot FIRST when it booted.
+    pub first: Option<Found>,
+    /// What the device must have found in slot LAST.
+    pub last: Option<Found>,
+    /// Texts that must stand in the log of this boot.
+    pub log: Vec<String>,
+}
+
+/// How a boot starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Power-on: all RAM holds what [`Fill`] says.
+    Cold(Fill),
+    /// A reset with RAM as the boot before left it.
+    Warm,
+}
+
+/// What RAM holds at power-on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Seeded noise.
+    Noise,
+    /// Zeros, as a careless emulator gives them.
+    Zero,
+}
+
+/// What is made of a good record before a boot. On a cold boot it is put into noise; on a warm one it
+/// replaces what is in its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tamper {
+    /// The slot.
+    pub slot: Slot,
+    /// The manipulation.
+    pub kind: TamperKind,
+}
+
+/// The kinds of noise that resemble a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TamperKind {
+    /// Magic, version and length of a record, the rest noise. Needs no good record.
+    Resembling,
+    /// The newest good record with so many bits flipped.
+    FlipBits(u32),
+    /// The newest good record as another version, sealed again.
+    OtherVersion,
+    /// The newest good record of another build, sealed again.
+    OtherBuild,
+}
+
+/// How a boot ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With the end marker of this boot, build and run, and a reset.
+    Clean,
+    /// With a record of this boot, and a reset.
+    Crash,
+    /// With a lockup of the core.
+    Lockup,
+    /// Not at all, within its deadline.
+    Hang,
+    /// With resets, neither marker nor record, until the budget of boots is used up.
+    ResetLoop,
+    /// With the exit of the emulator, with this status. For images that are not ours.
+    Exit(i32),
+}
+
+/// What the record of a boot must say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedCrash {
+    /// The boot, from 1.
+    pub boot: u32,
+    /// What happened.
+    pub kind: Kind,
+    /// What noticed.
+    pub detector: Detector,
+    /// Whom it is charged to.
+    pub thread: Thread,
+    /// Where the address that could not be accessed must lie.
+    pub address: Option<Place>,
+    /// Where the program counter must lie.
+    pub pc: Option<Place>,
+    /// A function that must be in the backtrace.
+    pub within: Option<String>,
+    /// How many frames the backtrace must have at least.
+    pub frames_at_least: usize,
+    /// The slot that must hold the record when the boot is over.
+    pub slot: Slot,
+    /// Whether only phase one of the record must hold.
+    pub partial: bool,
+}
+
+/// A place in the image or on the chip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A function, by its path.
+    Symbol(String),
+    /// An area of the image or a region of the chip; `unmapped` is everything else.
+    Region(String),
+}
+
+/// How a control must be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The verdict.
+    pub verdict: VerdictKind,
+    /// The subjects of its mismatches, in any order: these and no others.
+    pub mismatches: Vec<String>,
+}
+
+impl Scenario {
+    /// The boot of a number, from 1.
+    #[must_use]
+    pub fn boot(&self, number: u32) -> Option<&BootPlan> {
+        self.boots.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+}

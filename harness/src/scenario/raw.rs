@@ -1,0 +1,128 @@
+//! A scenario file as it is written. Unknown keys are errors; what the values mean is not decided here.
+
+use serde::Deserialize;
+
+/// The file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawScenario {
+    /// The numbered timeline; the first key of the file.
+    pub timeline: Vec<String>,
+    /// One sentence: what must hold.
+    pub title: String,
+    /// Names of needs.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// Names of boards.
+    #[serde(default)]
+    pub boards: Vec<String>,
+    /// Names of measurements.
+    #[serde(default)]
+    pub measure: Vec<String>,
+    /// The boots.
+    #[serde(default)]
+    pub boot: Vec<RawBoot>,
+    /// The crashes.
+    #[serde(default)]
+    pub crash: Vec<RawCrash>,
+    /// Only in `control/`.
+    pub control: Option<RawControl>,
+}
+
+/// One `[[boot]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawBoot {
+    /// `cold` or `warm`.
+    pub start: String,
+    /// For a cold start: `noise` (default) or `zero`.
+    pub fill: Option<String>,
+    /// Name of a fault; default `none`.
+    pub fault: Option<String>,
+    /// For `await`: name of the fault that follows.
+    pub then: Option<String>,
+    /// First parameter of the command.
+    pub parameter: Option<u32>,
+    /// Whether records are marked as read.
+    #[serde(default)]
+    pub acknowledge: bool,
+    /// What to do to a record before the boot.
+    pub tamper: Option<RawTamper>,
+    /// How the boot ends.
+    pub end: String,
+    /// For `exit`: the status.
+    pub status: Option<i32>,
+    /// Observations.
+    #[serde(default)]
+    pub observed: Vec<String>,
+    /// Observations.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// A finding.
+    pub first: Option<String>,
+    /// A finding.
+    pub last: Option<String>,
+    /// Texts in the log.
+    #[serde(default)]
+    pub log: Vec<String>,
+}
+
+/// The `tamper` of a boot.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawTamper {
+    /// `resembling`, `flip-bits`, `other-version` or `other-build`.
+    pub kind: String,
+    /// For `flip-bits`: how many, 1 to 64.
+    pub count: Option<u32>,
+    /// `first` (default) or `last`.
+    pub slot: Option<String>,
+}
+
+/// One `[[crash]]`. Everything that says which crash it is must be there; the checker says so in words.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawCrash {
+    /// The boot, from 1.
+    pub boot: Option<u32>,
+    /// Name of a kind.
+    pub kind: Option<String>,
+    /// Name of a detector.
+    pub detector: Option<String>,
+    /// Name of a thread.
+    pub thread: Option<String>,
+    /// Where the address lies.
+    pub address: Option<RawPlace>,
+    /// Where the program counter lies.
+    pub pc: Option<RawPlace>,
+    /// A function in the backtrace.
+    pub within: Option<String>,
+    /// Frames of the backtrace.
+    #[serde(default)]
+    pub frames_at_least: usize,
+    /// `first` (default) or `last`.
+    pub slot: Option<String>,
+    /// Whether only phase one holds.
+    #[serde(default)]
+    pub partial: bool,
+}
+
+/// A place: exactly one of the two.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawPlace {
+    /// A function.
+    pub symbol: Option<String>,
+    /// An area or region.
+    pub region: Option<String>,
+}
+
+/// How a control must be judged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawControl {
+    /// Name of a verdict.
+    pub verdict: String,
+    /// Subjects of mismatches.
+    pub mismatches: Vec<String>,
+}

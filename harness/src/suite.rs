@@ -1,0 +1,132 @@
+//! The tests there are: scenario files × targets, with the reason for each that cannot run. Instant and
+//! silent: nothing is built and no device is touched to list them.
+
+use crate::scenario::Scenario;
+use crate::scenario::check::{ScenarioError, load};
+use crate::target::Target;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One test.
+#[derive(Clone)]
+pub struct Test {
+    /// `<target>::<board>::<family>::<scenario>`.
+    pub name: String,
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Where it would run.
+    pub target: Arc<dyn Target>,
+    /// Why it cannot run there, if it cannot.
+    pub ignored: Option<String>,
+}
+
+/// Why the tests cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// The folder of the scenarios cannot be read.
+    #[error("list scenarios in {folder}: {source}")]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Some scenario files are not what they should be; all of them are reported.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nfailed to "))]
+    Scenarios(Vec<ScenarioError>),
+    /// There is no scenario at all.
+    #[error("list scenarios in {0}: found no file <family>/<scenario>.toml, expected at least one")]
+    Empty(PathBuf),
+    /// A scenario names a board that no target has.
+    #[error("accept scenario {scenario}: boards: found \"{board}\", expected one of {known}")]
+    Board {
+        /// The file.
+        scenario: PathBuf,
+        /// The name.
+        board: String,
+        /// Every board of the targets.
+        known: String,
+    },
+}
+
+/// Reads all scenarios `<folder>/<family>/<scenario>.toml`, in the order of their names.
+///
+/// # Errors
+/// See [`SuiteError`].
+pub fn scenarios(folder: &Path) -> Result<Vec<Scenario>, SuiteError> {
+    let mut paths = Vec::new();
+    for family in entries(folder)? {
+        if family.is_dir() && !matches!(name(&family).as_str(), "src" | "tests" | "target") {
+            let files = entries(&family)?;
+            paths
+                .extend(files.into_iter().filter(|path| path.extension() == Some("toml".as_ref())));
+        }
+    }
+    paths.sort();
+    let (mut scenarios, mut errors) = (Vec::new(), Vec::new());
+    for path in &paths {
+        match load(path) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(SuiteError::Scenarios(errors));
+    }
+    if scenarios.is_empty() {
+        return Err(SuiteError::Empty(folder.to_owned()));
+    }
+    Ok(scenarios)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, SuiteError> {
+    let error = |source| SuiteError::Folder { folder: folder.to_owned(), source };
+    std::fs::read_dir(folder)
+        .map_err(error)?
+        .map(|entry| entry.map(|entry| entry.path()).map_err(error))
+        .collect()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// All tests. The first target is the one for scenarios that name no board.
+///
+/// # Errors
+/// A scenario names a board that no target has.
+pub fn tests(
+    scenarios: Vec<Scenario>,
+    targets: &[Arc<dyn Target>],
+) -> Result<Vec<Test>, SuiteError> {
+    let mut tests = Vec::new();
+    for scenario in scenarios {
+        let scenario = Arc::new(scenario);
+        let wanted = &scenario.boards;
+        for board in wanted {
+            if !targets.iter().any(|target| target.board().name == *board) {
+                let known: Vec<_> = targets.iter().map(|t| t.board().name.clone()).collect();
+                return Err(SuiteError::Board {
+                    scenario: scenario.path.clone(),
+                    board: board.clone(),
+                    known: known.join(", "),
+                });
+            }
+        }
+        let chosen = targets.iter().enumerate().filter(|(index, target)| {
+            wanted.contains(&target.board().name) || (wanted.is_empty() && *index == 0)
+        });
+        for (_, target) in chosen {
+            let mut needs = target.board().needs().chain(scenario.needs.iter().copied());
+            let lack = needs.find_map(|need| target.has(need).err());
+            tests.push(Test {
+                name: format!("{}::{}::{}", target.name(), target.board().name, scenario.name),
+                scenario: Arc::clone(&scenario),
+                target: Arc::clone(target),
+                ignored: lack.map(|lack| lack.reason),
+            });
+        }
+    }
+    tests.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(tests)
+}

@@ -1,0 +1,293 @@
+//! The emulator as a target: one QEMU per session, RAM read over resets, everything kept as files.
+
+use super::{BenchError, Boundary, Deadline, Lack, Logs, Session, Target, Wait};
+use crate::agree::{Range, differences};
+use crate::image::Image;
+use crate::noise::Noise;
+use crate::scenario::Fill;
+use crashrig_layout::Need;
+use crashrig_layout::RegionKind;
+use crashrig_layout::parse::{Board, ExpectedKind};
+use crashrig_qemu::mtree::{MappedRange, RangeKind};
+use crashrig_qemu::{Emulator, Launch, Limits, Mark, Program, Stop};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Bytes of witness log that a boot may cause before it counts as one that never ends.
+const WITNESS_LIMIT_BYTES: u64 = 16 << 20;
+
+/// Registers, streams and refusals of RAM on this side of a start take less than this each.
+const POLL: Duration = Duration::from_millis(1);
+
+/// A board under QEMU.
+pub struct EmulatorTarget {
+    board: Board,
+    program: Program,
+    version: String,
+    machine: String,
+    shift: u8,
+    /// Memory that the emulator must have: the chip's, after the declared deviations.
+    declared: Vec<Range>,
+}
+
+impl EmulatorTarget {
+    /// A board under one QEMU.
+    ///
+    /// # Errors
+    /// The board has no emulator, or its file does not declare this version of QEMU.
+    pub fn new(board: Board, program: Program) -> Result<Self, BenchError> {
+        let version = program.version.to_string();
+        let declared = board
+            .expected_map(key(&program))
+            .map_err(|error| BenchError(format!("use QEMU {version} as {}: {error}", board.name)))?
+            .into_iter()
+            .filter(|range| range.kind != ExpectedKind::Stub)
+            .map(|range| Range {
+                start: u64::from(range.start),
+                end: u64::from(range.start) + u64::from(range.size_bytes),
+                writable: range.kind == ExpectedKind::Ram,
+                name: range.name,
+            })
+            .collect();
+        let (machine, shift) = board
+            .emulator()
+            .map(|emulator| (emulator.machine.clone(), emulator.icount_shift))
+            .unwrap_or_default();
+        Ok(Self { board, program, version, machine, shift, declared })
+    }
+}
+
+/// The version as board files name it.
+const fn key(program: &Program) -> (u32, u32) {
+    (program.version.major, program.version.minor)
+}
+
+impl Target for EmulatorTarget {
+    fn name(&self) -> &'static str {
+        "qemu"
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn has(&self, need: Need) -> Result<(), Lack> {
+        match self.board.lacks(key(&self.program), need) {
+            None => Ok(()),
+            Some(reason) => Err(Lack { reason: format!("needs {need}: {reason}") }),
+        }
+    }
+
+    fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError> {
+        let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
+        launch.image = Some(image.origin().to_owned());
+        launch.instruction_shift = Some(self.shift);
+        let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;
+        let running = running_map(&emulator.memory_map().map_err(BenchError::of)?);
+        let differences = differences(&self.declared, &running);
+        if !differences.is_empty() {
+            let list: Vec<_> = differences.iter().map(ToString::to_string).collect();
+            return Err(BenchError(format!(
+                "QEMU {} is not what board {} declares: {}",
+                self.version,
+                self.board.name,
+                list.join("; ")
+            )));
+        }
+        Ok(Box::new(EmulatorSession {
+            emulator,
+            shift: self.shift,
+            ram: self.ram(),
+            running_since_start: false,
+            mark: Mark::default(),
+            command_line: command_line(&launch),
+        }))
+    }
+}
+
+impl EmulatorTarget {
+    /// RAM that exists both on the chip and in this emulator: what a power-on fills and a boundary
+    /// keeps.
+    fn ram(&self) -> Vec<(u32, u32)> {
+        let mut ram: Vec<(u32, u32)> = Vec::new();
+        let regions =
+            self.board.chip.regions.iter().filter(|region| region.kind == RegionKind::Ram);
+        let mut ranges: Vec<_> =
+            regions.map(|region| (region.range.start, region.range.size_bytes)).collect();
+        ranges.sort_unstable();
+        for (start, size) in ranges {
+            let end = u64::from(start) + u64::from(size);
+            let there = self
+                .declared
+                .iter()
+                .any(|range| range.writable && range.start <= u64::from(start) && end <= range.end);
+            if !there {
+                continue;
+            }
+            match ram.last_mut() {
+                Some((last_start, last_size)) if *last_start + *last_size == start => {
+                    *last_size += size;
+                }
+                _ => ram.push((start, size)),
+            }
+        }
+        ram
+    }
+}
+
+fn running_map(map: &[MappedRange]) -> Vec<Range> {
+    map.iter()
+        .filter(|range| matches!(range.kind, RangeKind::Ram | RangeKind::Rom))
+        .map(|range| Range {
+            start: u64::from(range.start),
+            end: u64::from(range.start) + range.size_bytes,
+            writable: range.kind == RangeKind::Ram,
+            name: range.name.clone(),
+        })
+        .collect()
+}
+
+fn command_line(launch: &Launch) -> Vec<String> {
+    let sockets = crashrig_qemu::command::Sockets::new(Path::new("SOCKETS"));
+    let files = crashrig_qemu::OutputFiles::new(Path::new(""));
+    let options = crashrig_qemu::command::options(launch, &sockets, &files);
+    std::iter::once(launch.program.path.as_os_str().to_owned())
+        .chain(options)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
+struct EmulatorSession {
+    emulator: Emulator,
+    shift: u8,
+    ram: Vec<(u32, u32)>,
+    running_since_start: bool,
+    mark: Mark,
+    command_line: Vec<String>,
+}
+
+impl EmulatorSession {
+    fn limits(&self, deadline: &Deadline) -> Limits {
+        Limits {
+            instructions: Some((deadline.target_ms * 1_000_000) >> self.shift),
+            wall: deadline.wall,
+            output_bytes: deadline.log_bytes,
+            log_bytes: WITNESS_LIMIT_BYTES,
+        }
+    }
+
+    fn hang(&mut self, limit: &str) -> Wait {
+        let pc = self.emulator.registers().ok().map(|registers| registers.pc);
+        Wait::Boundary(Boundary::Hang { limit: limit.to_owned(), pc })
+    }
+}
+
+impl Session for EmulatorSession {
+    fn power_on(&mut self, fill: Fill, seed: u64) -> Result<(), BenchError> {
+        if self.running_since_start {
+            self.emulator.reset_warm().map_err(BenchError::of)?;
+        }
+        let mut noise = Noise::new(seed);
+        for (start, size) in self.ram.clone() {
+            let mut bytes = vec![0; size as usize];
+            if fill == Fill::Noise {
+                noise.fill(&mut bytes);
+            }
+            self.write(start, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn reset_warm(&mut self) -> Result<(), BenchError> {
+        self.emulator.reset_warm().map_err(BenchError::of)
+    }
+
+    fn resume(&mut self) -> Result<(), BenchError> {
+        self.running_since_start = true;
+        self.emulator.resume().map_err(BenchError::of)
+    }
+
+    fn wait(&mut self, deadline: &Deadline) -> Result<Wait, BenchError> {
+        let stop = self.emulator.wait(&self.limits(deadline)).map_err(BenchError::of)?;
+        let is_lockup = stop.is_lockup();
+        Ok(match stop {
+            Stop::Reset => Wait::Boundary(Boundary::Reset),
+            Stop::Exit { code } => Wait::Boundary(Boundary::Exit { status: code }),
+            Stop::Killed { text, .. } if is_lockup => Wait::Boundary(Boundary::Lockup { text }),
+            Stop::Killed { signal, text } => {
+                return Err(BenchError(format!("QEMU was ended by signal {signal}: {text}")));
+            }
+            Stop::Breakpoint { token } => {
+                self.emulator.remove(token).map_err(BenchError::of)?;
+                Wait::Breakpoint
+            }
+            Stop::InstructionLimit => self.hang("target time"),
+            Stop::WallLimit => self.hang("wall time"),
+            Stop::OutputLimit => self.hang("log bytes"),
+        })
+    }
+
+    fn pause(&mut self, target_ms: u64, deadline: &Deadline) -> Result<Wait, BenchError> {
+        let instructions = (target_ms * 1_000_000) >> self.shift;
+        let end = Instant::now() + deadline.wall;
+        let start = self.instructions()?.unwrap_or(0);
+        while Instant::now() < end {
+            // A device that has ended meanwhile answers no more; its boundary comes from `wait`.
+            match self.emulator.instructions() {
+                Ok(Some(now)) if now.saturating_sub(start) < instructions => {
+                    std::thread::sleep(POLL);
+                }
+                _ => break,
+            }
+        }
+        Ok(Wait::Running)
+    }
+
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError> {
+        self.emulator.read(address, bytes).map_err(BenchError::of)
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
+        self.emulator.write(address, bytes).map_err(BenchError::of)
+    }
+
+    fn breakpoint(&mut self, address: u32) -> Result<(), BenchError> {
+        self.emulator.break_at(address).map(|_| ()).map_err(BenchError::of)
+    }
+
+    fn logs(&mut self) -> Result<Logs, BenchError> {
+        let files = self.emulator.files().clone();
+        let mark = files.mark().map_err(BenchError::of)?;
+        let read = |path: &Path, from: u64, to: u64| {
+            if from == to {
+                return Ok(Vec::new());
+            }
+            crashrig_qemu::output::read_from(path, from, to.saturating_sub(from))
+                .map_err(BenchError::of)
+        };
+        let logs = Logs {
+            frames: read(&files.stdout, self.mark.stdout_bytes, mark.stdout_bytes)?,
+            console: read(&files.console, self.mark.console_bytes, mark.console_bytes)?,
+            messages: read(&files.stderr, self.mark.stderr_bytes, mark.stderr_bytes)?,
+            witness: read(&files.log, self.mark.log_bytes, mark.log_bytes)?,
+        };
+        self.mark = mark;
+        Ok(logs)
+    }
+
+    fn instructions(&mut self) -> Result<Option<u64>, BenchError> {
+        self.emulator.instructions().map_err(BenchError::of)
+    }
+
+    fn ram(&self) -> &[(u32, u32)] {
+        &self.ram
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        self.command_line.clone()
+    }
+}

@@ -1,0 +1,191 @@
+//! Two traits: [`Target`] answers questions without touching a device; [`Session`] is one powered-up
+//! device. Neither knows a scenario. A crash of the firmware is evidence; [`BenchError`] means that the
+//! bench failed and nothing else.
+
+pub mod emulator;
+
+use crate::image::Image;
+use crate::scenario::Fill;
+use crashrig_layout::Need;
+use crashrig_layout::parse::Board;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+/// The bench failed: no emulator, no answer, a memory map that the board file does not declare.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BenchError(pub String);
+
+impl BenchError {
+    /// A bench error of anything that says what went wrong.
+    pub fn of(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Why a target cannot do what a scenario needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// A phrase for the list of ignored scenarios.
+    pub reason: String,
+}
+
+/// Facts about one kind of device; no I/O.
+pub trait Target: Send + Sync {
+    /// The first part of a test's name, e.g. `qemu`.
+    fn name(&self) -> &str;
+    /// Version of whatever stands behind it, e.g. `10.0.2`.
+    fn version(&self) -> &str;
+    /// The board it is.
+    fn board(&self) -> &Board;
+    /// Whether it has what a scenario needs.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn has(&self, need: Need) -> Result<(), Lack>;
+    /// Powers one device up with an image, halted before its first instruction. `folder` receives the
+    /// raw streams.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError>;
+}
+
+/// Where a boot ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Boundary {
+    /// The device asked for a reset; RAM is as it left it.
+    Reset,
+    /// The emulator exited with a status. RAM is gone.
+    Exit {
+        /// The status.
+        status: i32,
+    },
+    /// The core locked up.
+    Lockup {
+        /// What the emulator said, registers included.
+        text: String,
+    },
+    /// No end within the deadline. The device is stopped, RAM is there.
+    Hang {
+        /// What was used up: `target time`, `wall time` or `log bytes`.
+        limit: String,
+        /// Program counter where it was stopped, if it could be read.
+        pc: Option<u32>,
+    },
+}
+
+impl Boundary {
+    /// One word for reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Exit { .. } => "exit",
+            Self::Lockup { .. } => "lockup",
+            Self::Hang { .. } => "hang",
+        }
+    }
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// The boot is over.
+    Boundary(Boundary),
+    /// A breakpoint set with [`Session::breakpoint`] was hit; the device is stopped there.
+    Breakpoint,
+    /// The pause asked for is over; the device still runs.
+    Running,
+}
+
+/// How long a boot may take. The first limit that is reached ends the wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// Milliseconds of the target's own time, where it has a clock.
+    pub target_ms: u64,
+    /// Time on the wall.
+    pub wall: Duration,
+    /// Bytes of log and console together.
+    pub log_bytes: u64,
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self { target_ms: 2_000, wall: Duration::from_secs(30), log_bytes: 4 << 20 }
+    }
+}
+
+/// What a device said since it was last asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// Raw bytes of the log channel: defmt frames.
+    pub frames: Vec<u8>,
+    /// Raw bytes of the console.
+    pub console: Vec<u8>,
+    /// The emulator's own messages.
+    pub messages: Vec<u8>,
+    /// The emulator's own record of exceptions and of accesses to what it does not model.
+    pub witness: Vec<u8>,
+}
+
+/// One powered-up device.
+pub trait Session {
+    /// Power-on: all RAM filled, the device halted before its first instruction.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn power_on(&mut self, fill: Fill, seed: u64) -> Result<(), BenchError>;
+    /// A reset that keeps RAM, the device halted before its first instruction.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn reset_warm(&mut self) -> Result<(), BenchError>;
+    /// Lets the device run.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn resume(&mut self) -> Result<(), BenchError>;
+    /// Waits for the end of the boot, a breakpoint, or the deadline (which is a boundary: hang).
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn wait(&mut self, deadline: &Deadline) -> Result<Wait, BenchError>;
+    /// Lets the running device run on for some target time, or until its boot ends.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn pause(&mut self, target_ms: u64, deadline: &Deadline) -> Result<Wait, BenchError>;
+    /// Reads memory by physical address.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError>;
+    /// Writes memory by physical address.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError>;
+    /// Stops the device when it reaches an address.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn breakpoint(&mut self, address: u32) -> Result<(), BenchError>;
+    /// What the device said since this was last called.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn logs(&mut self) -> Result<Logs, BenchError>;
+    /// Instructions executed since the device was opened, where the target counts them.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn instructions(&mut self) -> Result<Option<u64>, BenchError>;
+    /// RAM ranges that exist on this device, as `(start, size in bytes)`, lowest first.
+    fn ram(&self) -> &[(u32, u32)];
+    /// How the device was started, for the bundle.
+    fn command_line(&self) -> Vec<String>;
+}

@@ -1,0 +1,203 @@
+//! What is asked of one QEMU, and the command line that says it.
+//!
+//! Pure: nothing is started or looked up here. The options were measured on 7.2 and 10.0; the ones
+//! that carry the design:
+//! * `-action reboot=shutdown,shutdown=pause` stops the guest at its own reset with RAM intact;
+//! * `-qmp` and `-qtest` connect to sockets of ours, so that nobody polls for a file to appear;
+//! * `-gdb` only listens: it costs nothing until a breakpoint is wanted;
+//! * `-icount shift=N,sleep=off` gives target time and counts instructions, and without it two runs
+//!   of the same image differ.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::discover::Program;
+use crate::keeper::KeeperProgram;
+use crate::output::OutputFiles;
+
+/// The variable that tells QEMU where its modules are.
+pub const MODULE_VARIABLE: &str = "QEMU_MODULE_DIR";
+
+/// The default of [`Launch::instruction_shift`]: one instruction takes 2^5 ns of target time.
+pub const DEFAULT_INSTRUCTION_SHIFT: u8 = 5;
+
+/// Everything that is decided before a QEMU is started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The QEMU to start.
+    pub program: Program,
+    /// The machine: `netduinoplus2`, ...
+    pub machine: String,
+    /// The image for `-kernel`: an ELF file, or a flat binary that is put at address 0.
+    pub image: Option<PathBuf>,
+    /// The folder that receives the output of QEMU; it must exist. See [`crate::OutputFiles`].
+    pub output_folder: PathBuf,
+    /// Target time of one instruction as a power of two in nanoseconds, 0 to 10. `None` lets target
+    /// time follow the host: not repeatable, and instructions are not counted.
+    pub instruction_shift: Option<u8>,
+    /// Semihosting arguments; `None` switches semihosting off.
+    pub semihosting: Option<Vec<String>>,
+    /// The processor of the host on which QEMU must stay. Needed for runs that repeat exactly on
+    /// QEMU 10.0; it also saves wake-ups.
+    pub host_processor: Option<usize>,
+    /// The program that keeps QEMU.
+    pub keeper: KeeperProgram,
+    /// Longest wait for the first sign of life of QEMU, in milliseconds.
+    pub start_deadline_ms: u64,
+    /// Options for what this crate does not know: devices, CPU properties.
+    pub more_options: Vec<OsString>,
+}
+
+impl Launch {
+    /// A launch with the defaults: no image, counted instructions, semihosting on without
+    /// arguments, this program as keeper, 20 s to start.
+    #[must_use]
+    pub fn new(program: Program, machine: &str, output_folder: &Path) -> Self {
+        Self {
+            program,
+            machine: machine.to_owned(),
+            image: None,
+            output_folder: output_folder.to_path_buf(),
+            instruction_shift: Some(DEFAULT_INSTRUCTION_SHIFT),
+            semihosting: Some(Vec::new()),
+            host_processor: None,
+            keeper: KeeperProgram::default(),
+            start_deadline_ms: 20_000,
+            more_options: Vec::new(),
+        }
+    }
+}
+
+/// The sockets of one QEMU.
+#[derive(Debug, Clone)]
+pub struct Sockets {
+    /// Listened on by us.
+    pub qmp: PathBuf,
+    /// Listened on by us.
+    pub qtest: PathBuf,
+    /// Listened on by QEMU.
+    pub gdb: PathBuf,
+}
+
+impl Sockets {
+    /// The sockets in a folder, whose path must be short: the system allows 107 bytes in all.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self { qmp: folder.join("qmp"), qtest: folder.join("qtest"), gdb: folder.join("gdb") }
+    }
+}
+
+/// The options of a launch, without the program itself.
+#[must_use]
+pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<OsString> {
+    let mut options: Vec<OsString> = Vec::new();
+    if let Some(share) = &launch.program.share {
+        options.extend(["-L".into(), share.into()]);
+    }
+    options.extend(["-M".into(), (&launch.machine).into()]);
+    for option in ["-nodefaults", "-display", "none", "-serial", "null", "-S"] {
+        options.push(option.into());
+    }
+    options.extend(["-action".into(), "reboot=shutdown,shutdown=pause".into()]);
+    options.extend(["-qmp".into(), option_with_path("unix:", &sockets.qmp, "")]);
+    options.extend(["-qtest".into(), option_with_path("unix:", &sockets.qtest, "")]);
+    options.extend(["-qtest-log", "none", "-accel", "tcg"].map(OsString::from));
+    options.extend(["-gdb".into(), option_with_path("unix:", &sockets.gdb, ",server=on,wait=off")]);
+    if let Some(shift) = launch.instruction_shift {
+        options.extend(["-icount".into(), format!("shift={shift},sleep=off").into()]);
+    }
+    options.extend(["-d", "int,guest_errors,unimp", "-D"].map(OsString::from));
+    options.push((&files.log).into());
+    if let Some(arguments) = &launch.semihosting {
+        options.extend([
+            "-chardev".into(),
+            option_with_path("file,id=console,path=", &files.console, ""),
+        ]);
+        let mut value = "enable=on,target=native,chardev=console".to_owned();
+        for argument in arguments {
+            value.push_str(",arg=");
+            value.push_str(&argument.replace(',', ",,"));
+        }
+        options.extend(["-semihosting-config".into(), value.into()]);
+    }
+    if let Some(image) = &launch.image {
+        options.extend(["-kernel".into(), image.into()]);
+    }
+    options.extend(launch.more_options.iter().cloned());
+    options
+}
+
+/// A path between other parts of an option's value; a comma in it is written twice.
+fn option_with_path(before: &str, path: &Path, after: &str) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut bytes = before.as_bytes().to_vec();
+    for byte in path.as_os_str().as_bytes() {
+        bytes.push(*byte);
+        if *byte == b',' {
+            bytes.push(b',');
+        }
+    }
+    bytes.extend_from_slice(after.as_bytes());
+    OsString::from_vec(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discover::Version;
+
+    /// The options of a launch changed by `change`, as one line.
+    fn check(change: impl Fn(&mut Launch), expected: &str) {
+        let program = Program {
+            path: "/usr/bin/qemu-system-arm".into(),
+            version: Version { major: 7, minor: 2, patch: 22 },
+            share: None,
+            modules: None,
+        };
+        let mut launch = Launch::new(program, "netduinoplus2", Path::new("/out"));
+        change(&mut launch);
+        let found =
+            options(&launch, &Sockets::new(Path::new("/s")), &OutputFiles::new(Path::new("/out")));
+        let words: Vec<_> = found.iter().map(|option| option.to_string_lossy()).collect();
+        assert_eq!(words.join(" "), expected);
+    }
+
+    const HEAD: &str = "-M netduinoplus2 -nodefaults -display none -serial null -S \
+        -action reboot=shutdown,shutdown=pause -qmp unix:/s/qmp -qtest unix:/s/qtest \
+        -qtest-log none -accel tcg -gdb unix:/s/gdb,server=on,wait=off";
+    const COUNTED: &str = " -icount shift=5,sleep=off";
+    const LOG: &str = " -d int,guest_errors,unimp -D /out/qemu.log";
+    const SEMIHOSTING: &str = " -chardev file,id=console,path=/out/qemu.console \
+        -semihosting-config enable=on,target=native,chardev=console";
+
+    #[test]
+    fn the_command_line_says_what_the_launch_says() {
+        check(|_| (), &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING}"));
+        check(
+            |launch| launch.image = Some("/out/image.elf".into()),
+            &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -kernel /out/image.elf"),
+        );
+        check(|launch| launch.semihosting = None, &format!("{HEAD}{COUNTED}{LOG}"));
+        check(
+            |launch| launch.semihosting = Some(vec!["a,b".into(), "c".into()]),
+            &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING},arg=a,,b,arg=c"),
+        );
+        check(|launch| launch.instruction_shift = None, &format!("{HEAD}{LOG}{SEMIHOSTING}"));
+        check(
+            |launch| launch.more_options = vec!["-global".into(), "x.y=0".into()],
+            &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -global x.y=0"),
+        );
+        check(
+            |launch| launch.program.share = Some("/q/usr/share/qemu".into()),
+            &format!("-L /q/usr/share/qemu {HEAD}{COUNTED}{LOG}{SEMIHOSTING}"),
+        );
+    }
+
+    #[test]
+    fn a_comma_in_a_path_is_written_twice() {
+        assert_eq!(
+            option_with_path("unix:", Path::new("/a,b"), ",server=on"),
+            "unix:/a,,b,server=on"
+        );
+    }
+}

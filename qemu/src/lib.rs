@@ -1,0 +1,41 @@
+//! Start, steer and stop one emulator, and say why it stopped.
+//!
+//! This crate knows QEMU and nothing else: no scenario, no crash record, no chip. [`Emulator`] is
+//! the door; the other modules are its parts and can be used alone. Three sockets lead to each
+//! QEMU, all of them unix sockets in a private folder: QMP ([`qmp`]) steers, qtest ([`qtest`])
+//! reads and writes memory without stopping anything, GDB ([`gdb`]) is connected only when a
+//! breakpoint or a watchpoint is wanted. A keeper process ([`keeper`]) makes sure that no QEMU
+//! outlives its harness.
+//!
+//! What must never happen here: a crash of the guest reported as an error. A reset, an exit, a
+//! lockup and a hang are values of [`Stop`]; [`Error`] means that the bench itself failed.
+
+#![forbid(unsafe_code)]
+
+mod channel;
+pub mod command;
+pub mod discover;
+mod emulator;
+mod error;
+pub mod gdb;
+pub mod keeper;
+pub mod mtree;
+pub mod output;
+mod process;
+pub mod qmp;
+pub mod qtest;
+mod registers;
+mod start;
+mod stop;
+pub mod tools;
+mod version_cache;
+mod wait;
+
+pub use command::Launch;
+pub use discover::{Program, Version};
+pub use emulator::Emulator;
+pub use error::Error;
+pub use keeper::KeeperProgram;
+pub use output::{Mark, OutputFiles, read_from};
+pub use registers::Registers;
+pub use stop::{Limits, Stop};

@@ -1,0 +1,170 @@
+//! Running the guest, and following it until it stops.
+//!
+//! What QEMU says with `query-status` decides; events only say when to ask. So an event that is
+//! late, or that belongs to a step over a breakpoint, can never be taken for a stop. The counters
+//! are asked for every few milliseconds, which does not disturb a guest with counted instructions:
+//! it was measured that two runs stay equal.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::emulator::{Emulator, State};
+use crate::error::Error;
+use crate::gdb::Stepped;
+use crate::stop::{Limits, Stop};
+
+/// Time between two looks at the counters, in milliseconds. A guest executes some ten million
+/// instructions in it.
+const LOOK_INTERVAL_MS: u64 = 4;
+
+impl Emulator {
+    /// Lets the guest run from where it stands, past a breakpoint or watchpoint there. The limits
+    /// of [`Emulator::wait`] count from here.
+    ///
+    /// # Errors
+    /// When the guest already runs, stands at a reset (see [`Emulator::reset_warm`]), or QEMU has
+    /// ended.
+    pub fn resume(&mut self) -> Result<(), Error> {
+        self.require_stopped("resume the guest", false)?;
+        self.resumed_at_instruction = self.instructions()?.unwrap_or(0);
+        self.resumed_at_mark = self.mark()?;
+        self.resumed_at = Instant::now();
+        self.pending = None;
+        self.qmp.forget_events();
+        self.state = State::Running;
+        match self.go() {
+            // The guest may have ended QEMU before the answer was sent. Waiting will say how.
+            Err(Error::Closed { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn go(&mut self) -> Result<(), Error> {
+        if !self.hub.is_connected() {
+            return self.qmp.command("cont", Value::Null).map(drop);
+        }
+        match self.hub.step_over()? {
+            Stepped::Nowhere => {}
+            Stepped::Hit(token) => {
+                self.pending = Some(Stop::Breakpoint { token });
+                return Ok(());
+            }
+            Stepped::Elsewhere => return Ok(()),
+            // A guest that asks for its reset in a single step stays in the state "debug", and only
+            // the event tells. The answer to any question comes after it.
+            Stepped::Over => {
+                self.qmp.status()?;
+                if self.qmp.has_event("SHUTDOWN") {
+                    self.pending = Some(Stop::Reset);
+                    return Ok(());
+                }
+            }
+        }
+        self.hub.go_on()
+    }
+
+    /// Waits until the guest stops, or stops it when it has used up one of the limits.
+    ///
+    /// # Errors
+    /// When the guest was not resumed, or QEMU itself fails.
+    pub fn wait(&mut self, limits: &Limits) -> Result<Stop, Error> {
+        if self.state != State::Running {
+            self.require_stopped("wait for the guest", true)?;
+            return Err(Error::State {
+                doing: "wait for the guest",
+                expected: "running",
+                found: "stopped".into(),
+            });
+        }
+        if let Some(stop) = self.pending.take() {
+            self.state = if stop == Stop::Reset { State::AtReset } else { State::Stopped };
+            return Ok(stop);
+        }
+        match self.follow(limits) {
+            Err(Error::Closed { .. }) => self.ended(),
+            other => other,
+        }
+    }
+
+    /// [`Emulator::wait`], with the end of QEMU as an error.
+    fn follow(&mut self, limits: &Limits) -> Result<Stop, Error> {
+        let wall_end = self.resumed_at + limits.wall;
+        if let Some(stop) = self.look(None)? {
+            return Ok(stop);
+        }
+        loop {
+            let interval_end = Instant::now() + Duration::from_millis(LOOK_INTERVAL_MS);
+            let event = self.qmp.next_event(interval_end.min(wall_end))?;
+            match event.as_ref().map(|event| event.name.as_str()) {
+                Some("STOP") => {
+                    if let Some(stop) = self.look(None)? {
+                        return Ok(stop);
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    let Some(limit) = self.limit(limits, wall_end)? else {
+                        continue;
+                    };
+                    self.qmp.command("stop", Value::Null)?;
+                    if let Some(stop) = self.look(Some(limit))? {
+                        return Ok(stop);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The limit that is used up, if one is.
+    fn limit(&mut self, limits: &Limits, wall_end: Instant) -> Result<Option<Stop>, Error> {
+        let mark = self.mark()?;
+        let before = self.resumed_at_mark;
+        let output_bytes = mark.stdout_bytes.saturating_sub(before.stdout_bytes)
+            + mark.console_bytes.saturating_sub(before.console_bytes)
+            + mark.stderr_bytes.saturating_sub(before.stderr_bytes);
+        let log_bytes = mark.log_bytes.saturating_sub(before.log_bytes);
+        if output_bytes > limits.output_bytes || log_bytes > limits.log_bytes {
+            return Ok(Some(Stop::OutputLimit));
+        }
+        if let (Some(allowed), Some(count)) = (limits.instructions, self.instructions()?)
+            && count.saturating_sub(self.resumed_at_instruction) >= allowed
+        {
+            return Ok(Some(Stop::InstructionLimit));
+        }
+        Ok((Instant::now() >= wall_end).then_some(Stop::WallLimit))
+    }
+
+    /// Asks QEMU what it is doing. `None` while the guest runs; `asked` is the reason if this side
+    /// has stopped it.
+    fn look(&mut self, asked: Option<Stop>) -> Result<Option<Stop>, Error> {
+        let status = self.qmp.status()?;
+        let (state, stop) = match (status.as_str(), asked) {
+            ("running", _) => return Ok(None),
+            // Only a reset leads here: other requests of a guest to shut down do not exist on these
+            // cores, and this side never asks for one without ending QEMU.
+            ("shutdown", _) => (State::AtReset, Stop::Reset),
+            ("paused", Some(limit)) => (State::Stopped, limit),
+            ("debug", _) => {
+                let token = self.hub.stopped()?;
+                let token = token.ok_or(Error::State {
+                    doing: "find the breakpoint at which the guest stopped",
+                    expected: "at a registered one",
+                    found: status,
+                })?;
+                self.state = State::Stopped;
+                return Ok(Some(Stop::Breakpoint { token }));
+            }
+            _ => {
+                return Err(Error::State {
+                    doing: "follow the guest",
+                    expected: "running, or stopped for a known reason",
+                    found: status,
+                });
+            }
+        };
+        self.hub.stopped()?;
+        self.state = state;
+        Ok(Some(stop))
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests on real QEMUs: every version that this machine has. Nothing is imitated.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod emulator;
+mod keeper;
+mod mtree;
+mod points;
+mod start;
+mod support;

@@ -1,0 +1,82 @@
+//! What the scenario files must cover between them, and the list of what cannot run here.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop anywhere")]
+
+use crashrig_harness::rig::Rig;
+use crashrig_harness::scenario::Scenario;
+use crashrig_harness::scenario::check::CONTROL_FAMILY;
+use crashrig_harness::suite::scenarios;
+use crashrig_wire::{Detector, Fault, Observation};
+
+fn all() -> Vec<Scenario> {
+    scenarios(&Rig::here().workspace.join("scenarios")).expect("every scenario is accepted")
+}
+
+fn is_control(scenario: &Scenario) -> bool {
+    scenario.name.starts_with(&format!("{CONTROL_FAMILY}::"))
+}
+
+#[test]
+fn every_fault_is_carried_out_by_a_scenario() {
+    let scenarios = all();
+    for fault in Fault::ALL {
+        let used = scenarios
+            .iter()
+            .any(|s| !is_control(s) && s.boots.iter().any(|boot| boot.fault == *fault));
+        assert!(used, "no scenario carries out {fault}");
+    }
+}
+
+/// Detectors that no fault of this image reaches yet.
+const WITHOUT_SCENARIO: &[Detector] =
+    &[Detector::StackingError, Detector::MemoryProtection, Detector::HardFault];
+
+#[test]
+fn every_detector_must_fire_in_a_scenario() {
+    let scenarios = all();
+    for detector in Detector::ALL {
+        let fires = scenarios
+            .iter()
+            .any(|s| !is_control(s) && s.crashes.iter().any(|crash| crash.detector == *detector));
+        assert_eq!(fires, !WITHOUT_SCENARIO.contains(detector), "{detector}");
+    }
+}
+
+#[test]
+fn every_observation_is_demanded_by_a_scenario() {
+    let scenarios = all();
+    for observation in Observation::ALL {
+        let demanded = scenarios
+            .iter()
+            .any(|s| !is_control(s) && s.boots.iter().any(|b| b.observed.contains(observation)));
+        assert!(demanded, "no scenario demands {observation}");
+    }
+}
+
+/// The ignored tests of this target and version are the blessed ones: a skip is never silent.
+#[test]
+fn the_ignored_tests_are_the_blessed_ones() {
+    let rig = Rig::here();
+    let tests = rig.tests().expect("the tests of this machine");
+    let first = tests.first().unwrap();
+    let version: Vec<_> = first.target.version().split('.').take(2).collect();
+    let section = format!("[{} {}]", first.target.name(), version.join("."));
+    let found: Vec<_> = tests
+        .iter()
+        .filter_map(|test| Some(format!("{}: {}", test.name, test.ignored.as_ref()?)))
+        .collect();
+    let path = rig.workspace.join("ci/ignored.txt");
+    let text = std::fs::read_to_string(&path).expect("ci/ignored.txt");
+    let blessed: Vec<_> = text
+        .lines()
+        .skip_while(|line| *line != section)
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .collect();
+    assert!(
+        text.lines().any(|line| line == section),
+        "{} has no section {section}",
+        path.display()
+    );
+    assert_eq!(found, blessed, "section {section} of {}", path.display());
+}
