@@ -6,9 +6,9 @@
 //! judged fail.
 
 use crate::jobs::cargo;
-use crate::step::Step;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
+use std::path::Path;
 
 /// A check that can be taken out.
 #[derive(Debug, Clone, Copy)]
@@ -59,34 +59,42 @@ struct Verdict {
 /// Runs every mutant, prints which scenarios noticed each, and answers 1 if one survived.
 ///
 /// # Errors
-/// If a run cannot be made, or the bench fails in one.
+/// If the whole image is not judged pass everywhere, a run cannot be made, or the bench fails in
+/// one.
 pub fn run() -> Result<u8> {
     let folder = tempfile::tempdir().context("cannot create a folder for results")?;
+    let red = red_without(None, folder.path())?;
+    if !red.is_empty() {
+        bail!("mutants say nothing while the whole image turns scenarios red: {}", red.join(", "));
+    }
     let mut rows = Vec::new();
     for mutant in MUTANTS {
-        let file = folder.path().join(mutant.feature).with_extension("json");
-        let step = cargo(["rig", "run", "--image-features", mutant.feature, "--json"]).arg(&file);
-        // The exit code says no more than the results do: they are complete only if every test was
-        // judged, and they name what the bench could not run.
-        let code = step.exit_code()?;
-        let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("`{}` left no results, exit status {code}", step.shown()))?;
-        let red = red_scenarios(&text).with_context(|| shown(&step))?;
-        rows.push((mutant, red));
+        rows.push((mutant, red_without(Some(mutant), folder.path())?));
     }
     println!("\nmutants, and the scenarios that noticed them");
     let mut survived = 0;
     for (mutant, red) in &rows {
         let names = if red.is_empty() { "SURVIVED".to_owned() } else { red.join("\n      ") };
-        println!("  {}: no longer {}\n      {names}", mutant.feature, mutant.removes);
+        println!("  {}, without {}\n      {names}", mutant.feature, mutant.removes);
         survived += usize::from(red.is_empty());
     }
     println!("{} of {} mutants noticed", rows.len() - survived, rows.len());
     Ok(u8::from(survived > 0))
 }
 
-fn shown(step: &Step) -> String {
-    format!("the results of `{}`", step.shown())
+/// Runs all scenarios on a mutant, or on the whole image, and answers those that turned red.
+fn red_without(mutant: Option<&Mutant>, folder: &Path) -> Result<Vec<String>> {
+    let file = folder.join(mutant.map_or("whole", |mutant| mutant.feature)).with_extension("json");
+    let mut step = cargo(["rig", "run", "--json"]).arg(&file);
+    if let Some(mutant) = mutant {
+        step = step.args(["--image-features", mutant.feature]);
+    }
+    // The exit code says no more than the results do: they are complete only if every test was
+    // judged, and they name what the bench could not run.
+    let code = step.exit_code()?;
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("`{}` left no results, exit status {code}", step.shown()))?;
+    red_scenarios(&text).with_context(|| format!("the results of `{}`", step.shown()))
 }
 
 /// The tests that were judged other than pass.

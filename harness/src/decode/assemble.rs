@@ -1,11 +1,11 @@
 //! All decoders together: from the evidence of a run to its report.
 
-use super::backtrace::{RamView, backtrace, word_at};
+use super::backtrace::{RamRange, backtrace};
 use super::log::LogDecoder;
 use super::symbols::Symbols;
 use super::{fault_text, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
-use crate::image::{Image, Symbol};
+use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
 use crashrig_layout::parse::Board;
 use crashrig_wire::record::Trust;
@@ -70,10 +70,10 @@ fn describe(
     partial: bool,
     image: &Image,
     board: Option<&Board>,
-    ram: &[RamView<'_>],
+    ram: &[RamRange<'_>],
 ) -> CrashReport {
     let symbols = Symbols::new(image);
-    let function = |address: u32| image.symbol_at(address).map(Symbol::path);
+    let function = |address: u32| symbols.function_at(address);
     let has_address =
         record.trust.has(Trust::FAULT_ADDRESS) || record.detector == Detector::SpRange;
     CrashReport {
@@ -83,7 +83,7 @@ fn describe(
         pc_symbol: record.trust.has(Trust::PC).then(|| function(record.registers.pc)).flatten(),
         address_region: has_address.then(|| region_of(record, image, board)),
         address_symbol: has_address.then(|| function(record.fault_address)).flatten(),
-        backtrace: backtrace(record, image, &symbols, ram),
+        backtrace: backtrace(record, ram, &symbols),
         fault_text: fault_text::describe(&record.faults),
         disagreements: Vec::new(),
         source: source(record, image),
@@ -118,13 +118,21 @@ fn source(record: &Record, image: &Image) -> Option<String> {
     Some(format!("{}:{}", String::from_utf8_lossy(name), record.source_line))
 }
 
-fn views(ram: &[RamEvidence]) -> Vec<RamView<'_>> {
-    ram.iter().map(|ram| RamView { start: ram.start, bytes: ram.bytes.bytes() }).collect()
+fn views(ram: &[RamEvidence]) -> Vec<RamRange<'_>> {
+    ram.iter().map(|ram| RamRange { start: ram.start, bytes: ram.bytes.bytes() }).collect()
+}
+
+/// The word at an address of some ranges.
+fn word_at(ram: &[RamRange<'_>], address: u32) -> Option<u32> {
+    ram.iter().find_map(|range| {
+        let offset = usize::try_from(address.checked_sub(range.start)?).ok()?;
+        range.bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+    })
 }
 
 /// Bytes below the guard of the broken stack that are not what they were before the fault. The guard
 /// itself is nobody's memory.
-fn bytes_lost(record: &Record, before: &[RamView<'_>], after: &[RamView<'_>]) -> Option<u32> {
+fn bytes_lost(record: &Record, before: &[RamRange<'_>], after: &[RamRange<'_>]) -> Option<u32> {
     /// How far below its stack an overflow is looked for: more than any frame of the test image.
     const REACH_BYTES: u32 = 16 << 10;
     /// The guard below every stack.

@@ -167,9 +167,17 @@ fn unlinked_caller(record: &Record, memory: &View<'_>, symbols: &Symbols<'_>) ->
     if !record.trust.has(Trust::FRAME) {
         return None;
     }
-    let pc = record.registers.pc;
+    let (pc, lr) = (record.registers.pc, record.registers.lr);
+    let function = |address| memory.image.symbol_at(address).map(|symbol| symbol.address);
     let (address, note) = match saved_return_address(pc, symbols) {
-        Some(Saved::InLinkRegister) => (record.registers.lr, "from lr"),
+        // A function that never returns need not save lr: after a call of its own, lr leads back
+        // into it. At its very first instruction that is its caller all the same, by recursion.
+        Some(Saved::InLinkRegister)
+            if function(pc) != function(lr.wrapping_sub(2)) || function(pc) == Some(pc) =>
+        {
+            (lr, "from lr")
+        }
+        Some(Saved::InLinkRegister) => return None,
         Some(Saved::OnStack { base, offset }) => {
             let base = match base {
                 DWARF_STACK_POINTER if record.trust.has(Trust::STACK_POINTER) => {
@@ -186,8 +194,6 @@ fn unlinked_caller(record: &Record, memory: &View<'_>, symbols: &Symbols<'_>) ->
         // Without call frame information: lr can only be the caller if it leads out of the function,
         // and is then more likely right than wrong.
         None => {
-            let lr = record.registers.lr;
-            let function = |address| memory.image.symbol_at(address).map(|symbol| symbol.address);
             if function(pc).is_none() || function(pc) == function(lr.wrapping_sub(2)) {
                 return None;
             }
@@ -218,8 +224,10 @@ fn saved_return_address(pc: u32, symbols: &Symbols<'_>) -> Option<Saved> {
         )
         .ok()?;
     match row.register(DWARF_LINK_REGISTER) {
-        RegisterRule::Undefined | RegisterRule::SameValue => Some(Saved::InLinkRegister),
-        RegisterRule::Offset(saved) => match row.cfa() {
+        None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => {
+            Some(Saved::InLinkRegister)
+        }
+        Some(RegisterRule::Offset(saved)) => match row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => {
                 Some(Saved::OnStack { base: register.0, offset: offset.checked_add(saved)? })
             }
