@@ -3,7 +3,7 @@
 use super::backtrace::{RamRange, backtrace};
 use super::log::LogDecoder;
 use super::symbols::Symbols;
-use super::{fault_text, records, witness};
+use super::{fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
@@ -19,26 +19,31 @@ const UNMAPPED: &str = "unmapped";
 /// The report of a run.
 #[must_use]
 pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
-    let decoder = LogDecoder::new(image);
-    let boots =
-        evidence.boots.iter().map(|boot| boot_report(boot, image, Some(board), &decoder)).collect();
+    let symbols = Symbols::new(image);
+    let decoder = LogDecoder::new(&symbols);
+    let boots = evidence
+        .boots
+        .iter()
+        .map(|boot| boot_report(boot, &symbols, Some(board), &decoder))
+        .collect();
     Report { bench_problem: evidence.bench_problem.clone(), boots }
 }
 
 fn boot_report(
     boot: &BootEvidence,
-    image: &Image,
+    symbols: &Symbols<'_>,
     board: Option<&Board>,
-    decoder: &LogDecoder,
+    decoder: &LogDecoder<'_>,
 ) -> BootReport {
     let log = decoder.decode(boot.frames.bytes());
-    let seen = witness::parse(boot.witness.bytes());
+    let seen = oracle::parse(boot.witness.bytes());
     let new = records::new_record(boot.region_before.bytes(), boot.region_after.bytes());
     let crash = new.map(|new| {
         let ram = views(&boot.ram);
-        let mut crash = describe(new.slot, &new.record, new.partial, image, board, &ram);
+        let mut crash = describe(new.slot, &new.record, new.partial, symbols, board, &ram);
         if !boot.witness.bytes().is_empty() {
-            crash.disagreements = witness::disagreements(&new.record, new.partial, &seen);
+            let differences = witness::agree(&new.record, &seen.events);
+            crash.disagreements = differences.iter().map(ToString::to_string).collect();
         }
         crash.bytes_lost = bytes_lost(&new.record, &views(&boot.ram_before_fault), &ram);
         crash
@@ -53,7 +58,7 @@ fn boot_report(
         crash,
         log: log.lines,
         log_notes: log.notes,
-        unmodelled: seen.unmodelled,
+        unmodelled: seen.unmodelled_lines(),
         console: String::from_utf8_lossy(boot.console.bytes()).into_owned(),
     }
 }
@@ -61,18 +66,18 @@ fn boot_report(
 /// What can be said of a record with the image alone.
 #[must_use]
 pub fn crash_of_record(slot: Slot, record: &Record, partial: bool, image: &Image) -> CrashReport {
-    describe(slot, record, partial, image, None, &[])
+    describe(slot, record, partial, &Symbols::new(image), None, &[])
 }
 
 fn describe(
     slot: Slot,
     record: &Record,
     partial: bool,
-    image: &Image,
+    symbols: &Symbols<'_>,
     board: Option<&Board>,
     ram: &[RamRange<'_>],
 ) -> CrashReport {
-    let symbols = Symbols::new(image);
+    let image = symbols.image();
     let function = |address: u32| symbols.function_at(address);
     let has_address =
         record.trust.has(Trust::FAULT_ADDRESS) || record.detector == Detector::SpRange;
@@ -83,7 +88,7 @@ fn describe(
         pc_symbol: record.trust.has(Trust::PC).then(|| function(record.registers.pc)).flatten(),
         address_region: has_address.then(|| region_of(record, image, board)),
         address_symbol: has_address.then(|| function(record.fault_address)).flatten(),
-        backtrace: backtrace(record, ram, &symbols),
+        backtrace: backtrace(record, ram, symbols),
         fault_text: fault_text::describe(&record.faults),
         disagreements: Vec::new(),
         source: source(record, image),

@@ -73,7 +73,7 @@ const BITS: &[Bit] = {
 
 /// The meaning of every set bit, most specific register first, with the address where one is valid.
 #[must_use]
-pub fn fault_text(faults: &FaultStatus) -> Vec<String> {
+pub fn describe(faults: &FaultStatus) -> Vec<String> {
     let mut lines = Vec::new();
     let (mut known_cfsr, mut known_hfsr) = (MMARVALID | BFARVALID, 0);
     let mut shown = [false; 2];
@@ -127,7 +127,7 @@ mod tests {
     fn check(cfsr: u32, hfsr: u32, expected: &[&str]) {
         let (mmfar, bfar) = (0x2000_17E0, 0xD000_0000);
         let faults = FaultStatus { cfsr, hfsr, mmfar, bfar, ..FaultStatus::default() };
-        assert_eq!(fault_text(&faults), expected, "CFSR {cfsr:#010x}, HFSR {hfsr:#010x}");
+        assert_eq!(describe(&faults), expected, "CFSR {cfsr:#010x}, HFSR {hfsr:#010x}");
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         for number in 0..32 {
             for (cfsr, hfsr) in [(1 << number, 0), (0, 1 << number)] {
                 let faults = FaultStatus { cfsr, hfsr, ..FaultStatus::default() };
-                assert_eq!(fault_text(&faults).len(), 1, "bit {number}");
+                assert_eq!(describe(&faults).len(), 1, "bit {number}");
             }
         }
     }

@@ -8,6 +8,7 @@
 
 use super::symbols::Symbols;
 use defmt_decoder::{DecodeError, Encoding, Locations, Table};
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Lines of one boot that are kept.
@@ -45,9 +46,200 @@ pub struct Log {
     pub notes: Vec<String>,
 }
 
-/// Decodes logs of one image. Reading the table costs more than decoding, so it is kept.
-pub struct LogDecoder {
+/// Decodes the logs of one image.
+pub struct LogDecoder<'a> {
+    symbols: &'a Symbols<'a>,
     /// The table of the image's format strings, or why there is none.
     table: Result<Table, String>,
-    locations: Locations,
+    /// Where each format string stands in the source; read when the first line needs it.
+    locations: OnceCell<Locations>,
+}
+
+/// A frame that was decoded: everything of its line but the place in the source.
+struct Decoded {
+    /// Of its format string.
+    index: u64,
+    timestamp: Option<String>,
+    level: &'static str,
+    message: String,
+}
+
+/// What became of one frame.
+enum Outcome {
+    Line(Decoded),
+    Malformed,
+    /// The bytes end before the frame does.
+    Unfinished,
+}
+
+impl<'a> LogDecoder<'a> {
+    /// A decoder for the logs of an image.
+    #[must_use]
+    pub fn new(symbols: &'a Symbols<'a>) -> Self {
+        let elf = symbols.image().bytes();
+        // The library is not total on broken files; whoever reads a file of any origin must be.
+        let table = match catch_unwind(|| Table::parse(elf)) {
+            Ok(Ok(Some(table))) => Ok(table),
+            Ok(Ok(None)) => Err("the image has no defmt table".to_owned()),
+            Ok(Err(error)) => Err(format!("the defmt table of the image is broken: {error:#}")),
+            Err(_) => Err("the defmt table of the image is broken".to_owned()),
+        };
+        Self { symbols, table, locations: OnceCell::new() }
+    }
+
+    /// Decodes the bytes of one boot.
+    #[must_use]
+    pub fn decode(&self, bytes: &[u8]) -> Log {
+        let mut log = Log::default();
+        match &self.table {
+            _ if bytes.is_empty() => {}
+            Err(reason) => {
+                log.notes.push(format!("{} bytes of log not decoded: {reason}", bytes.len()));
+            }
+            Ok(table) => self.decode_with(table, bytes, &mut log),
+        }
+        log
+    }
+
+    fn decode_with(&self, table: &Table, bytes: &[u8], log: &mut Log) {
+        let mut lines = Vec::new();
+        let mut left_out = 0_usize;
+        let mut take = |outcome, length_bytes| match outcome {
+            Outcome::Line(line) if lines.len() < MAXIMUM_LINES => lines.push(line),
+            Outcome::Line(_) => left_out += 1,
+            Outcome::Malformed => log.malformed_frames += 1,
+            Outcome::Unfinished => log.trailing_bytes = length_bytes,
+        };
+        let work = || match table.encoding() {
+            Encoding::Rzcobs => decode_separated(table, bytes, &mut take),
+            _ => decode_back_to_back(table, bytes, &mut take),
+        };
+        let ended = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            let thread = thread.spawn_scoped(scope, work).map_err(|error| error.to_string())?;
+            thread.join().map_err(|_| "the decoder broke down".to_owned())
+        });
+        if let Err(reason) = ended {
+            log.notes.push(format!("log not decoded to its end: {reason}"));
+        }
+        log.lines = lines.into_iter().map(|line| self.line(line)).collect();
+        if left_out > 0 {
+            log.notes.push(format!("{left_out} lines left out after the first {MAXIMUM_LINES}"));
+        }
+        for (count, what) in [
+            (log.malformed_frames, "malformed frames"),
+            (log.trailing_bytes, "bytes of a frame that was cut short"),
+        ] {
+            if count > 0 {
+                log.notes.push(format!("{count} {what}"));
+            }
+        }
+    }
+
+    fn line(&self, line: Decoded) -> LogLine {
+        let location = self.locations().get(&line.index);
+        let path = location.map(|location| location.file.to_string_lossy());
+        LogLine {
+            timestamp: line.timestamp,
+            level: line.level,
+            message: line.message,
+            file: path.map(|path| self.symbols.shorten_path(&path)),
+            line: location.and_then(|location| u32::try_from(location.line).ok()),
+        }
+    }
+
+    fn locations(&self) -> &Locations {
+        self.locations.get_or_init(|| {
+            let Ok(table) = &self.table else { return Locations::new() };
+            let elf = self.symbols.image().bytes();
+            let read = || table.get_locations(elf).unwrap_or_default();
+            catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
+        })
+    }
+}
+
+/// Frames that zero bytes separate: a malformed one costs no other.
+fn decode_separated(table: &Table, bytes: &[u8], take: &mut impl FnMut(Outcome, usize)) {
+    let mut frames: Vec<_> = bytes.split(|byte| *byte == 0).collect();
+    // What stands after the last separator is no whole frame.
+    let unfinished = frames.pop().unwrap_or_default();
+    for frame in frames.into_iter().filter(|frame| !frame.is_empty()) {
+        let decode = || {
+            let mut decoder = table.new_stream_decoder();
+            decoder.received(frame);
+            decoder.received(&[0]);
+            decoder.decode().map(|frame| decoded(&frame)).map_err(|_| DecodeError::Malformed)
+        };
+        take(contained(frame.len(), decode), frame.len());
+    }
+    if !unfinished.is_empty() {
+        take(Outcome::Unfinished, unfinished.len());
+    }
+}
+
+/// Frames that follow each other without a mark: after a malformed one nothing can be decoded.
+fn decode_back_to_back(table: &Table, bytes: &[u8], take: &mut impl FnMut(Outcome, usize)) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let window = rest.get(..MAXIMUM_FRAME_BYTES).unwrap_or(rest);
+        let mut consumed = 0;
+        let decode = || {
+            let (frame, length) = table.decode(window)?;
+            consumed = length;
+            Ok(decoded(&frame))
+        };
+        let outcome = match contained(window.len(), decode) {
+            // Of a whole window that is no frame yet, more bytes will make none.
+            Outcome::Unfinished if window.len() < rest.len() => Outcome::Malformed,
+            outcome => outcome,
+        };
+        let is_line = matches!(outcome, Outcome::Line(_));
+        let is_malformed = matches!(outcome, Outcome::Malformed);
+        take(outcome, rest.len());
+        if is_malformed {
+            take(Outcome::Unfinished, rest.len());
+        }
+        if !is_line {
+            return;
+        }
+        rest = rest.get(consumed.max(1)..).unwrap_or_default();
+    }
+}
+
+/// Decodes one frame within the limits; a panic of the library is a malformed frame.
+fn contained(
+    length_bytes: usize,
+    decode: impl FnOnce() -> Result<Decoded, DecodeError>,
+) -> Outcome {
+    if length_bytes > MAXIMUM_FRAME_BYTES {
+        return Outcome::Malformed;
+    }
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(line)) => Outcome::Line(line),
+        Ok(Err(DecodeError::UnexpectedEof)) => Outcome::Unfinished,
+        Ok(Err(DecodeError::Malformed)) | Err(_) => Outcome::Malformed,
+    }
+}
+
+fn decoded(frame: &defmt_decoder::Frame<'_>) -> Decoded {
+    Decoded {
+        index: frame.index(),
+        timestamp: frame.display_timestamp().map(|timestamp| plain(&timestamp.to_string())),
+        level: frame.level().map_or("print", |level| level.as_str()),
+        message: plain(&frame.display_message().to_string()),
+    }
+}
+
+/// Text without characters that would steer a terminal.
+fn plain(text: &str) -> String {
+    let is_plain = |character: char| !character.is_control() || matches!(character, '\n' | '\t');
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_plain(character) {
+            plain.push(character);
+        } else {
+            plain.extend(character.escape_default());
+        }
+    }
+    plain
 }

@@ -1,13 +1,14 @@
 //! Evidence and an image in, a report out. Pure, and total on whatever a target may have written.
 //!
 //! [`assemble`] joins the others: [`records`] (crash region), [`backtrace`] and [`symbols`] (where it
-//! was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`witness`] (what the emulator
-//! itself saw).
+//! was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the emulator
+//! itself saw) and [`witness`] (whether a record agrees with it).
 
 pub mod assemble;
 pub mod backtrace;
 pub mod fault_text;
 pub mod log;
+pub mod oracle;
 pub mod records;
 pub mod symbols;
 pub mod witness;

@@ -1,163 +1,161 @@
-//! What the emulator itself saw: its log of exceptions (`-d int`) and of accesses to devices it does not
-//! model (`-d unimp`, `-d guest_errors`). An independent witness: a record that says otherwise is wrong.
+//! A record against the emulator's own log of the same boot.
+//!
+//! What wrote the record is what detected the fault, and what the emulator logged is what its model of
+//! the core did. Both are read here as the fault status registers should stand at the capture; every
+//! difference is named. CFSR collects bits until it is cleared (DDI0403E B3.2.15), and a boot begins
+//! with it cleared, so all bits that were set in the boot are expected. What follows the capture, such
+//! as a second fault during it, says nothing about the record.
 
-use crashrig_wire::Record;
-use std::collections::BTreeMap;
+use super::oracle::OracleEvent;
+use crashrig_wire::{Detector, Record};
+use std::fmt;
 
-/// Names of CFSR bits as QEMU writes them, in `...with CFSR.<name>` and `...with BFSR.<name>` lines.
-const CFSR_NAMES: &[(&str, u32)] = &[
-    ("IACCVIOL", 0),
-    ("DACCVIOL", 1),
-    ("MUNSTKERR", 3),
-    ("MSTKERR", 4),
-    ("MLSPERR", 5),
-    ("IBUSERR", 8),
-    ("PRECISERR", 9),
-    ("IMPRECISERR", 10),
-    ("UNSTKERR", 11),
-    ("STKERR", 12),
-    ("LSPERR", 13),
-    ("UNDEFINSTR", 16),
-    ("INVSTATE", 17),
-    ("INVPC", 18),
-    ("NOCP", 19),
-    ("UNALIGNED", 24),
-    ("DIVBYZERO", 25),
-];
-
-/// Exceptions for which QEMU names no bit, by the name in `Taking exception N [name]`.
-const BITS_BY_EXCEPTION: &[(&str, u32)] = &[
-    ("Undefined Instruction", 16),
-    ("v7M INVSTATE UsageFault", 17),
-    ("v7M NOCP UsageFault", 19),
-    ("v7M DIVBYZERO UsageFault", 25),
-];
-
-/// The bits that tell a cause; the two that only say that an address holds are not in the log.
-const CAUSE_BITS: u32 = 0x030F_3F3B;
-
-/// What the emulator saw of one boot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Witness {
-    /// Faults, in order.
-    pub faults: Vec<SeenFault>,
-    /// Accesses to what is not modelled, each once, with its count.
-    pub unmodelled: Vec<String>,
+/// One thing that the record and the emulator's log say differently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// What it is about, e.g. `CFSR`.
+    pub subject: &'static str,
+    /// What the record says.
+    pub record: String,
+    /// What the log says.
+    pub emulator: String,
 }
 
-/// One fault as the emulator logged it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SeenFault {
-    /// CFSR bits that it set.
-    pub bits: u32,
-    /// The address it gives.
-    pub address: Option<u32>,
-    /// The exception number that was taken for it: 3 to 6.
-    pub vector: Option<u32>,
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, record, emulator } = self;
+        write!(f, "{subject}: the record says {record}, the emulator's log {emulator}")
+    }
 }
 
-/// Reads the log of one boot.
-#[must_use]
-pub fn parse(text: &[u8]) -> Witness {
-    let text = String::from_utf8_lossy(text);
-    let mut witness = Witness::default();
-    let mut accesses: BTreeMap<String, usize> = BTreeMap::new();
-    let mut current = SeenFault::default();
-    for line in text.lines() {
-        if let Some(exception) = line.strip_prefix("Taking exception ") {
-            current = SeenFault::default();
-            let named =
-                BITS_BY_EXCEPTION.iter().find(|(name, _)| exception.contains(&format!("[{name}]")));
-            if let Some((_, bit)) = named {
-                current.bits |= 1 << bit;
+const MEMMANAGE_BITS: u32 = 0x0000_003B;
+const STACKING_BITS: u32 = 1 << 4 | 1 << 5 | 1 << 12 | 1 << 13;
+const BUS_BITS: u32 = 0x0000_3F00;
+const DIVBYZERO: u32 = 1 << 25;
+const INSTRUCTION_BITS: u32 = 0x010F_0000;
+const DACCVIOL: u32 = 1 << 1;
+const MMARVALID: u32 = 1 << 7;
+const BFARVALID: u32 = 1 << 15;
+
+const HFSR_VECTTBL: u32 = 1 << 1;
+const HFSR_FORCED: u32 = 1 << 30;
+
+const HARD_FAULT: u32 = 3;
+/// HardFault, MemManage, BusFault and UsageFault.
+const FAULTS: std::ops::RangeInclusive<u32> = 3..=6;
+/// ICSR.VECTACTIVE (DDI0403E B3.2.4).
+const VECTACTIVE: u32 = 0x1FF;
+
+/// How the core stood when the record was captured, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Core {
+    /// Exceptions being handled, innermost last.
+    active: Vec<u32>,
+    cfsr: u32,
+    hfsr: u32,
+    mmfar: u32,
+    bfar: u32,
+    vector_table_error: bool,
+}
+
+impl Core {
+    fn at_capture(events: &[OracleEvent]) -> Self {
+        let mut core = Self::default();
+        for event in events {
+            match event {
+                OracleEvent::AuxiliaryStatusRead => break,
+                OracleEvent::Status { cfsr, mmfar, bfar } => {
+                    core.cfsr |= cfsr;
+                    core.mmfar = mmfar.unwrap_or(core.mmfar);
+                    core.bfar = bfar.unwrap_or(core.bfar);
+                }
+                OracleEvent::VectorTableError => core.vector_table_error = true,
+                OracleEvent::Taken { exception } => core.take(*exception),
+                OracleEvent::Returned { exception } => {
+                    // What came above it in the list is over as well.
+                    if let Some(at) = core.active.iter().rposition(|active| active == exception) {
+                        core.active.truncate(at);
+                    }
+                }
+                _ => {}
             }
-        } else if let Some(rest) = line.strip_prefix("...") {
-            read_detail(rest, &mut current);
-            if current.vector.is_some() {
-                witness.faults.push(std::mem::take(&mut current));
-            }
-        } else if line.contains("unimplemented device") || line.contains("Invalid access") {
-            *accesses.entry(line.trim().to_owned()).or_default() += 1;
         }
+        core
     }
-    witness.unmodelled = accesses
-        .into_iter()
-        .map(|(line, count)| if count > 1 { format!("{line} ({count} times)") } else { line })
-        .collect();
-    witness
-}
 
-fn read_detail(rest: &str, fault: &mut SeenFault) {
-    for (name, bit) in CFSR_NAMES {
-        let named = |register: &str| {
-            rest.split(register).skip(1).any(|tail| {
-                tail.strip_prefix(name).is_some_and(|end| !end.starts_with(char::is_alphanumeric))
-            })
-        };
-        if named("CFSR.") || named("BFSR.") || named("MMFSR.") || named("UFSR.") {
-            fault.bits |= 1 << bit;
+    fn take(&mut self, exception: u32) {
+        if exception == HARD_FAULT {
+            self.hfsr |= if self.vector_table_error { HFSR_VECTTBL } else { HFSR_FORCED };
         }
+        self.vector_table_error = false;
+        self.active.push(exception);
     }
-    for register in ["MMFAR 0x", "BFAR 0x"] {
-        if let Some(digits) = rest.split(register).nth(1) {
-            let digits = digits.split(|c: char| !c.is_ascii_hexdigit()).next().unwrap_or("");
-            fault.address = u32::from_str_radix(digits, 16).ok();
+
+    fn innermost(&self) -> u32 {
+        self.active.last().copied().unwrap_or(0)
+    }
+
+    /// Whether a detector can have noticed what the log says.
+    fn admits(&self, detector: Detector) -> bool {
+        let exception = self.innermost();
+        let is_fault = FAULTS.contains(&exception);
+        let has = |bits: u32| is_fault && self.cfsr & bits != 0;
+        match detector {
+            Detector::MpuGuard => has(DACCVIOL),
+            Detector::StackingError => has(STACKING_BITS),
+            Detector::BusError => has(BUS_BITS),
+            Detector::MemoryProtection => has(MEMMANAGE_BITS),
+            Detector::InstructionCheck => has(INSTRUCTION_BITS),
+            Detector::DivideTrap => has(DIVBYZERO),
+            Detector::HardFault => exception == HARD_FAULT && self.cfsr == 0,
+            Detector::SpRange | Detector::PanicHandler => !is_fault,
+            Detector::DefaultHandler => exception != 0 && !is_fault,
         }
-    }
-    if let Some(number) =
-        rest.strip_prefix("taking pending ").and_then(|tail| tail.split(' ').next_back())
-    {
-        fault.vector = number.parse().ok().filter(|vector| (3..=6).contains(vector));
     }
 }
 
-/// Where a record and the witness differ. A record that no fault led to (a panic, a range check, an
-/// interrupt without a handler) must have seen none; any other must have the bits and the address of the
-/// fault that led to it.
+impl fmt::Display for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.innermost() {
+            0 => f.write_str("no exception"),
+            number => write!(f, "exception {number}"),
+        }?;
+        write!(f, " with CFSR {:#010x}", self.cfsr)
+    }
+}
+
+/// Everything that a record and the log of its boot say differently; nothing if they agree. A target
+/// without such a log must not ask.
 #[must_use]
-pub fn disagreements(record: &Record, partial: bool, witness: &Witness) -> Vec<String> {
-    let bits = record.faults.cfsr & CAUSE_BITS;
-    // Behind a record whose capture was cut short comes one more fault, the one that cut it.
-    let behind = usize::from(partial);
-    let seen =
-        witness.faults.len().checked_sub(1 + behind).and_then(|last| witness.faults.get(last));
-    let Some(seen) = seen else {
-        if bits == 0 {
-            return Vec::new();
-        }
-        return vec![format!("record has CFSR causes {bits:#010x}, the emulator saw no fault")];
+pub fn agree(record: &Record, events: &[OracleEvent]) -> Vec<Disagreement> {
+    let core = Core::at_capture(events);
+    let faults = &record.faults;
+    let mut differences = Vec::new();
+    let mut differ = |subject, record: String, emulator: String| {
+        differences.push(Disagreement { subject, record, emulator });
     };
-    // Several faults can lead to one record: the bits of the chain add up.
-    let all = witness
-        .faults
-        .iter()
-        .take(witness.faults.len().saturating_sub(behind))
-        .fold(0, |all, fault| all | fault.bits);
-    let mut found = Vec::new();
-    if bits != all {
-        found.push(format!("record has CFSR causes {bits:#010x}, the emulator saw {all:#010x}"));
+    if !core.admits(record.detector) {
+        let said = format!("{}, noticed by {}", record.kind, record.detector);
+        differ("cause", said, core.to_string());
     }
-    let recorded = [(1 << 7, record.faults.mmfar), (1 << 15, record.faults.bfar)]
-        .into_iter()
-        .find_map(|(valid, address)| (record.faults.cfsr & valid != 0).then_some(address));
-    let address = witness.faults.iter().rev().skip(behind).find_map(|fault| fault.address);
-    if recorded != address {
-        let text = |address: Option<u32>| {
-            address.map_or("none".to_owned(), |address| format!("{address:#010x}"))
-        };
-        found.push(format!(
-            "record has address {}, the emulator saw {}",
-            text(recorded),
-            text(address)
-        ));
+    let hex = |word: u32| format!("{word:#010x}");
+    let mut compare = |subject, record: u32, emulator: u32| {
+        if record != emulator {
+            differ(subject, hex(record), hex(emulator));
+        }
+    };
+    compare("CFSR", faults.cfsr, core.cfsr);
+    let compared = HFSR_FORCED | HFSR_VECTTBL;
+    compare("HFSR", faults.hfsr & compared, core.hfsr);
+    if faults.cfsr & core.cfsr & MMARVALID != 0 {
+        compare("MMFAR", faults.mmfar, core.mmfar);
     }
-    let forced = record.faults.hfsr & 1 << 30 != 0;
-    if forced != (seen.vector == Some(3)) {
-        found.push(format!(
-            "record says {}escalated, the emulator took exception {}",
-            if forced { "" } else { "not " },
-            seen.vector.unwrap_or(0)
-        ));
+    if faults.cfsr & core.cfsr & BFARVALID != 0 {
+        compare("BFAR", faults.bfar, core.bfar);
     }
-    found
+    if faults.icsr & VECTACTIVE != core.innermost() {
+        let number = |vector: u32| format!("exception {vector}");
+        differ("ICSR.VECTACTIVE", number(faults.icsr & VECTACTIVE), number(core.innermost()));
+    }
+    differences
 }
