@@ -1,53 +1,103 @@
-//! The log of one boot: defmt frames, decoded by `defmt-decoder`.
-//!
-//! The bytes come from a device that was dying, so any bytes give a log. The stream is cut into frames
-//! here, and each frame is decoded alone, within limits: the decoder of the library recurses as deep
-//! as a frame says and panics on some frames that no sound device sends, so it runs on a thread with
-//! room, and what it breaks on counts as malformed. A log is cut per boot by the caller: frames of one
-//! boot never continue in the next.
+//! The log of one boot: defmt frames as text. Each boot is decoded by itself, so that a frame cut off by
+//! a crash never spoils the next boot's.
 
-use super::symbols::Symbols;
-use defmt_decoder::{DecodeError, Encoding, Locations, Table};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::symbols::shorten;
+use crate::image::Image;
+use defmt_decoder::{DecodeError, Locations, Table};
 
-/// Lines of one boot that are kept.
-pub const MAXIMUM_LINES: usize = 10_000;
-/// Bytes of one frame as it was sent; a longer one counts as malformed.
-pub const MAXIMUM_FRAME_BYTES: usize = 4096;
-/// Stack of the thread that decodes, in bytes. Every level of nesting takes two bytes of a frame.
-const STACK_BYTES: usize = 64 << 20;
+/// Lines that are decoded of one boot at most.
+pub const LINE_LIMIT: usize = 10_000;
 
-/// One line of a log.
+/// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// The time the device gave, in the device's own words; nothing if it gives none.
-    pub timestamp: Option<String>,
-    /// `trace`, `debug`, `info`, `warn` or `error`; `print` for a line without level.
-    pub level: &'static str,
+    /// `trace`, `debug`, `info`, `warn`, `error`, or `-`.
+    pub level: String,
     /// The text.
     pub message: String,
-    /// Source file, relative to the workspace where it is one of ours.
+    /// Time as the image gives it.
+    pub timestamp: Option<String>,
+    /// Source file, below the workspace where it is ours.
     pub file: Option<String>,
-    /// Line of the source, from 1.
+    /// Line in it.
     pub line: Option<u32>,
 }
 
 /// The log of one boot.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
-    /// The lines, in the order they were sent.
+    /// Decoded lines.
     pub lines: Vec<LogLine>,
-    /// Frames that do not decode.
-    pub malformed_frames: usize,
-    /// Bytes after the last whole frame: of one that was cut short by the end of the boot.
-    pub trailing_bytes: usize,
-    /// What else must be known, in words.
+    /// What could not be decoded.
     pub notes: Vec<String>,
 }
 
-/// Decodes logs of one image. Reading the table costs more than decoding, so it is kept.
+/// The decoder of an image: its table of log statements.
 pub struct LogDecoder {
-    /// The table of the image's format strings, or why there is none.
-    table: Result<Table, String>,
-    locations: Locations,
+    table: Option<Table>,
+    locations: Option<Locations>,
+    problem: Option<String>,
+}
+
+impl LogDecoder {
+    /// Reads the table of log statements from an image.
+    #[must_use]
+    pub fn new(image: &Image) -> Self {
+        match Table::parse(image.bytes()) {
+            Ok(Some(table)) => {
+                let locations = table.get_locations(image.bytes()).ok();
+                Self { table: Some(table), locations, problem: None }
+            }
+            Ok(None) => Self::without("the image has no table of log statements".to_owned()),
+            Err(error) => Self::without(format!("the image's table of log statements: {error}")),
+        }
+    }
+
+    fn without(problem: String) -> Self {
+        Self { table: None, locations: None, problem: Some(problem) }
+    }
+
+    /// Decodes the bytes of one boot.
+    #[must_use]
+    pub fn decode(&self, bytes: &[u8]) -> Log {
+        let mut log = Log::default();
+        let Some(table) = &self.table else {
+            if !bytes.is_empty() {
+                log.notes.extend(self.problem.clone());
+            }
+            return log;
+        };
+        let mut decoder = table.new_stream_decoder();
+        decoder.received(bytes);
+        let mut malformed = 0;
+        loop {
+            if log.lines.len() == LINE_LIMIT {
+                log.notes.push(format!("cut after {LINE_LIMIT} lines"));
+                break;
+            }
+            match decoder.decode() {
+                Ok(frame) => {
+                    let place = self.locations.as_ref().and_then(|all| all.get(&frame.index()));
+                    log.lines.push(LogLine {
+                        level: frame.level().map_or("-", |level| level.as_str()).to_owned(),
+                        message: frame.display_message().to_string(),
+                        timestamp: frame.display_timestamp().map(|time| time.to_string()),
+                        file: place.map(|place| shorten(&place.file.to_string_lossy(), "")),
+                        line: place.and_then(|place| u32::try_from(place.line).ok()),
+                    });
+                }
+                Err(DecodeError::UnexpectedEof) => break,
+                Err(DecodeError::Malformed) => {
+                    malformed += 1;
+                    if !table.encoding().can_recover() {
+                        break;
+                    }
+                }
+            }
+        }
+        if malformed > 0 {
+            log.notes.push(format!("{malformed} malformed frames"));
+        }
+        log
+    }
 }

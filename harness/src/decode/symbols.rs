@@ -31,13 +31,14 @@ pub struct Place {
 pub struct Symbols<'a> {
     image: &'a Image,
     context: OnceCell<Option<addr2line::Context<Reader<'a>>>>,
+    compile_directories: OnceCell<Vec<String>>,
 }
 
 impl<'a> Symbols<'a> {
     /// The names of an image. Costs nothing yet.
     #[must_use]
     pub const fn new(image: &'a Image) -> Self {
-        Self { image, context: OnceCell::new() }
+        Self { image, context: OnceCell::new(), compile_directories: OnceCell::new() }
     }
 
     /// The image.
@@ -68,6 +69,16 @@ impl<'a> Symbols<'a> {
         places
     }
 
+    /// A source path as [`shorten`] makes it, whichever crate of the image it comes from.
+    #[must_use]
+    pub fn shorten_path(&self, path: &str) -> String {
+        let directories = self.compile_directories.get_or_init(|| self.read_compile_directories());
+        let around = directories.iter().filter(|directory| {
+            path.strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        });
+        shorten(path, around.min_by_key(|directory| directory.len()).map_or("", String::as_str))
+    }
+
     /// What the image says about unwinding, for [`crate::decode::backtrace`].
     pub(crate) fn debug_frame(&self) -> DebugFrame<Reader<'a>> {
         const ADDRESS_SIZE_BYTES: u8 = 4;
@@ -77,17 +88,33 @@ impl<'a> Symbols<'a> {
         frame
     }
 
-    fn context(&self) -> Option<&addr2line::Context<Reader<'a>>> {
-        let image = self.image;
+    fn dwarf(&self) -> Option<gimli::Dwarf<Reader<'a>>> {
         let load = |id: SectionId| {
-            let bytes = image.section(id.name()).unwrap_or_default();
+            let bytes = self.image.section(id.name()).unwrap_or_default();
             Ok::<_, gimli::Error>(EndianSlice::new(bytes, LittleEndian))
         };
-        let build = || {
-            let dwarf = gimli::Dwarf::load(load).ok()?;
-            addr2line::Context::from_dwarf(dwarf).ok()
-        };
+        gimli::Dwarf::load(load).ok()
+    }
+
+    fn context(&self) -> Option<&addr2line::Context<Reader<'a>>> {
+        let build = || addr2line::Context::from_dwarf(self.dwarf()?).ok();
         self.context.get_or_init(build).as_ref()
+    }
+
+    /// Where the compiler ran for each unit of the image, each once.
+    fn read_compile_directories(&self) -> Vec<String> {
+        let mut directories = Vec::new();
+        let Some(dwarf) = self.dwarf() else { return directories };
+        let mut units = dwarf.units();
+        while let Ok(Some(header)) = units.next() {
+            let directory = dwarf.unit(header).ok().and_then(|unit| unit.comp_dir);
+            if let Some(directory) = directory.map(|bytes| bytes.to_string_lossy().into_owned())
+                && !directories.contains(&directory)
+            {
+                directories.push(directory);
+            }
+        }
+        directories
     }
 
     fn places_by_dwarf(&self, address: u32) -> Vec<Place> {
