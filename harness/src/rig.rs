@@ -152,6 +152,7 @@ impl Rig {
                 path: folder.clone(),
                 source,
             })?;
+            point_to_newest(&runs, &folder);
         }
         Ok(folder)
     }
@@ -209,11 +210,24 @@ pub fn seed() -> Result<u64, RigError> {
     number.map_err(|_| RigError::Seed(text))
 }
 
+/// The name under which the newest run can be found.
+const NEWEST: &str = "latest";
+
+/// Lets `latest` point to a run. It is a convenience: where it cannot be made, nothing is lost.
+fn point_to_newest(runs: &Path, folder: &Path) {
+    let unfinished = runs.join(format!("{NEWEST}-{}", std::process::id()));
+    let target = folder.file_name().unwrap_or_default();
+    if std::os::unix::fs::symlink(target, &unfinished).is_ok() {
+        let _ = std::fs::rename(&unfinished, runs.join(NEWEST));
+    }
+}
+
 /// Removes the oldest runs. A run that cannot be removed is left: it is only evidence.
 fn remove_old_runs(runs: &Path) {
     let Ok(entries) = std::fs::read_dir(runs) else { return };
     let mut folders: Vec<_> = entries
         .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     folders.sort();

@@ -97,7 +97,8 @@ pub struct Meaning {
     pub detector: Detector,
     /// Whom it is charged to.
     pub thread: Thread,
-    /// The address that could not be accessed, or 0.
+    /// The address that could not be accessed, the stack pointer where a frame could not be written and
+    /// no address is known, or 0.
     pub fault_address: u32,
     /// Whose memory that is; [`Owner::NONE`] without an address.
     pub owner: Owner,
@@ -121,6 +122,12 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
     };
     let owner = if valid { map.owner_of(fault_address) } else { Owner::NONE };
     let (kind, detector) = kind_of(entry.vector, faults.cfsr, owner);
+    // What could not be written is where the stack pointer went, if no register says it better.
+    let (fault_address, owner) = if detector == Detector::StackingError && !valid {
+        (entry.stack_pointer(), map.owner_of(entry.stack_pointer()))
+    } else {
+        (fault_address, owner)
+    };
     let thread = if owner.area == Area::Guard && detector == Detector::MpuGuard {
         owner.thread
     } else {
@@ -241,6 +248,16 @@ mod tests {
         assert_eq!(basic.stack_pointer_before(0x100, 0), 0x120);
         assert_eq!(basic.stack_pointer_before(0x100, XPSR_REALIGNED), 0x124);
         assert_eq!(float.stack_pointer_before(0x100, XPSR_REALIGNED), 0x16C);
+    }
+
+    #[test]
+    fn a_frame_that_could_not_be_written_is_charged_to_where_the_stack_pointer_went() {
+        let entry = Entry { vector: 5, exc_return: HANDLER, msp: 0xD000_0000, psp: PSP };
+        let faults = FaultStatus { cfsr: 0x1_1000, ..FaultStatus::default() };
+        let meaning = classify(&entry, &faults, &MAP);
+        assert_eq!(meaning.fault_address, 0xD000_0000);
+        assert_eq!(meaning.owner.area, Area::Unmapped);
+        assert_eq!(meaning.trust & Trust::FAULT_ADDRESS, 0);
     }
 
     #[test]

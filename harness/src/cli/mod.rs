@@ -27,7 +27,7 @@ Exit codes: 0 pass, 1 fail, 2 usage, 3 infrastructure, 4 bad input, 5 nothing se
 
 Examples:
   cargo rig run stack                     every scenario with `stack` in its name
-  cargo rig explain target/crashrig/runs/LATEST/TEST
+  cargo rig explain target/crashrig/runs/latest/qemu.netduinoplus2.fault.bus_read
   cargo rig explain dump.bin --elf app.elf --json";
 
 #[derive(Debug, Subcommand)]

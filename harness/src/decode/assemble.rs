@@ -79,8 +79,8 @@ fn describe(
 ) -> CrashReport {
     let image = symbols.image();
     let function = |address: u32| symbols.function_at(address);
-    let has_address =
-        record.trust.has(Trust::FAULT_ADDRESS) || record.detector == Detector::SpRange;
+    let is_stack_pointer = matches!(record.detector, Detector::SpRange | Detector::StackingError);
+    let has_address = record.trust.has(Trust::FAULT_ADDRESS) || is_stack_pointer;
     CrashReport {
         slot,
         record: *record,

@@ -191,12 +191,24 @@ pub fn crash(out: &mut String, crash: &CrashReport) {
         ),
     );
     registers(out, crash);
-    out.push_str("  backtrace\n");
-    for (index, entry) in crash.backtrace.iter().enumerate() {
-        line(out, format_args!("    {index:>2}  {}", frame(entry)));
-    }
+    backtrace(out, &crash.backtrace);
     for disagreement in &crash.disagreements {
         line(out, format_args!("  witness DIFFERS: {disagreement}"));
+    }
+}
+
+/// The frames; a run of equal ones, as a recursion leaves it, is shown once with its length.
+fn backtrace(out: &mut String, frames: &[Frame]) {
+    out.push_str("  backtrace\n");
+    let mut index = 0;
+    for equal in frames.chunk_by(|one, other| one == other) {
+        if let Some(first) = equal.first() {
+            line(out, format_args!("    {index:>2}  {}", frame(first)));
+        }
+        if equal.len() > 1 {
+            line(out, format_args!("        … the same {} more times", equal.len() - 1));
+        }
+        index += equal.len();
     }
 }
 

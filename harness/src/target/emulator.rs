@@ -9,7 +9,7 @@ use crashrig_layout::Need;
 use crashrig_layout::RegionKind;
 use crashrig_layout::parse::{Board, ExpectedKind};
 use crashrig_qemu::mtree::{MappedRange, RangeKind};
-use crashrig_qemu::{Emulator, Launch, Limits, Mark, Program, Stop};
+use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ pub struct EmulatorTarget {
     shift: u8,
     /// Memory that the emulator must have: the chip's, after the declared deviations.
     declared: Vec<Range>,
+    keeper: KeeperProgram,
 }
 
 impl EmulatorTarget {
@@ -53,7 +54,15 @@ impl EmulatorTarget {
             .emulator()
             .map(|emulator| (emulator.machine.clone(), emulator.icount_shift))
             .unwrap_or_default();
-        Ok(Self { board, program, version, machine, shift, declared })
+        let keeper = KeeperProgram::default();
+        Ok(Self { board, program, version, machine, shift, declared, keeper })
+    }
+
+    /// The same with another program as keeper: for programs whose `main` is not ours.
+    #[must_use]
+    pub fn with_keeper(mut self, path: &Path) -> Self {
+        self.keeper = KeeperProgram { path: Some(path.to_owned()) };
+        self
     }
 }
 
@@ -84,6 +93,7 @@ impl Target for EmulatorTarget {
 
     fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError> {
         let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
+        launch.keeper = self.keeper.clone();
         launch.image = Some(image.origin().to_owned());
         launch.instruction_shift = Some(self.shift);
         let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;

@@ -29,6 +29,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::Hang => control::hang(),
         Fault::ForeignExit => crashrig_port::channel::exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
+        Fault::WildStackPointer => stack::wild_stack_pointer(address),
     }
     defmt::error!("fault {=str} broke nothing", fault.name());
 }

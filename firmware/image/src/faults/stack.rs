@@ -1,6 +1,8 @@
 //! Stacks used beyond their limit.
 
+use core::arch::asm;
 use core::hint::black_box;
+use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::interrupts;
 
 /// Size of the frame that jumps the guard: as much as the whole main stack, so that its lower end lies
@@ -53,4 +55,23 @@ pub fn isr_stack_recursion() {
 
 extern "C" fn recursing_handler() {
     black_box(recurse(black_box(1)));
+}
+
+/// Where the wild stack pointer goes.
+static NOWHERE: AtomicU32 = AtomicU32::new(0);
+
+/// An interrupt handler loses its stack pointer and faults: the core cannot write the frame, and a fault
+/// handler that pushes before it has a stack of its own locks up.
+#[inline(never)]
+pub fn wild_stack_pointer(address: u32) {
+    let interrupt = interrupts::count() - 2;
+    NOWHERE.store(address, Ordering::Relaxed);
+    interrupts::install(interrupt, handler_without_stack);
+    interrupts::raise(interrupt);
+}
+
+extern "C" fn handler_without_stack() {
+    let nowhere = NOWHERE.load(Ordering::Relaxed);
+    // SAFETY: none; the stack pointer is meant to be lost and the instruction to fault.
+    unsafe { asm!("msr msp, {0}", "udf #0", in(reg) nowhere) };
 }
