@@ -111,10 +111,14 @@ pub fn describe(faults: &FaultStatus) -> Vec<String> {
             lines.push(format!("{name} holds {address:#010x}"));
         }
     }
-    for (value, known, name) in [(faults.cfsr, known_cfsr, "CFSR"), (faults.hfsr, known_hfsr, "HFSR")]
+    for (value, known, name) in
+        [(faults.cfsr, known_cfsr, "CFSR"), (faults.hfsr, known_hfsr, "HFSR")]
     {
         if value & !known != 0 {
-            lines.push(format!("bits {:#010x} of {name} have no meaning on ARMv7-M", value & !known));
+            lines.push(format!(
+                "bits {:#010x} of {name} have no meaning on ARMv7-M",
+                value & !known
+            ));
         }
     }
     lines
@@ -153,10 +157,14 @@ mod tests {
             ],
         );
         check(0x80, 0, &["MMFAR holds 0x200017e0"]);
-        check(0x0004_0000 << 2, 1, &[
-            "bits 0x00100000 of CFSR have no meaning on ARMv7-M",
-            "bits 0x00000001 of HFSR have no meaning on ARMv7-M",
-        ]);
+        check(
+            0x0004_0000 << 2,
+            1,
+            &[
+                "bits 0x00100000 of CFSR have no meaning on ARMv7-M",
+                "bits 0x00000001 of HFSR have no meaning on ARMv7-M",
+            ],
+        );
     }
 
     #[test]

@@ -246,7 +246,8 @@ fn continuation(rest: &str) -> Option<OracleEvent> {
         return Some(OracleEvent::VectorTableError);
     }
     let mut cfsr = named_status(rest);
-    if rest.contains("INVPC UsageFault") || rest.contains("failed exception return integrity check") {
+    if rest.contains("INVPC UsageFault") || rest.contains("failed exception return integrity check")
+    {
         cfsr |= bit("INVPC");
     } else if rest.starts_with("taking UsageFault") && rest.contains("CPACR") {
         cfsr |= bit("NOCP");

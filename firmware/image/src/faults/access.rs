@@ -22,8 +22,8 @@ pub fn bus_write(address: u32) {
     black_box(());
 }
 
-/// A load that faults while the frame pointer leads into memory that cannot be read: the capture of the
-/// first fault is cut short by a second when it follows the trail.
+/// A load that faults while the frame pointer leads into memory that cannot be read: the capture of
+/// the first fault is cut short by a second when it follows the trail.
 #[inline(never)]
 pub fn capture_fault(address: u32) {
     const SPARE_REGION: u32 = 0;

@@ -5,8 +5,8 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::interrupts;
 
-/// Size of the frame that jumps the guard: as much as the whole main stack, so that its lower end lies
-/// below the guard region by about as much as was in use.
+/// Size of the frame that jumps the guard: as much as the whole main stack, so that its lower end
+/// lies below the guard region by about as much as was in use.
 const LARGE_FRAME_BYTES: usize = 4096;
 
 /// Bytes that the large frame writes at its lower end.
@@ -29,8 +29,8 @@ fn recurse(depth: u32) -> u32 {
     below.wrapping_add(black_box(frame).iter().sum())
 }
 
-/// One frame as large as the stack, written at its lower end only: the guard is never touched. Then it
-/// waits for what notices.
+/// One frame as large as the stack, written at its lower end only: the guard is never touched. Then
+/// it waits for what notices.
 #[inline(never)]
 pub fn main_stack_large_frame() {
     let mut frame = core::mem::MaybeUninit::<[u8; LARGE_FRAME_BYTES]>::uninit();
