@@ -1,5 +1,5 @@
-//! The memory map that runs against the one that the board file declares: any difference that is not
-//! declared there is trouble of the bench, since a test on another map tests another device.
+//! The memory map that runs against the one that the board file declares: any difference that is
+//! not declared there is trouble of the bench, since a test on another map tests another device.
 
 use std::fmt;
 
@@ -28,8 +28,8 @@ pub enum Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (range, text) = match self {
-            Self::Missing(range) => (range, "is declared by the board file and is not there"),
-            Self::Undeclared(range) => (range, "is there and the board file does not declare it"),
+            Self::Missing(range) => (range, "is declared and not there"),
+            Self::Undeclared(range) => (range, "is there and not declared"),
         };
         let kind = if range.writable { "RAM" } else { "ROM" };
         let last = range.end.saturating_sub(1);
@@ -98,10 +98,10 @@ mod tests {
             &declared,
             &running,
             &[
-                "RAM ccm at 0x00000100..=0x0000014f is declared by the board file and is not there",
-                "RAM sram at 0x00000200..=0x0000027f is there and the board file does not declare it",
-                "ROM flash at 0x00000400..=0x000004ff is declared by the board file and is not there",
-                "RAM flash at 0x00000400..=0x000004ff is there and the board file does not declare it",
+                "RAM ccm at 0x00000100..=0x0000014f is declared and not there",
+                "RAM sram at 0x00000200..=0x0000027f is there and not declared",
+                "ROM flash at 0x00000400..=0x000004ff is declared and not there",
+                "RAM flash at 0x00000400..=0x000004ff is there and not declared",
             ],
         );
     }

@@ -1,8 +1,9 @@
-//! Evidence: raw bytes of one run in a folder, which can be judged again, offline. Interprets nothing.
+//! Evidence: raw bytes of one run in a folder, which can be judged again, offline. Interprets
+//! nothing.
 //!
 //! A bundle holds `evidence.json` (this module's types), the scenario's own text, the image (a hard
-//! link where the file system allows) and per boot the memory and streams. `evidence.json` is written
-//! last and at once, so a bundle without it is one of a run that did not end.
+//! link where the file system allows) and per boot the memory and streams. `evidence.json` is
+//! written last and at once, so a bundle without it is one of a run that did not end.
 
 use crate::target::Boundary;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! One test from image to verdict: run, bundle, decode, judge. The test binary and `crashrig run` both
-//! come through here, and `crashrig judge` takes the second half on a stored bundle.
+//! One test from image to verdict: run, bundle, decode, judge. The test binary and `crashrig run`
+//! both come through here, and `crashrig judge` takes the second half on a stored bundle.
 
 use crate::decode::assemble;
 use crate::evidence::{self, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
@@ -116,7 +116,8 @@ pub fn judge_bundle(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError>
     Ok(conclude(scenario, evidence, &image, &board, bundle.to_owned()))
 }
 
-/// The scenario of a bundle. Its file is called otherwise there, so the name comes from the evidence.
+/// The scenario of a bundle. Its file is called otherwise there, so the name comes from the
+/// evidence.
 fn scenario_of(bundle: &Path, evidence: &Evidence) -> Result<Scenario, JudgeError> {
     let bytes = evidence::read_file(&bundle.join(SCENARIO_FILE))?;
     let name: PathBuf = evidence.scenario.split("::").collect();

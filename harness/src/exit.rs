@@ -6,7 +6,8 @@ pub const PASS: u8 = 0;
 pub const FAIL: u8 = 1;
 /// The command line was not understood.
 pub const USAGE: u8 = 2;
-/// The bench failed (no emulator, no image, an undeclared memory map): nothing is said of the firmware.
+/// The bench failed (no emulator, no image, an undeclared memory map): nothing is said of the
+/// firmware.
 pub const INFRASTRUCTURE: u8 = 3;
 /// A file that was handed in is not what it should be.
 pub const BAD_INPUT: u8 = 4;

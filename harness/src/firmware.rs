@@ -1,8 +1,8 @@
 //! The image of a board: built by cargo at most once a run, found without cargo when it is fresh.
 //!
-//! Under nextest every test is a process of its own, so the question "is it fresh?" must cost next to
-//! nothing: cargo leaves a list of every file that the image depends on beside it, and comparing their
-//! times with the image's is a few dozen calls.
+//! Under nextest every test is a process of its own, so the question "is it fresh?" must cost next
+//! to nothing: cargo leaves a list of every file that the image depends on beside it, and comparing
+//! their times with the image's is a few dozen calls.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,8 @@ pub enum FirmwareError {
     },
     /// The toolchain has no standard library for the chip.
     #[error(
-        "build the image for {board}: the Rust target {TRIPLE} is not installed; run `cargo ci setup`"
+        "build the image for {board}: the Rust target {TRIPLE} is not installed; \
+         run `cargo ci setup`"
     )]
     NotSetUp {
         /// The board.
@@ -167,7 +168,8 @@ fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
     let started = SystemTime::now();
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let command = format!("{cargo} {}", arguments.join(" "));
-    // Flags of the caller's own build are not the image's; the workspace's configuration says those.
+    // Flags of the caller's own build are not the image's; the workspace's configuration says
+    // those.
     let output = duct::cmd(&cargo, &arguments)
         .dir(request.workspace)
         .env("CRASHRIG_BOARD", request.board)
@@ -194,9 +196,9 @@ fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
     take_over(request, elf, started)
 }
 
-/// Copies image and dependency list out of cargo's folder, which the next board will write over. The
-/// list comes first: an image without its list is not fresh. The image gets the time at which its build
-/// started, so that a file changed during the build makes it stale.
+/// Copies image and dependency list out of cargo's folder, which the next board will write over.
+/// The list comes first: an image without its list is not fresh. The image gets the time at which
+/// its build started, so that a file changed during the build makes it stale.
 fn take_over(request: &Request<'_>, elf: &Path, started: SystemTime) -> Result<(), FirmwareError> {
     let built = request.target_folder.join(TRIPLE).join(PROFILE).join(PACKAGE);
     for (from, to) in

@@ -1,8 +1,8 @@
 //! What the file of an image says: build id, code, constants, symbols, areas.
 //!
 //! The harness knows a device by these bytes and by `wire` and `layout` only, so everything that is
-//! said about an address of the image begins here. The file may come from anywhere: any bytes give an
-//! image or an error that names what was found, never a panic. Nothing here reads a file.
+//! said about an address of the image begins here. The file may come from anywhere: any bytes give
+//! an image or an error that names what was found, never a panic. Nothing here reads a file.
 
 mod read;
 
@@ -14,12 +14,16 @@ use std::path::{Path, PathBuf};
 
 /// Why a file is no image that this harness can work with. Every problem that was found is listed.
 #[derive(Debug, thiserror::Error)]
-#[error("read image {path}: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("read image {path}: {}", list(.problems))]
 pub struct ImageError {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it; never empty.
     pub problems: Vec<ImageProblem>,
+}
+
+fn list(problems: &[ImageProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// One thing that is wrong with the file of an image.
@@ -84,8 +88,8 @@ pub struct Symbol {
 }
 
 impl Symbol {
-    /// The path of a Rust item without its hash, e.g. `crashrig_image::faults::carry_out`; any other
-    /// name as it is.
+    /// The path of a Rust item without its hash, e.g. `crashrig_image::faults::carry_out`; any
+    /// other name as it is.
     #[must_use]
     pub fn path(&self) -> String {
         demangle(&self.name)
@@ -247,8 +251,8 @@ impl Image {
         bytes.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// What the file puts at an address of the running image: code, constants, and the initial values
-    /// of data. Nothing if the file has not all of it.
+    /// What the file puts at an address of the running image: code, constants, and the initial
+    /// values of data. Nothing if the file has not all of it.
     #[must_use]
     pub fn flash_bytes(&self, address: u32, length_bytes: usize) -> Option<&[u8]> {
         self.segments.iter().find_map(|(start, place)| {

@@ -18,8 +18,8 @@ pub struct Identity {
     pub run_id: u32,
 }
 
-/// Judges the report of a run against its scenario. For a control the verdict is about the harness: a
-/// pass means that the run was judged fail in exactly the way the control names.
+/// Judges the report of a run against its scenario. For a control the verdict is about the harness:
+/// a pass means that the run was judged fail in exactly the way the control names.
 #[must_use]
 pub fn judge(scenario: &Scenario, report: &Report, identity: &Identity) -> Verdict {
     let verdict = judge_plainly(scenario, report, identity);
@@ -259,29 +259,14 @@ impl Judge {
         symbol: &Option<String>,
         region: &Option<String>,
     ) {
-        let unknown = || "unknown".to_owned();
-        match expected {
-            None => {}
-            Some(Place::Symbol(wanted)) => {
-                if !is_function(symbol, wanted) {
-                    self.add(
-                        VerdictKind::Record,
-                        subject,
-                        wanted,
-                        symbol.clone().unwrap_or_else(unknown),
-                    );
-                }
-            }
-            Some(Place::Region(wanted)) => {
-                if region.as_ref() != Some(wanted) {
-                    self.add(
-                        VerdictKind::Record,
-                        subject,
-                        wanted,
-                        region.clone().unwrap_or_else(unknown),
-                    );
-                }
-            }
+        let (wanted, found, holds) = match expected {
+            None => return,
+            Some(Place::Symbol(wanted)) => (wanted, symbol, is_function(symbol, wanted)),
+            Some(Place::Region(wanted)) => (wanted, region, region.as_ref() == Some(wanted)),
+        };
+        if !holds {
+            let found = found.clone().unwrap_or_else(|| "unknown".to_owned());
+            self.add(VerdictKind::Record, subject, wanted, found);
         }
     }
 }

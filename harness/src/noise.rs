@@ -1,7 +1,7 @@
 //! What RAM holds before power-on, and records that were tampered with: everything from one seed.
 //!
-//! The generator is SplitMix64 (Steele, Lea, Flood 2014): a few lines, the same on every host, and the
-//! seed printed with a run gives the same bytes again.
+//! The generator is SplitMix64 (Steele, Lea, Flood 2014): a few lines, the same on every host, and
+//! the seed printed with a run gives the same bytes again.
 
 use crate::scenario::TamperKind;
 use crashrig_wire::field::{BUILD_ID, CRC, VERSION};

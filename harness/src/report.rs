@@ -78,6 +78,7 @@ pub struct CrashReport {
     pub disagreements: Vec<String>,
     /// Place in the source of a panic.
     pub source: Option<String>,
-    /// Bytes below the stack that changed between the fault and the boundary, if they were measured.
+    /// Bytes below the stack that changed between the fault and the boundary, if they were
+    /// measured.
     pub bytes_lost: Option<u32>,
 }

@@ -1,7 +1,7 @@
 //! Drives one scenario on one session and keeps what it left. Judges nothing.
 //!
-//! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it is
-//! run again until the budget of boots is used up, so that a reset loop shows as what it is.
+//! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
+//! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;

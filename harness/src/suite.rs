@@ -1,5 +1,5 @@
-//! The tests there are: scenario files × targets, with the reason for each that cannot run. Instant and
-//! silent: nothing is built and no device is touched to list them.
+//! The tests there are: scenario files × targets, with the reason for each that cannot run. Instant
+//! and silent: nothing is built and no device is touched to list them.
 
 use crate::scenario::Scenario;
 use crate::scenario::check::{ScenarioError, load};

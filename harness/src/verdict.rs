@@ -12,7 +12,8 @@ pub enum VerdictKind {
     StaleImage,
     /// The core locked up where the scenario expects something else.
     Lockup,
-    /// The device went on resetting without ending a boot, where the scenario expects something else.
+    /// The device went on resetting without ending a boot, where the scenario expects something
+    /// else.
     ResetLoop,
     /// A boot made no end within its deadline, where the scenario expects something else.
     Hang,

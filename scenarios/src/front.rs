@@ -9,8 +9,8 @@ use std::ffi::OsString;
 pub struct Front {
     /// What libtest-mimic gets to see.
     pub arguments: Arguments,
-    /// A test is selected if its name contains any of these (or is one of them, with `--exact`). Empty
-    /// when at most one filter was given, which libtest-mimic handles by itself.
+    /// A test is selected if its name contains any of these (or is one of them, with `--exact`).
+    /// Empty when at most one filter was given, which libtest-mimic handles by itself.
     pub filters: Vec<String>,
     /// No new test is started after the first failure.
     pub fail_fast: bool,
@@ -21,8 +21,8 @@ pub struct Front {
 }
 
 impl Front {
-    /// Reads a command line (without the program's name) and the environment, given as a function so
-    /// that tests need not change it.
+    /// Reads a command line (without the program's name) and the environment, given as a function
+    /// so that tests need not change it.
     ///
     /// # Errors
     /// A sentence about an option that cannot be understood.

@@ -1,5 +1,5 @@
 //! What the scenario files must cover between them, and the list of what cannot run here.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop anywhere")]
+#![expect(clippy::expect_used, reason = "a test may stop anywhere")]
 
 use crashrig_harness::rig::Rig;
 use crashrig_harness::scenario::Scenario;
@@ -27,8 +27,7 @@ fn every_fault_is_carried_out_by_a_scenario() {
 }
 
 /// Detectors that no fault of this image reaches yet.
-const WITHOUT_SCENARIO: &[Detector] =
-    &[Detector::MemoryProtection, Detector::HardFault];
+const WITHOUT_SCENARIO: &[Detector] = &[Detector::MemoryProtection, Detector::HardFault];
 
 #[test]
 fn every_detector_must_fire_in_a_scenario() {

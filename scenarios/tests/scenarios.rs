@@ -1,8 +1,9 @@
 //! The one test binary: scenario files × targets → trials.
 //!
-//! Listing is instant and silent. A trial prints nothing to standard output; what it has to say is in
-//! its failure, or on standard error with `--no-capture`. Under nextest each trial is a process of its
-//! own and an ignored one must be listed as such, since a runtime skip would count as a pass there.
+//! Listing is instant and silent. A trial prints nothing to standard output; what it has to say is
+//! in its failure, or on standard error with `--no-capture`. Under nextest each trial is a process
+//! of its own and an ignored one must be listed as such, since a runtime skip would count as a pass
+//! there.
 
 use crashrig_harness::rig::{Rig, RigError, seed};
 use crashrig_harness::suite::Test;

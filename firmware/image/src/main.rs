@@ -1,7 +1,7 @@
 //! The test image: it boots, checks itself, carries out one command, and ends with a marker.
 //!
-//! One image serves every scenario of a board: which fault to carry out comes through the mailbox at
-//! run time, so what is tested is what ships. For a host this crate is an empty program, so that
+//! One image serves every scenario of a board: which fault to carry out comes through the mailbox
+//! at run time, so what is tested is what ships. For a host this crate is an empty program, so that
 //! `--workspace` commands work.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![deny(unsafe_code)]

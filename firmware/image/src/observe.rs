@@ -1,5 +1,5 @@
-//! What a boot checks about itself. Each check spoils what it looked at, so that the next boot can only
-//! pass by being started properly again.
+//! What a boot checks about itself. Each check spoils what it looked at, so that the next boot can
+//! only pass by being started properly again.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::host_block::HostBlock;
@@ -23,7 +23,8 @@ static KEPT: HostBlock<4> = HostBlock::new();
 
 static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
 
-/// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick takes.
+/// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick
+/// takes.
 const TICK_WAIT_TURNS: u32 = 1_000_000;
 
 /// Checks at the start of the main thread. Returns the bits of what held.

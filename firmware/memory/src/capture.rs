@@ -1,7 +1,8 @@
 //! The record of a crash, from what the fault entry saved. Pure: memory is read through a trait.
 //!
 //! The order is the order of trust. Phase one uses registers only, and the stacked frame where
-//! [`classify`](mod@crate::classify) says that there is one. Phase two, [`add_trail`], follows the stack.
+//! [`classify`](mod@crate::classify) says that there is one. Phase two, [`add_trail`], follows the
+//! stack.
 
 use crate::classify::{Entry, Meaning};
 use crate::map::MemoryMap;
@@ -64,8 +65,8 @@ pub struct SourceLocation {
     pub line: u32,
 }
 
-/// The meaning of a stack pointer that the periodic check found outside of its stack, or nothing if it
-/// lies where it should.
+/// The meaning of a stack pointer that the periodic check found outside of its stack, or nothing if
+/// it lies where it should.
 #[must_use]
 pub fn check_range(entry: &Entry, map: &MemoryMap<'_>) -> Option<Meaning> {
     let thread = entry.interrupted();

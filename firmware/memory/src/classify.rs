@@ -1,8 +1,8 @@
 //! What the fault registers mean: kind, detector, thread, and whether a stacked frame exists.
 //!
-//! Bits and their meaning: DDI0403E B3.2.15 (CFSR), B3.2.16 (HFSR). The order of the questions matters:
-//! an overflow is known by its address first, then by the core's failure to stack, and only an
-//! exception without either is what its own bit says.
+//! Bits and their meaning: DDI0403E B3.2.15 (CFSR), B3.2.16 (HFSR). The order of the questions
+//! matters: an overflow is known by its address first, then by the core's failure to stack, and
+//! only an exception without either is what its own bit says.
 
 use crate::map::MemoryMap;
 use crashrig_wire::record::{FaultStatus, Trust};
@@ -97,8 +97,8 @@ pub struct Meaning {
     pub detector: Detector,
     /// Whom it is charged to.
     pub thread: Thread,
-    /// The address that could not be accessed, the stack pointer where a frame could not be written and
-    /// no address is known, or 0.
+    /// The address that could not be accessed, the stack pointer where a frame could not be written
+    /// and no address is known, or 0.
     pub fault_address: u32,
     /// Whose memory that is; [`Owner::NONE`] without an address.
     pub owner: Owner,
@@ -165,9 +165,9 @@ fn kind_of(vector: u32, cfsr: u32, owner: Owner) -> (Kind, Detector) {
     }
 }
 
-/// Where the stacked frame lies, if there is one: the core reported no failure to write it, and it lies
-/// aligned in readable RAM. A late floating-point failure (MLSPERR, LSPERR) leaves the frame of the
-/// fault itself intact, so it does not count here.
+/// Where the stacked frame lies, if there is one: the core reported no failure to write it, and it
+/// lies aligned in readable RAM. A late floating-point failure (MLSPERR, LSPERR) leaves the frame
+/// of the fault itself intact, so it does not count here.
 fn frame_address(entry: &Entry, cfsr: u32, map: &MemoryMap<'_>) -> Option<u32> {
     let frame = entry.stack_pointer();
     let written = cfsr & (MSTKERR | STKERR) == 0;
@@ -218,23 +218,35 @@ mod tests {
         use Kind as K;
         use Thread as T;
         let guard = 0x2000_23E8;
+        let main_guard = (K::StackOverflow, D::MpuGuard, T::Main);
+        let isr_guard = (K::StackOverflow, D::MpuGuard, T::Isr);
+        let main_frame = (K::StackOverflow, D::StackingError, T::Main);
+        let isr_frame = (K::StackOverflow, D::StackingError, T::Isr);
+        let main_bus = (K::BusFault, D::BusError, T::Main);
+        let boot_bus = (K::BusFault, D::BusError, T::Boot);
+        let check_failed = (K::UsageFault, D::InstructionCheck, T::Main);
+        let divided = (K::UsageFault, D::DivideTrap, T::Main);
+        let protected = (K::MemoryFault, D::MemoryProtection, T::Main);
+        let hard = (K::HardFault, D::HardFault, T::Main);
+        let spare = (K::UnexpectedInterrupt, D::DefaultHandler, T::Main);
+        let (off, nowhere) = (PSP + 2, 0x3000_0000);
         #[rustfmt::skip]
         let cases = [
-            ("push into the guard", 4, THREAD, 0x2000_23C8, 0x92, guard, (K::StackOverflow, D::MpuGuard, T::Main), false),
-            ("store into the guard", 4, THREAD, PSP, 0x82, guard, (K::StackOverflow, D::MpuGuard, T::Main), true),
-            ("escalated store into the guard", 3, THREAD, PSP, 0x82, guard, (K::StackOverflow, D::MpuGuard, T::Main), true),
-            ("ISR's guard hit by the ISR", 4, HANDLER, PSP, 0x92, 0x2001_F7F0, (K::StackOverflow, D::MpuGuard, T::Isr), false),
-            ("frame into the guard", 4, THREAD, 0x2000_23F0, 0x10, 0, (K::StackOverflow, D::StackingError, T::Main), false),
-            ("frame into nowhere, UDF", 5, THREAD, 0x3000_0000, 0x1_1000, 0, (K::StackOverflow, D::StackingError, T::Main), false),
-            ("late float state into the guard", 4, HANDLER, PSP, 0x20, 0, (K::StackOverflow, D::StackingError, T::Isr), true),
-            ("load from nowhere", 5, THREAD, PSP, 0x8200, 0xD000_0000, (K::BusFault, D::BusError, T::Main), true),
-            ("the same before the threads", 5, BOOT, PSP, 0x8200, 0xD000_0000, (K::BusFault, D::BusError, T::Boot), true),
-            ("undefined instruction", 6, THREAD, PSP, 0x1_0000, 0, (K::UsageFault, D::InstructionCheck, T::Main), true),
-            ("division", 6, THREAD, PSP, 0x200_0000, 0, (K::UsageFault, D::DivideTrap, T::Main), true),
-            ("execute never", 4, THREAD, PSP, 0x01, 0, (K::MemoryFault, D::MemoryProtection, T::Main), true),
-            ("hard fault without a cause", 3, THREAD, PSP, 0, 0, (K::HardFault, D::HardFault, T::Main), true),
-            ("spare interrupt", 97, THREAD, PSP, 0, 0, (K::UnexpectedInterrupt, D::DefaultHandler, T::Main), true),
-            ("stack pointer off by two", 6, THREAD, PSP + 2, 0x1_0000, 0, (K::UsageFault, D::InstructionCheck, T::Main), false),
+            ("push into the guard", 4, THREAD, 0x2000_23C8, 0x92, guard, main_guard, false),
+            ("store into the guard", 4, THREAD, PSP, 0x82, guard, main_guard, true),
+            ("escalated store into it", 3, THREAD, PSP, 0x82, guard, main_guard, true),
+            ("ISR's guard, by the ISR", 4, HANDLER, PSP, 0x92, 0x2001_F7F0, isr_guard, false),
+            ("frame into the guard", 4, THREAD, 0x2000_23F0, 0x10, 0, main_frame, false),
+            ("frame into nowhere, UDF", 5, THREAD, nowhere, 0x1_1000, 0, main_frame, false),
+            ("late float state", 4, HANDLER, PSP, 0x20, 0, isr_frame, true),
+            ("load from nowhere", 5, THREAD, PSP, 0x8200, 0xD000_0000, main_bus, true),
+            ("the same before the threads", 5, BOOT, PSP, 0x8200, 0xD000_0000, boot_bus, true),
+            ("undefined instruction", 6, THREAD, PSP, 0x1_0000, 0, check_failed, true),
+            ("division", 6, THREAD, PSP, 0x200_0000, 0, divided, true),
+            ("execute never", 4, THREAD, PSP, 0x01, 0, protected, true),
+            ("hard fault without a cause", 3, THREAD, PSP, 0, 0, hard, true),
+            ("spare interrupt", 97, THREAD, PSP, 0, 0, spare, true),
+            ("stack pointer off by two", 6, THREAD, off, 0x1_0000, 0, check_failed, false),
         ];
         for (name, vector, exc_return, psp, cfsr, address, expected, frame) in cases {
             check(&Case { name, vector, exc_return, psp, cfsr, address, expected, frame });

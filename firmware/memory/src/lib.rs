@@ -1,8 +1,8 @@
 //! The portable memory model: what a crash means, and how it is kept over a reset.
 //!
-//! No assembly, no registers, no addresses of a chip: the port hands in what it read from the core and
-//! what the chip file says, so everything here is tested on the host. This crate knows what detected a
-//! crash and never what was asked for: the command types of `wire` are out of its sight.
+//! No assembly, no registers, no addresses of a chip: the port hands in what it read from the core
+//! and what the chip file says, so everything here is tested on the host. This crate knows what
+//! detected a crash and never what was asked for: the command types of `wire` are out of its sight.
 //!
 //! * [`map`]: whose memory an address is.
 //! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.

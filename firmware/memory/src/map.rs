@@ -55,8 +55,8 @@ impl MemoryMap<'_> {
             .map(|area| area.start..area.end)
     }
 
-    /// Whether `size` bytes from an address lie in RAM that can be read: inside of one RAM region, and
-    /// not in a guard.
+    /// Whether `size` bytes from an address lie in RAM that can be read: inside of one RAM region,
+    /// and not in a guard.
     #[must_use]
     pub fn is_readable_ram(&self, address: u32, size: u32) -> bool {
         let Some(last) = size.checked_sub(1).and_then(|span| address.checked_add(span)) else {

@@ -1,7 +1,7 @@
 //! The one place of this crate where an address becomes memory.
 //!
-//! Everything here is a volatile access to memory that no Rust object owns: the crash region, and the
-//! stacks and text that a trail is read from.
+//! Everything here is a volatile access to memory that no Rust object owns: the crash region, and
+//! the stacks and text that a trail is read from.
 #![expect(unsafe_code, reason = "addresses from the linker script become accesses here")]
 
 use crate::map::MemoryMap;

@@ -1,8 +1,8 @@
 //! The crash region: two ledgers in turn, slot FIRST and slot LAST, and the policy between them.
 //!
-//! Policy: a record that nobody has read is in FIRST and stays there, however often the device crashes
-//! again; later crashes go to LAST, each replacing the one before. Reading is a mark in the ledger, so
-//! a committed slot is never rewritten in place. After a mark FIRST may be used again.
+//! Policy: a record that nobody has read is in FIRST and stays there, however often the device
+//! crashes again; later crashes go to LAST, each replacing the one before. Reading is a mark in the
+//! ledger, so a committed slot is never rewritten in place. After a mark FIRST may be used again.
 //!
 //! Every write is a word. A reset between any two words leaves either the old state or one whose
 //! damage its own CRC shows: `tests/retain.rs` cuts the power at every word.
@@ -17,7 +17,8 @@ use crashrig_wire::{BuildId, Ledger, field};
 pub trait Store {
     /// Size in bytes; at least [`crashrig_wire::region::SMALLEST_REGION`].
     fn size(&self) -> usize;
-    /// Copies bytes out, from an offset that is a multiple of four; bytes past the end read as zero.
+    /// Copies bytes out, from an offset that is a multiple of four; bytes past the end read as
+    /// zero.
     fn read(&self, offset: usize, out: &mut [u8]);
     /// Writes one word at an offset that is a multiple of four; past the end nothing happens.
     fn write_word(&mut self, offset: usize, word: u32);
@@ -28,7 +29,8 @@ pub trait Store {
 pub struct BootFindings {
     /// Number of this boot since the ledger was new; the first is 1.
     pub boot: u32,
-    /// Whether an intact ledger was found; without one this is a first boot as far as anyone can tell.
+    /// Whether an intact ledger was found; without one this is a first boot as far as anyone can
+    /// tell.
     pub ledger_kept: bool,
     /// What slot FIRST holds.
     pub first: Found,

@@ -1,8 +1,9 @@
-//! Host channels: defmt frames to semihosting, and the semihosting exit of images that are not ours.
+//! Host channels: defmt frames to semihosting, and the semihosting exit of images that are not
+//! ours.
 //!
-//! A semihosting call without a host that serves it is a fault, and the core cannot tell: DHCSR reads
-//! zero under QEMU. So nothing is sent before [`enable`] was called, which the image does only when its
-//! mailbox says that a host listens. A frame is collected and sent with one call.
+//! A semihosting call without a host that serves it is a fault, and the core cannot tell: DHCSR
+//! reads zero under QEMU. So nothing is sent before [`enable`] was called, which the image does
+//! only when its mailbox says that a host listens. A frame is collected and sent with one call.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -21,7 +22,8 @@ pub fn enable() {
     ENABLED.store(true, Ordering::Relaxed);
 }
 
-/// Leaves the emulator through semihosting with a status (SYS_EXIT_EXTENDED). RAM is gone after that.
+/// Leaves the emulator through semihosting with a status (SYS_EXIT_EXTENDED). RAM is gone after
+/// that.
 pub fn exit(status: u32) -> ! {
     const SYS_EXIT_EXTENDED: usize = 0x20;
     const APPLICATION_EXIT: usize = 0x2_0026;

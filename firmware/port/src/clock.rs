@@ -1,7 +1,7 @@
 //! Clocks: those that memory regions need, and the periodic tick.
 
+use crate::registers::system_timer;
 use core::sync::atomic::{AtomicU32, Ordering};
-use cortex_m::peripheral::SYST;
 use crashrig_layout::ClockEnable;
 
 /// Ticks in a second.
@@ -23,8 +23,8 @@ pub(crate) fn count_tick() {
     TICKS.store(TICKS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
 }
 
-/// Enables the clocks that memory regions need from the start, each with a bounded wait until it is in
-/// force. Returns how many did not come up.
+/// Enables the clocks that memory regions need from the start, each with a bounded wait until it is
+/// in force. Returns how many did not come up.
 pub(crate) fn enable_memory_clocks(enables: &[ClockEnable]) -> u32 {
     enables.iter().filter(|enable| !enable_clock(enable)).count() as u32
 }
@@ -47,10 +47,10 @@ fn enable_clock(enable: &ClockEnable) -> bool {
 pub(crate) fn start_tick(core_clock_hz: u32) {
     const ENABLE_WITH_INTERRUPT_FROM_CORE_CLOCK: u32 = 0b111;
     let reload = (core_clock_hz / TICK_HZ).clamp(1, 1 << 24) - 1;
-    // SAFETY: the address of SysTick is fixed by the architecture.
-    unsafe { (*SYST::PTR).rvr.write(reload) };
+    // SAFETY: the timer is off; its handler stands in the table in RAM.
+    unsafe { system_timer().rvr.write(reload) };
     // SAFETY: as above; writing clears the counter.
-    unsafe { (*SYST::PTR).cvr.write(0) };
+    unsafe { system_timer().cvr.write(0) };
     // SAFETY: as above; the handler stands in the table in RAM.
-    unsafe { (*SYST::PTR).csr.write(ENABLE_WITH_INTERRUPT_FROM_CORE_CLOCK) };
+    unsafe { system_timer().csr.write(ENABLE_WITH_INTERRUPT_FROM_CORE_CLOCK) };
 }

@@ -1,16 +1,16 @@
 //! The fault entry and what it leads to: a record, then a reset.
 //!
-//! The entry must not trust the stack that faulted. It switches to an emergency stack of its own before
-//! it pushes anything (a core with stack limit registers would have to clear them first; ARMv7-M has
-//! none), and only then decides, by the fault registers, whether an exception frame exists.
-//! A second fault on the way finds [`CAPTURING`] set, notes itself in the ledger and resets: what was
-//! committed before stays.
+//! The entry must not trust the stack that faulted. It switches to an emergency stack of its own
+//! before it pushes anything (a core with stack limit registers would have to clear them first;
+//! ARMv7-M has none), and only then decides, by the fault registers, whether an exception frame
+//! exists. A second fault on the way finds [`CAPTURING`] set, notes itself in the ledger and
+//! resets: what was committed before stays.
 
+use crate::registers::system_control;
 use crate::{clock, platform, reset};
 use core::arch::naked_asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use cortex_m::peripheral::SCB;
 use crashrig_memory::capture::{self, Identity, Noticed, Saved, SourceLocation};
 use crashrig_memory::classify::{Entry, Meaning, classify};
 use crashrig_memory::map::MemoryMap;
@@ -230,8 +230,8 @@ fn identity(region: &CrashRegion<RetainedRam>) -> Identity {
 
 fn open_region() -> CrashRegion<RetainedRam> {
     let (start, size) = (platform::crash_start(), platform::crash_size_bytes());
-    // SAFETY: the linker script keeps the region free of objects; each caller drops it before the next
-    // opens it, but for a nested fault, after which the outer one never runs again.
+    // SAFETY: the linker script keeps the region free of objects; each caller drops it before the
+    // next opens it, but for a nested fault, after which the outer one never runs again.
     CrashRegion::open(unsafe { RetainedRam::new(start as usize, size as usize) })
 }
 
@@ -254,8 +254,7 @@ pub fn set_run(run_id: u32) {
 
 fn vector() -> u32 {
     const VECTACTIVE: u32 = 0x1FF;
-    // SAFETY: the address of SCB is fixed by the architecture; reading ICSR has no side effect.
-    unsafe { (*SCB::PTR).icsr.read() & VECTACTIVE }
+    system_control().icsr.read() & VECTACTIVE
 }
 
 fn saved(callee_saved: &[u32; 8], primask: u32) -> Saved {
@@ -267,9 +266,7 @@ fn saved(callee_saved: &[u32; 8], primask: u32) -> Saved {
 }
 
 fn fault_status() -> FaultStatus {
-    // SAFETY: the address of SCB is fixed by the architecture, and none of the registers read through
-    // this reference changes by being read.
-    let scb = unsafe { &*SCB::PTR };
+    let scb = system_control();
     FaultStatus {
         cfsr: scb.cfsr.read(),
         hfsr: scb.hfsr.read(),

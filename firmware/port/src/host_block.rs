@@ -3,7 +3,8 @@
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
-/// `N` words that a host reads and writes behind the compiler's back, and that no start-up code clears.
+/// `N` words that a host reads and writes behind the compiler's back, and that no start-up code
+/// clears.
 #[repr(C, align(8))]
 #[derive(Debug)]
 pub struct HostBlock<const N: usize>(UnsafeCell<MaybeUninit<[u32; N]>>);

@@ -1,7 +1,7 @@
 //! Interrupts of the chip: handlers in the table in RAM, enabled and pended by number.
 
+use crate::registers::interrupt_controller;
 use crate::vectors;
-use cortex_m::peripheral::NVIC;
 
 /// Lowest priority; on the STM32F4 the upper four bits count (PM0214 §4.3.7).
 const LOWEST_PRIORITY: u8 = 0xF0;
@@ -27,26 +27,21 @@ pub fn entries_differ(interrupt: u32) -> bool {
     flash != ram
 }
 
-/// Enables an interrupt at the lowest priority and pends it. It runs before the caller goes on, unless
-/// interrupts are masked. A number that the chip does not implement does nothing.
+/// Enables an interrupt at the lowest priority and pends it. It runs before the caller goes on,
+/// unless interrupts are masked. A number that the chip does not implement does nothing.
 pub fn raise(interrupt: u32) {
     if interrupt >= count() {
         return;
     }
     let (word, bit) = ((interrupt / 32) as usize, interrupt % 32);
-    let nvic = NVIC::PTR;
-    // SAFETY: the address of the NVIC is fixed by the architecture.
-    if let Some(priority) = unsafe { &(*nvic).ipr }.get(interrupt as usize) {
-        // SAFETY: as above; the interrupt is not enabled yet.
+    let nvic = interrupt_controller();
+    if let Some(priority) = nvic.ipr.get(interrupt as usize) {
+        // SAFETY: the interrupt is not enabled yet.
         unsafe { priority.write(LOWEST_PRIORITY) };
     }
-    // SAFETY: as above.
-    if let Some(enable) = unsafe { &(*nvic).iser }.get(word) {
-        // SAFETY: as above; an entry for it stands in the table.
+    if let (Some(enable), Some(pend)) = (nvic.iser.get(word), nvic.ispr.get(word)) {
+        // SAFETY: an entry for it stands in the table.
         unsafe { enable.write(1 << bit) };
-    }
-    // SAFETY: as above.
-    if let Some(pend) = unsafe { &(*nvic).ispr }.get(word) {
         // SAFETY: as above.
         unsafe { pend.write(1 << bit) };
     }

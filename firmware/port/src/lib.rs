@@ -1,8 +1,9 @@
-//! Everything with assembly or registers: start-up, vector table, fault entry, guards, clock, channels.
+//! Everything with assembly or registers: start-up, vector table, fault entry, guards, clock,
+//! channels.
 //!
-//! The image gives this crate a [`Platform`] (what the board file says) and a function to run on the
-//! main thread's stack ([`entry!`]); the linker gives it the rest. It knows what detected a crash and
-//! never what was asked for: the command types of `wire` are out of its sight.
+//! The image gives this crate a [`Platform`] (what the board file says) and a function to run on
+//! the main thread's stack ([`entry!`]); the linker gives it the rest. It knows what detected a
+//! crash and never what was asked for: the command types of `wire` are out of its sight.
 //!
 //! Sources: DDI0403E (ARMv7-M), PM0214 (Cortex-M4 of the STM32F4). Registers of the core come from
 //! `cortex-m`; registers of the chip come from the chip file.
@@ -15,6 +16,7 @@ pub mod host_block;
 pub mod interrupts;
 pub mod mpu;
 pub mod platform;
+mod registers;
 pub mod reset;
 pub mod start;
 mod systick;

@@ -123,8 +123,8 @@ pub fn image_areas() -> [AreaRange; 6] {
     ]
 }
 
-/// Regions of the chip as areas, with SRAM1 and SRAM2 as one piece of RAM, since a stack may lie over
-/// their border. Unused entries are empty.
+/// Regions of the chip as areas, with SRAM1 and SRAM2 as one piece of RAM, since a stack may lie
+/// over their border. Unused entries are empty.
 #[must_use]
 pub fn chip_areas() -> [AreaRange; REGION_LIMIT] {
     let none = AreaRange { owner: Owner::NONE, start: 0, end: 0 };
@@ -147,8 +147,8 @@ pub fn chip_areas() -> [AreaRange; REGION_LIMIT] {
     areas
 }
 
-/// RAM is what an allocation may return. Other RAM may be off, or not there under an emulator: the fault
-/// path must not read it.
+/// RAM is what an allocation may return. Other RAM may be off, or not there under an emulator: the
+/// fault path must not read it.
 fn area_of(region: &Region) -> Area {
     match region.kind {
         RegionKind::Ram if region.capabilities.contains(Capabilities::DEFAULT) => Area::Ram,

@@ -1,12 +1,12 @@
 //! From reset to the main thread.
 //!
-//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; clocks that memory
-//! needs; guards; clock tick; main thread on its own stack (PSP); crash-record check; `main`. Nothing
-//! needed on the way lies in a region whose clock must first be enabled.
+//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; clocks that
+//! memory needs; guards; clock tick; main thread on its own stack (PSP); crash-record check;
+//! `main`. Nothing needed on the way lies in a region whose clock must first be enabled.
 
+use crate::registers::system_control;
 use crate::{clock, fault, mpu, platform, vectors};
 use core::arch::naked_asm;
-use cortex_m::peripheral::SCB;
 use crashrig_memory::retain::BootFindings;
 
 /// What `main` learns of this boot.
@@ -140,27 +140,26 @@ extern "C" fn main_thread(clocks_missing: u32) -> ! {
     })
 }
 
-/// Gives each configurable fault its own handler, traps division by zero, forgets old fault status, and
-/// puts the clock and the switch below every fault (DDI0403E B3.2.8, B3.2.10, B3.2.13).
+/// Gives each configurable fault its own handler, traps division by zero, forgets old fault status,
+/// and puts the clock and the switch below every fault (DDI0403E B3.2.8, B3.2.10, B3.2.13).
 fn enable_faults() {
     const USAGE_BUS_MEMORY: u32 = 0b111 << 16;
     const DIV_0_TRP: u32 = 1 << 4;
     const STKALIGN: u32 = 1 << 9;
-    let scb = SCB::PTR;
-    // SAFETY: the address of SCB is fixed by the architecture; writing ones clears the status bits.
-    unsafe { (*scb).cfsr.write(u32::MAX) };
+    let scb = system_control();
+    // SAFETY: writing ones clears the status bits.
+    unsafe { scb.cfsr.write(u32::MAX) };
     // SAFETY: as above.
-    unsafe { (*scb).hfsr.write(u32::MAX) };
+    unsafe { scb.hfsr.write(u32::MAX) };
     // SAFETY: as above; these bits only add handlers and traps.
-    unsafe { (*scb).shcsr.modify(|word| word | USAGE_BUS_MEMORY) };
+    unsafe { scb.shcsr.modify(|word| word | USAGE_BUS_MEMORY) };
     // SAFETY: as above.
-    unsafe { (*scb).ccr.modify(|word| word | DIV_0_TRP | STKALIGN) };
-    // SHPR3, one byte for each exception from 12 on: SVCall is entry 7 of the array, PendSV and SysTick
-    // are 10 and 11. All at the lowest priority.
+    unsafe { scb.ccr.modify(|word| word | DIV_0_TRP | STKALIGN) };
+    // SHPR3, one byte for each exception from 12 on: SVCall is entry 7 of the array, PendSV and
+    // SysTick are 10 and 11. All at the lowest priority.
     for entry in [7, 10, 11] {
-        // SAFETY: as above; interrupts are masked while priorities change.
-        if let Some(priority) = unsafe { &(*scb).shpr }.get(entry) {
-            // SAFETY: as above.
+        if let Some(priority) = scb.shpr.get(entry) {
+            // SAFETY: as above; interrupts are masked while priorities change.
             unsafe { priority.write(0xFF) };
         }
     }
@@ -168,11 +167,13 @@ fn enable_faults() {
     cortex_m::asm::isb();
 }
 
-/// Gives code access to the floating-point unit (DDI0403E B3.2.20), before the first instruction of it.
+/// Gives code access to the floating-point unit (DDI0403E B3.2.20), before the first instruction of
+/// it.
 fn enable_float() {
     const FULL_ACCESS_CP10_CP11: u32 = 0b1111 << 20;
-    // SAFETY: the address of SCB is fixed by the architecture; access to CP10 and CP11 is only added.
-    unsafe { (*SCB::PTR).cpacr.modify(|word| word | FULL_ACCESS_CP10_CP11) };
+    // SAFETY: access to CP10 and CP11 is only
+    // added.
+    unsafe { system_control().cpacr.modify(|word| word | FULL_ACCESS_CP10_CP11) };
     cortex_m::asm::dsb();
     cortex_m::asm::isb();
 }

@@ -1,7 +1,7 @@
 //! The clock tick: counts time, and checks that stack pointers are where they belong.
 //!
-//! The check (detector `sp-range`) is for frames that jump a guard region without touching it: nothing
-//! faults then, and the next tick finds the stack pointer outside of its stack.
+//! The check (detector `sp-range`) is for frames that jump a guard region without touching it:
+//! nothing faults then, and the next tick finds the stack pointer outside of its stack.
 
 use crate::{clock, fault, platform};
 use core::arch::naked_asm;

@@ -1,12 +1,13 @@
 //! The vector table: in flash for the reset, copied to RAM for everything after.
 //!
-//! In flash every exception leads to the fault entry; handlers are installed in RAM only, so a device
-//! whose VTOR was not moved shows itself at the first clock tick. The table in flash has the 256
-//! entries that ARMv7-M allows at most (DDI0403E B1.5.3); the copy has those the chip implements.
+//! In flash every exception leads to the fault entry; handlers are installed in RAM only, so a
+//! device whose VTOR was not moved shows itself at the first clock tick. The table in flash has the
+//! 256 entries that ARMv7-M allows at most (DDI0403E B1.5.3); the copy has those the chip
+//! implements.
 
 use crate::platform;
+use crate::registers::system_control;
 use core::arch::global_asm;
-use cortex_m::peripheral::SCB;
 
 global_asm!(
     ".section .crashrig.vectors, \"a\", %progbits",
@@ -43,9 +44,8 @@ pub(crate) fn relocate() {
     install(SYSTICK, crate::systick::crashrig_systick_entry);
     cortex_m::asm::dsb();
     if !cfg!(feature = "without-vector-relocation") {
-        // SAFETY: the address of SCB is fixed by the architecture; VTOR is written in thread mode with
-        // interrupts masked, and the table it names is complete.
-        unsafe { (*SCB::PTR).vtor.write(to) };
+        // SAFETY: written with interrupts masked, and the table that it names is complete.
+        unsafe { system_control().vtor.write(to) };
     }
     cortex_m::asm::dsb();
     cortex_m::asm::isb();
@@ -53,8 +53,7 @@ pub(crate) fn relocate() {
 
 /// Whether VTOR points to the table in RAM, at an alignment that the architecture allows.
 pub(crate) fn in_ram() -> bool {
-    // SAFETY: the address of SCB is fixed by the architecture; reading VTOR has no side effect.
-    let vtor = unsafe { (*SCB::PTR).vtor.read() };
+    let vtor = system_control().vtor.read();
     let alignment = platform::vectors_size_bytes().next_power_of_two().max(128);
     vtor == platform::vectors_start() && vtor.is_multiple_of(alignment)
 }
@@ -64,7 +63,8 @@ pub(crate) fn entries(exception: u32) -> (u32, u32) {
     let read = |table: u32| {
         let address = (table + 4 * exception) as usize;
         let pointer = core::ptr::with_exposed_provenance::<u32>(address);
-        // SAFETY: callers pass an exception that the chip implements, so both tables have the entry.
+        // SAFETY: callers pass an exception that the chip implements, so both tables have the
+        // entry.
         unsafe { pointer.read_volatile() }
     };
     (read(platform::flash_vectors()), read(platform::vectors_start()))

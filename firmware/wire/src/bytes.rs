@@ -1,5 +1,6 @@
-//! Little-endian reads and writes at an offset, total on both sides: outside of the buffer a read is
-//! zero and a write is dropped. Offsets are constants asserted at compile time, so neither happens.
+//! Little-endian reads and writes at an offset, total on both sides: outside of the buffer a read
+//! is zero and a write is dropped. Offsets are constants asserted at compile time, so neither
+//! happens.
 
 pub(crate) fn get_u8(bytes: &[u8], offset: usize) -> u8 {
     bytes.get(offset).copied().unwrap_or(0)

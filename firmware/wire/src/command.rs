@@ -1,9 +1,9 @@
 //! Host to device: the mailbox, one command at a time.
 //!
 //! The host writes it before the first instruction of a boot, or while the device runs; the device
-//! reads it at boot and, where a fault says so, polls it. It lies in a no-init section under the symbol
-//! [`MAILBOX_SYMBOL`], so the same way serves an emulator and a debug probe. A device without a sound
-//! mailbox runs the clean boot and touches no host channel.
+//! reads it at boot and, where a fault says so, polls it. It lies in a no-init section under the
+//! symbol [`MAILBOX_SYMBOL`], so the same way serves an emulator and a debug probe. A device
+//! without a sound mailbox runs the clean boot and touches no host channel.
 
 use crate::Fault;
 use crate::bytes::{get_u8, get_u16, get_u32, put_u16, put_u32};

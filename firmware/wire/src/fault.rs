@@ -35,7 +35,7 @@ crate::names::closed_list! {
     ForeignExit = 14, "foreign-exit";
     /// An interrupt that has no handler of its own.
     UnexpectedInterrupt = 15, "unexpected-interrupt";
-    /// The main stack pointer is set to where nothing is, and an exception is taken: no frame can be
-    /// written, and no handler can push.
+    /// The main stack pointer is set to where nothing is, and an exception is taken: no frame can
+    /// be written, and no handler can push.
     WildStackPointer = 16, "wild-stack-pointer";
 }

@@ -1,8 +1,9 @@
-//! The layout of record version 1, field by field: name, place, and how two records may differ in it.
+//! The layout of record version 1, field by field: name, place, and how two records may differ in
+//! it.
 //!
-//! The table is the layout. Writer and reader take their offsets from it, a compile-time check makes
-//! sure that the fields follow each other without gap or overlap, and `docs/record.md` is checked
-//! against it.
+//! The table is the layout. Writer and reader take their offsets from it, a compile-time check
+//! makes sure that the fields follow each other without gap or overlap, and `docs/record.md` is
+//! checked against it.
 
 /// How a field may differ between two records of the same scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

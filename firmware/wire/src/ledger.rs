@@ -1,9 +1,9 @@
 //! The ledger of the crash region: how often this device booted and crashed, and what was read.
 //!
-//! Two copies are written in turn, each with its own CRC and a rising sequence, so that a reset in the
-//! middle of a write costs at most the newest change. The reader takes the valid copy with the higher
-//! sequence; without one the ledger is new, and the region holds nothing to be believed but what its
-//! records prove by their own CRC.
+//! Two copies are written in turn, each with its own CRC and a rising sequence, so that a reset in
+//! the middle of a write costs at most the newest change. The reader takes the valid copy with the
+//! higher sequence; without one the ledger is new, and the region holds nothing to be believed but
+//! what its records prove by their own CRC.
 
 use crate::bytes::{get_u16, get_u32, put_u16, put_u32};
 use crate::crc::crc32;

@@ -1,9 +1,9 @@
 //! The binary interface between device and host: everything both sides must agree on, stated once.
 //!
-//! The device writes these bytes while it is dying; the host reads them after a reset, from a bundle
-//! months later, or from a dump out of the field. So every structure is little-endian, carries a
-//! magic, a version, a length and a CRC-32, has its offsets asserted at compile time, and has a total
-//! reader: any bytes give a [`record::Reading`], never a panic.
+//! The device writes these bytes while it is dying; the host reads them after a reset, from a
+//! bundle months later, or from a dump out of the field. So every structure is little-endian,
+//! carries a magic, a version, a length and a CRC-32, has its offsets asserted at compile time, and
+//! has a total reader: any bytes give a [`record::Reading`], never a panic.
 //!
 //! * [`command`]: host → device, the mailbox. `memory` and `port` never name it (`tidy` checks).
 //! * [`marker`]: device → host, the end marker of a boot.
@@ -44,6 +44,6 @@ pub use record::{Reading, Record};
 pub use status::Status;
 pub use thread::Thread;
 
-/// The first eight bytes of the image's GNU build id (the note the linker writes): which build wrote
-/// this, and which ELF decodes it.
+/// The first eight bytes of the image's GNU build id (the note the linker writes): which build
+/// wrote this, and which ELF decodes it.
 pub type BuildId = [u8; 8];

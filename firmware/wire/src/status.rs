@@ -23,8 +23,8 @@ impl Status {
 
     /// The status that Mbed OS would have given this kind of crash.
     ///
-    /// Codes: 293 stack overflow, 317 to 320 the four faults, 257 unknown, 324 assertion. A panic is
-    /// reported as an assertion. Module numbers (1 platform, 2 kernel, 13 HAL) are from memory.
+    /// Codes: 293 stack overflow, 317 to 320 the four faults, 257 unknown, 324 assertion. A panic
+    /// is reported as an assertion. Module numbers (1 platform, 2 kernel, 13 HAL) are from memory.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
         match kind {

@@ -1,9 +1,10 @@
 //! How a chain of frame pointers is followed, the same way by the dying device and by the host.
 //!
-//! Code for the image is compiled with frame pointers: every function begins with `push {…, r7, lr}`
-//! and points r7 at the saved pair, so `[r7]` is the caller's r7 and `[r7 + 4]` the return address. A
-//! broken stack is not believed: each frame must lie inside the stack and above the one before, and
-//! each return address must be Thumb code inside the text section, directly after a call.
+//! Code for the image is compiled with frame pointers: every function begins with `push {…, r7,
+//! lr}` and points r7 at the saved pair, so `[r7]` is the caller's r7 and `[r7 + 4]` the return
+//! address. A broken stack is not believed: each frame must lie inside the stack and above the one
+//! before, and each return address must be Thumb code inside the text section, directly after a
+//! call.
 
 /// What the walk needs to see of memory; an address that cannot be read answers nothing.
 pub trait Memory {
@@ -16,8 +17,8 @@ pub trait Memory {
 /// Size of the saved pair that r7 points at, in bytes.
 const PAIR: u32 = 8;
 
-/// Whether an address is one that a call would return to: odd, inside the text section, and preceded
-/// by BL (DDI0403E A7.7.18) or BLX register (A7.7.19).
+/// Whether an address is one that a call would return to: odd, inside the text section, and
+/// preceded by BL (DDI0403E A7.7.18) or BLX register (A7.7.19).
 pub fn is_return_address(memory: &impl Memory, address: u32) -> bool {
     if address & 1 == 0 {
         return false;

@@ -1,4 +1,5 @@
-//! The record as both sides see it: it comes back, tears where it should, and is never believed wrongly.
+//! The record as both sides see it: it comes back, tears where it should, and is never believed
+//! wrongly.
 #![expect(clippy::indexing_slicing, reason = "a test may stop on a wrong offset")]
 
 use crashrig_wire::field::{CORE_CRC, CRC, FIELDS, STATE, TRAIL};

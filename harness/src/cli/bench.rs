@@ -1,4 +1,5 @@
-//! `crashrig bench`: boot to verdict of one scenario against the bare emulator, both measured in turns.
+//! `crashrig bench`: boot to verdict of one scenario against the bare emulator, both measured in
+//! turns.
 
 use super::CommandError;
 use crate::exit;
@@ -56,8 +57,8 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
     Ok(exit::PASS)
 }
 
-/// The same image, nothing around it: without a mailbox it boots cleanly and asks for a reset, which
-/// here is the emulator's exit.
+/// The same image, nothing around it: without a mailbox it boots cleanly and asks for a reset,
+/// which here is the emulator's exit.
 fn bare_run(machine: &str, image: &std::path::Path) -> Result<(), BenchError> {
     let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
     let mut command = std::process::Command::new(&program.path);

@@ -44,7 +44,8 @@ pub(super) enum ExplainError {
     #[error("explain {0}: a file needs the image that wrote it: pass --elf FILE")]
     NoImage(PathBuf),
     #[error(
-        "explain {path}: found {found} bytes, expected a record of {RECORD_LENGTH} bytes, or a crash region of at least {SMALLEST_REGION}"
+        "explain {path}: found {found} bytes, expected a record of {RECORD_LENGTH} bytes, \
+         or a crash region of at least {SMALLEST_REGION}"
     )]
     Size { path: PathBuf, found: usize },
     #[error("explain {path}: no record: {}", .reasons.join("; "))]

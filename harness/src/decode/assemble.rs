@@ -135,8 +135,8 @@ fn word_at(ram: &[RamRange<'_>], address: u32) -> Option<u32> {
     })
 }
 
-/// Bytes below the guard of the broken stack that are not what they were before the fault. The guard
-/// itself is nobody's memory.
+/// Bytes below the guard of the broken stack that are not what they were before the fault. The
+/// guard itself is nobody's memory.
 fn bytes_lost(record: &Record, before: &[RamRange<'_>], after: &[RamRange<'_>]) -> Option<u32> {
     /// How far below its stack an overflow is looked for: more than any frame of the test image.
     const REACH_BYTES: u32 = 16 << 10;

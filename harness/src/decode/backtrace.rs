@@ -1,10 +1,10 @@
 //! The frames of a crash, from its record, the RAM at the boundary if there is some, and the image.
 //!
-//! Frame pointers are the contract: the image keeps r7, and the chain is followed exactly as the dying
-//! device followed it (`crashrig_wire::trail`). Where the exception frame was lost, frame 0 says so and
-//! the chain still tells who called. Call frame information (DWARF 4 §6.4) is used for one question
-//! only: whether the function at pc had saved its return address yet. Nothing here guesses: an address
-//! that is no return address by the rules of the trail becomes no frame.
+//! Frame pointers are the contract: the image keeps r7, and the chain is followed exactly as the
+//! dying device followed it (`crashrig_wire::trail`). Where the exception frame was lost, frame 0
+//! says so and the chain still tells who called. Call frame information (DWARF 4 §6.4) is used for
+//! one question only: whether the function at pc had saved its return address yet. Nothing here
+//! guesses: an address that is no return address by the rules of the trail becomes no frame.
 
 use super::symbols::{Place, Symbols};
 use crate::image::Image;
@@ -71,8 +71,8 @@ impl Memory for View<'_> {
     }
 }
 
-/// The frames of a record, innermost first. Never empty. `ram` may be empty: then the trail that the
-/// record itself holds is all there is.
+/// The frames of a record, innermost first. Never empty. `ram` may be empty: then the trail that
+/// the record itself holds is all there is.
 #[must_use]
 pub fn backtrace(record: &Record, ram: &[RamRange<'_>], symbols: &Symbols<'_>) -> Vec<Frame> {
     let memory = View { image: symbols.image(), ram };
@@ -122,8 +122,8 @@ fn push_call(frames: &mut Vec<Frame>, call: &Call, symbols: &Symbols<'_>) {
     frames.extend(frames_at(address, address.wrapping_sub(1), call.note.clone(), symbols));
 }
 
-/// The lines of one frame. The source is looked up at `within`, an address inside the instruction that
-/// was executing: after a call that never returns another function may begin.
+/// The lines of one frame. The source is looked up at `within`, an address inside the instruction
+/// that was executing: after a call that never returns another function may begin.
 fn frames_at(address: u32, within: u32, note: Option<String>, symbols: &Symbols<'_>) -> Vec<Frame> {
     let line = |place: Place| Frame {
         address: Some(address),
@@ -140,8 +140,8 @@ fn frames_at(address: u32, within: u32, note: Option<String>, symbols: &Symbols<
     frames
 }
 
-/// The calls that the chain of frame pointers gives: from the snapshot, or the record's own trail where
-/// that is longer. One more than [`MAXIMUM_CALLS`] means that there are more.
+/// The calls that the chain of frame pointers gives: from the snapshot, or the record's own trail
+/// where that is longer. One more than [`MAXIMUM_CALLS`] means that there are more.
 fn calls(record: &Record, memory: &View<'_>) -> Vec<Call> {
     let trail = record.trail.get(..usize::from(record.trail_length)).unwrap_or_default();
     let mut found = [0; MAXIMUM_CALLS + 1];
@@ -161,8 +161,9 @@ fn calls(record: &Record, memory: &View<'_>) -> Vec<Call> {
     calls.collect()
 }
 
-/// The caller of the function at pc where that function had not yet linked its frame into the chain: it
-/// faulted in its first instructions, or keeps no frame at all. The chain lacks exactly this call.
+/// The caller of the function at pc where that function had not yet linked its frame into the
+/// chain: it faulted in its first instructions, or keeps no frame at all. The chain lacks exactly
+/// this call.
 fn unlinked_caller(record: &Record, memory: &View<'_>, symbols: &Symbols<'_>) -> Option<Call> {
     if !record.trust.has(Trust::FRAME) {
         return None;
@@ -191,8 +192,8 @@ fn unlinked_caller(record: &Record, memory: &View<'_>, symbols: &Symbols<'_>) ->
             let address = base.wrapping_add_signed(i32::try_from(offset).ok()?);
             (memory.stack_word(address)?, "from the stack, frame not linked yet")
         }
-        // Without call frame information: lr can only be the caller if it leads out of the function,
-        // and is then more likely right than wrong.
+        // Without call frame information: lr can only be the caller if it leads out of the
+        // function, and is then more likely right than wrong.
         None => {
             if function(pc).is_none() || function(pc) == function(lr.wrapping_sub(2)) {
                 return None;

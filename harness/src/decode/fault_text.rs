@@ -48,25 +48,25 @@ const BITS: &[Bit] = {
     use AddressIn::{Bfar, Mmfar, Nothing};
     use Register::{Cfsr, Hfsr};
     &[
-        bit(Cfsr, 0, "IACCVIOL", "instruction fetch from memory that may not be executed", Nothing),
+        bit(Cfsr, 0, "IACCVIOL", "fetch from memory that may not be executed", Nothing),
         bit(Cfsr, 1, "DACCVIOL", "data access refused by the memory protection", Mmfar),
-        bit(Cfsr, 3, "MUNSTKERR", "unstacking on return from an exception refused by the memory protection", Nothing),
-        bit(Cfsr, 4, "MSTKERR", "stacking for an exception refused by the memory protection", Nothing),
-        bit(Cfsr, 5, "MLSPERR", "late stacking of floating-point state refused by the memory protection", Nothing),
+        bit(Cfsr, 3, "MUNSTKERR", "unstacking refused by the memory protection", Nothing),
+        bit(Cfsr, 4, "MSTKERR", "stacking refused by the memory protection", Nothing),
+        bit(Cfsr, 5, "MLSPERR", "late floating-point stacking refused by the MPU", Nothing),
         bit(Cfsr, 8, "IBUSERR", "bus error on an instruction fetch", Nothing),
         bit(Cfsr, 9, "PRECISERR", "precise data bus error", Bfar),
-        bit(Cfsr, 10, "IMPRECISERR", "imprecise data bus error, caused some instructions before pc", Nothing),
-        bit(Cfsr, 11, "UNSTKERR", "bus error on unstacking on return from an exception", Nothing),
-        bit(Cfsr, 12, "STKERR", "bus error on stacking for an exception", Nothing),
+        bit(Cfsr, 10, "IMPRECISERR", "imprecise data bus error, caused before pc", Nothing),
+        bit(Cfsr, 11, "UNSTKERR", "bus error on unstacking", Nothing),
+        bit(Cfsr, 12, "STKERR", "bus error on stacking", Nothing),
         bit(Cfsr, 13, "LSPERR", "bus error on late stacking of floating-point state", Nothing),
         bit(Cfsr, 16, "UNDEFINSTR", "undefined instruction", Nothing),
-        bit(Cfsr, 17, "INVSTATE", "instruction in an invalid state, such as without the Thumb bit", Nothing),
-        bit(Cfsr, 18, "INVPC", "return from an exception with an invalid EXC_RETURN or frame", Nothing),
+        bit(Cfsr, 17, "INVSTATE", "invalid state, such as no Thumb bit", Nothing),
+        bit(Cfsr, 18, "INVPC", "return with an invalid EXC_RETURN or frame", Nothing),
         bit(Cfsr, 19, "NOCP", "instruction for a coprocessor that is off or absent", Nothing),
         bit(Cfsr, 24, "UNALIGNED", "unaligned access", Nothing),
         bit(Cfsr, 25, "DIVBYZERO", "division by zero", Nothing),
         bit(Hfsr, 1, "VECTTBL", "bus error on reading the vector table", Nothing),
-        bit(Hfsr, 30, "FORCED", "escalated to HardFault: the fault's own handler was off or could not preempt", Nothing),
+        bit(Hfsr, 30, "FORCED", "escalated: the fault's own handler could not run", Nothing),
         bit(Hfsr, 31, "DEBUGEVT", "debug event without a debugger, such as BKPT", Nothing),
     ]
 };
@@ -158,7 +158,7 @@ mod tests {
         );
         check(0x80, 0, &["MMFAR holds 0x200017e0"]);
         check(
-            0x0004_0000 << 2,
+            0x0010_0000,
             1,
             &[
                 "bits 0x00100000 of CFSR have no meaning on ARMv7-M",

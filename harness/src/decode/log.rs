@@ -1,10 +1,10 @@
 //! The log of one boot: defmt frames, decoded by `defmt-decoder`.
 //!
-//! The bytes come from a device that was dying, so any bytes give a log. The stream is cut into frames
-//! here, and each frame is decoded alone, within limits: the decoder of the library recurses as deep
-//! as a frame says and panics on some frames that no sound device sends, so it runs on a thread with
-//! room, and what it breaks on counts as malformed. A log is cut per boot by the caller: frames of one
-//! boot never continue in the next.
+//! The bytes come from a device that was dying, so any bytes give a log. The stream is cut into
+//! frames here, and each frame is decoded alone, within limits: the decoder of the library recurses
+//! as deep as a frame says and panics on some frames that no sound device sends, so it runs on a
+//! thread with room, and what it breaks on counts as malformed. A log is cut per boot by the
+//! caller: frames of one boot never continue in the next.
 
 use super::symbols::Symbols;
 use defmt_decoder::{DecodeError, Encoding, Locations, Table};

@@ -1,8 +1,8 @@
 //! Evidence and an image in, a report out. Pure, and total on whatever a target may have written.
 //!
-//! [`assemble`] joins the others: [`records`] (crash region), [`backtrace`] and [`symbols`] (where it
-//! was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the emulator
-//! itself saw) and [`witness`] (whether a record agrees with it).
+//! [`assemble`] joins the others: [`records`] (crash region), [`backtrace`] and [`symbols`] (where
+//! it was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the
+//! emulator itself saw) and [`witness`] (whether a record agrees with it).
 
 pub mod assemble;
 pub mod backtrace;

@@ -1,10 +1,10 @@
 //! The emulator's own log of one boot, `-d int,guest_errors,unimp`, as events.
 //!
 //! QEMU writes down what its model of the core does: which exceptions it takes, which fault status
-//! bits it sets, and which devices it has none of. That makes it a witness that shares nothing with the
-//! firmware under test; [`super::witness`] compares the two. The lines are those of QEMU 7.2 and 10.0,
-//! which are equal (samples in `tests/data/oracle`). A line that is not known is kept as a remark, so
-//! that a newer QEMU loses nothing silently.
+//! bits it sets, and which devices it has none of. That makes it a witness that shares nothing with
+//! the firmware under test; [`super::witness`] compares the two. The lines are those of QEMU 7.2
+//! and 10.0, which are equal (samples in `tests/data/oracle`). A line that is not known is kept as
+//! a remark, so that a newer QEMU loses nothing silently.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,7 +46,8 @@ pub enum OracleEvent {
         /// Its number.
         exception: u32,
     },
-    /// AFSR was read, which this emulator has not: nothing but a capture of fault registers does so.
+    /// AFSR was read, which this emulator has not: nothing but a capture of fault registers does
+    /// so.
     AuxiliaryStatusRead,
     /// The core locked up; the emulator ended.
     Lockup {
@@ -272,7 +273,8 @@ fn bit(name: &str) -> u32 {
     STATUS_BITS.iter().find(|(known, _)| *known == name).map_or(0, |(_, bit)| *bit)
 }
 
-/// The UsageFault bit that QEMU's name of an exception stands for; it writes no status line for these.
+/// The UsageFault bit that QEMU's name of an exception stands for; it writes no status line for
+/// these.
 fn usage_fault_of(name: &str) -> u32 {
     if name == "Undefined Instruction" {
         return bit("UNDEFINSTR");

@@ -1,8 +1,8 @@
 //! Address → function, file and line, inlined functions included.
 //!
 //! From the DWARF of the image by `addr2line`, built once and only when the first address is asked
-//! for; without DWARF, or where it says nothing, from the symbol table. An answer is a help for people
-//! and for scenarios that name a function: no answer is never an error.
+//! for; without DWARF, or where it says nothing, from the symbol table. An answer is a help for
+//! people and for scenarios that name a function: no answer is never an error.
 
 use crate::image::{Image, What, demangle};
 use gimli::{DebugFrame, EndianSlice, LittleEndian, SectionId};
@@ -47,15 +47,16 @@ impl<'a> Symbols<'a> {
         self.image
     }
 
-    /// Path of the function that covers an address, as the symbol table has it: never an inlined one.
+    /// Path of the function that covers an address, as the symbol table has it: never an inlined
+    /// one.
     #[must_use]
     pub fn function_at(&self, address: u32) -> Option<String> {
         let symbol = self.image.symbol_at(address)?;
         (symbol.what == What::Function).then(|| symbol.path())
     }
 
-    /// The places of an address: the innermost inlined function first, the function that was compiled
-    /// last. Never empty; an address that nothing is known of has one empty place.
+    /// The places of an address: the innermost inlined function first, the function that was
+    /// compiled last. Never empty; an address that nothing is known of has one empty place.
     #[must_use]
     pub fn places_at(&self, address: u32) -> Vec<Place> {
         let mut places = self.places_by_dwarf(address);
@@ -145,9 +146,9 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// The path of a source file without what belongs to the machine it was compiled on: relative to the
-/// workspace for its own files, from the package's name on for packages of a registry, from `library`
-/// on for the standard library. Any other path stays as it is.
+/// The path of a source file without what belongs to the machine it was compiled on: relative to
+/// the workspace for its own files, from the package's name on for packages of a registry, from
+/// `library` on for the standard library. Any other path stays as it is.
 #[must_use]
 pub fn shorten(path: &str, compile_directory: &str) -> String {
     /// Rust's own sources, in a toolchain with sources and in one without.

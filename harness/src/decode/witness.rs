@@ -1,10 +1,10 @@
 //! A record against the emulator's own log of the same boot.
 //!
-//! What wrote the record is what detected the fault, and what the emulator logged is what its model of
-//! the core did. Both are read here as the fault status registers should stand at the capture; every
-//! difference is named. CFSR collects bits until it is cleared (DDI0403E B3.2.15), and a boot begins
-//! with it cleared, so all bits that were set in the boot are expected. What follows the capture, such
-//! as a second fault during it, says nothing about the record.
+//! What wrote the record is what detected the fault, and what the emulator logged is what its model
+//! of the core did. Both are read here as the fault status registers should stand at the capture;
+//! every difference is named. CFSR collects bits until it is cleared (DDI0403E B3.2.15), and a boot
+//! begins with it cleared, so all bits that were set in the boot are expected. What follows the
+//! capture, such as a second fault during it, says nothing about the record.
 
 use super::oracle::OracleEvent;
 use crashrig_wire::{Detector, Record};
@@ -124,8 +124,8 @@ impl fmt::Display for Core {
     }
 }
 
-/// Everything that a record and the log of its boot say differently; nothing if they agree. A target
-/// without such a log must not ask.
+/// Everything that a record and the log of its boot say differently; nothing if they agree. A
+/// target without such a log must not ask.
 #[must_use]
 pub fn agree(record: &Record, events: &[OracleEvent]) -> Vec<Disagreement> {
     let core = Core::at_capture(events);

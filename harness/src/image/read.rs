@@ -1,5 +1,5 @@
-//! The tables of an ELF file as an image keeps them. Everything here is total: what a table says wrong
-//! is left out or named, and no address or size of the file is believed before it is checked.
+//! The tables of an ELF file as an image keeps them. Everything here is total: what a table says
+//! wrong is left out or named, and no address or size of the file is believed before it is checked.
 
 use super::{ImageProblem, Symbol, What};
 use object::elf::{PF_X, SHF_ALLOC, SHF_EXECINSTR};

@@ -27,8 +27,8 @@ pub struct TestResult {
     pub wall_ms: u64,
 }
 
-/// A whole run. `complete` is false until its last test is over, so that an interrupted run cannot pass
-/// for a finished one.
+/// A whole run. `complete` is false until its last test is over, so that an interrupted run cannot
+/// pass for a finished one.
 #[must_use]
 pub fn run(results: &[TestResult], complete: bool) -> Value {
     json!({ "schema": SCHEMA, "complete": complete, "tests": results })

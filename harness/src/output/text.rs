@@ -1,4 +1,5 @@
-//! A run as people read it: verdict, differences, boots, record, backtrace, log, and what to do next.
+//! A run as people read it: verdict, differences, boots, record, backtrace, log, and what to do
+//! next.
 
 use crate::decode::backtrace::Frame;
 use crate::evidence::Evidence;
@@ -102,7 +103,8 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport) {
         line(
             out,
             format_args!(
-                "  nested  {} fault(s) while a record was written, the newest at vector {} with CFSR {:#010x}",
+                "  nested  {} fault(s) while a record was written, \
+                 the newest at vector {} with CFSR {:#010x}",
                 ledger.nested_count, ledger.nested_vector, ledger.nested_cfsr
             ),
         );
@@ -148,7 +150,8 @@ pub fn crash(out: &mut String, crash: &CrashReport) {
     line(
         out,
         format_args!(
-            "  status  {:#010x} (module {}, code {}), run {:08x}, crash {} of this ledger, {} ms after start",
+            "  status  {:#010x} (module {}, code {}), run {:08x}, \
+             crash {} of this ledger, {} ms after start",
             record.status.0,
             record.status.module(),
             record.status.code(),

@@ -1,7 +1,7 @@
 //! A scenario: what is broken, on which boot, and which detector must notice it.
 //!
-//! [`raw`] is the file as written, [`check`] turns it into the values below or into a list of all its
-//! problems. Nothing here knows of a target.
+//! [`raw`] is the file as written, [`check`] turns it into the values below or into a list of all
+//! its problems. Nothing here knows of a target.
 
 pub mod check;
 pub mod raw;
@@ -88,8 +88,8 @@ pub enum Fill {
     Zero,
 }
 
-/// What is made of a good record before a boot. On a cold boot it is put into noise; on a warm one it
-/// replaces what is in its slot.
+/// What is made of a good record before a boot. On a cold boot it is put into noise; on a warm one
+/// it replaces what is in its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tamper {
     /// The slot.

@@ -1,4 +1,5 @@
-//! A scenario file as it is written. Unknown keys are errors; what the values mean is not decided here.
+//! A scenario file as it is written. Unknown keys are errors; what the values mean is not decided
+//! here.
 
 use serde::Deserialize;
 
@@ -79,7 +80,8 @@ pub struct RawTamper {
     pub slot: Option<String>,
 }
 
-/// One `[[crash]]`. Everything that says which crash it is must be there; the checker says so in words.
+/// One `[[crash]]`. Everything that says which crash it is must be there; the checker says so in
+/// words.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawCrash {

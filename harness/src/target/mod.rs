@@ -1,6 +1,6 @@
-//! Two traits: [`Target`] answers questions without touching a device; [`Session`] is one powered-up
-//! device. Neither knows a scenario. A crash of the firmware is evidence; [`BenchError`] means that the
-//! bench failed and nothing else.
+//! Two traits: [`Target`] answers questions without touching a device; [`Session`] is one
+//! powered-up device. Neither knows a scenario. A crash of the firmware is evidence; [`BenchError`]
+//! means that the bench failed and nothing else.
 
 pub mod emulator;
 
@@ -45,8 +45,8 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// The reason why not.
     fn has(&self, need: Need) -> Result<(), Lack>;
-    /// Powers one device up with an image, halted before its first instruction. `folder` receives the
-    /// raw streams.
+    /// Powers one device up with an image, halted before its first instruction. `folder` receives
+    /// the raw streams.
     ///
     /// # Errors
     /// The bench failed.

@@ -37,7 +37,7 @@ pub fn main_stack_large_frame() {
     let lowest = frame.as_mut_ptr().cast::<u8>();
     for offset in 0..WRITTEN_BYTES {
         // SAFETY: inside of the frame, which itself is meant to lie outside of the stack.
-        unsafe { lowest.add(offset).write_volatile(0xEF) };
+        unsafe { lowest.wrapping_add(offset).write_volatile(0xEF) };
     }
     // A device whose check is off must end all the same, without a record.
     for _ in 0..1_000_000 {
@@ -60,8 +60,8 @@ extern "C" fn recursing_handler() {
 /// Where the wild stack pointer goes.
 static NOWHERE: AtomicU32 = AtomicU32::new(0);
 
-/// An interrupt handler loses its stack pointer and faults: the core cannot write the frame, and a fault
-/// handler that pushes before it has a stack of its own locks up.
+/// An interrupt handler loses its stack pointer and faults: the core cannot write the frame, and a
+/// fault handler that pushes before it has a stack of its own locks up.
 #[inline(never)]
 pub fn wild_stack_pointer(address: u32) {
     let interrupt = interrupts::count() - 2;

@@ -1,6 +1,6 @@
 //! Chip and board files: read, checked, and computed into a static layout. For hosts only.
 //!
-//! One way: file → raw ([`raw`], plain values) → checked ([`Chip`], [`Board`]) →
+//! One way: file → raw (plain values) → checked ([`Chip`], [`Board`]) →
 //! [`StaticLayout`]. A [`Board`] that was handed out breaks no rule; all broken rules of both
 //! files come in one error.
 

@@ -1,9 +1,10 @@
 //! The crash record, tier 1: 256 bytes that say what happened, where, and who noticed.
 //!
-//! It is committed in two phases. Phase one (registers, fault status, cause) touches nothing but the
-//! record and is sealed by `core_crc`; phase two follows the stack, which may be broken, and is sealed
-//! by `crc`. A second fault during phase two leaves a record that reads as [`Reading::Partial`].
-//! [`State`] words differ in many bits, so that no few flipped bits turn one into another.
+//! It is committed in two phases. Phase one (registers, fault status, cause) touches nothing but
+//! the record and is sealed by `core_crc`; phase two follows the stack, which may be broken, and is
+//! sealed by `crc`. A second fault during phase two leaves a record that reads as
+//! [`Reading::Partial`]. [`State`] words differ in many bits, so that no few flipped bits turn one
+//! into another.
 
 mod read;
 mod seal;

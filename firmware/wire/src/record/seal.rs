@@ -4,7 +4,8 @@ use super::RECORD_LENGTH;
 use crate::crc::crc32_of_pieces;
 use crate::field;
 
-/// The CRC that seals phase one, over the bytes of a record: all before the trail but state and CRC.
+/// The CRC that seals phase one, over the bytes of a record: all before the trail but state and
+/// CRC.
 #[must_use]
 pub fn core_crc(bytes: &[u8; RECORD_LENGTH]) -> u32 {
     let head = bytes.get(..field::STATE.offset).unwrap_or_default();

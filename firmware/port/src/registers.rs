@@ -1,0 +1,31 @@
+//! The register blocks of the core, which every other file of this crate takes from here.
+//!
+//! Their addresses are fixed by the architecture (DDI0403E B3.2, B3.3, B3.4, B3.5). All fields are
+//! volatile cells, so shared references to them are sound; what a write does is for its caller to
+//! answer for.
+
+use cortex_m::peripheral::{MPU, NVIC, SCB, SYST, mpu, nvic, scb, syst};
+
+/// The System Control Block.
+pub(crate) fn system_control() -> &'static scb::RegisterBlock {
+    // SAFETY: the block exists at this address on every ARMv7-M core and is never moved.
+    unsafe { &*SCB::PTR }
+}
+
+/// The Memory Protection Unit.
+pub(crate) fn memory_protection() -> &'static mpu::RegisterBlock {
+    // SAFETY: as above; a core without the unit reads its type register as zero.
+    unsafe { &*MPU::PTR }
+}
+
+/// The Nested Vectored Interrupt Controller.
+pub(crate) fn interrupt_controller() -> &'static nvic::RegisterBlock {
+    // SAFETY: as above.
+    unsafe { &*NVIC::PTR }
+}
+
+/// The system timer.
+pub(crate) fn system_timer() -> &'static syst::RegisterBlock {
+    // SAFETY: as above.
+    unsafe { &*SYST::PTR }
+}
