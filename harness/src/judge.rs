@@ -152,11 +152,14 @@ impl Judge {
         if let (Some(expected), Some(crash)) = (context.crash, &boot.crash) {
             self.crash(context, expected, crash);
         }
-        let text: String = boot.log.iter().map(|line| format!("{}\n", line.message)).collect();
-        for wanted in &context.plan.log {
-            if !text.contains(wanted.as_str()) {
-                self.add(VerdictKind::Log, "log", format!("\"{wanted}\""), "no such line");
-            }
+        let log: String = boot.log.iter().map(|line| format!("{}\n", line.message)).collect();
+        self.texts("log", &context.plan.log, &log);
+        self.texts("console", &context.plan.console, &boot.console);
+    }
+
+    fn texts(&mut self, subject: &str, wanted: &[String], found: &str) {
+        for text in wanted.iter().filter(|text| !found.contains(text.as_str())) {
+            self.add(VerdictKind::Log, subject, format!("\"{text}\""), "no such line");
         }
     }
 

@@ -9,6 +9,7 @@ use crashrig_harness::rig::{Rig, RigError, seed};
 use crashrig_harness::suite::Test;
 use crashrig_scenarios::front::Front;
 use libtest_mimic::{Completion, Failed, Trial};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,9 +56,26 @@ fn main() -> ExitCode {
         tests.sort_by_cached_key(|_| noise.next_word());
     }
     let under_nextest = std::env::var_os("NEXTEST").is_some();
-    let trials = tests.into_iter().map(|test| trial(test, &shared, under_nextest)).collect();
-    let conclusion = libtest_mimic::run(&front.arguments, trials);
-    conclusion.exit_code()
+    let mut boards = BTreeSet::new();
+    let mut trials = Vec::new();
+    for test in tests {
+        let board = test.target.board().name.clone();
+        let runs = test.ignored.is_none();
+        let trial = trial(test, &shared, under_nextest);
+        if runs && !front.arguments.is_filtered_out(&trial) {
+            boards.insert(board);
+        }
+        trials.push(trial);
+    }
+    // Every image is there before the first trial: what keeps one from being built is said once.
+    if !front.arguments.list {
+        for board in boards {
+            if let Err(error) = shared.rig.image(&board, &[]) {
+                return fail(&format!("failed to {error}"));
+            }
+        }
+    }
+    libtest_mimic::run(&front.arguments, trials).exit_code()
 }
 
 fn fail(problem: &str) -> ExitCode {

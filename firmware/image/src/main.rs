@@ -62,6 +62,9 @@ mod device {
             boot.findings.first.code(),
             boot.findings.last.code()
         );
+        if boot.clocks_missing > 0 {
+            defmt::warn!("{=u32} memory clocks did not come up", boot.clocks_missing);
+        }
         let observed = observe::at_start(&boot);
         if command.is_some_and(|command| command.has(Mailbox::ACKNOWLEDGE)) {
             crashrig_port::fault::acknowledge_records();

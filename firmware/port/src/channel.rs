@@ -22,6 +22,15 @@ pub fn enable() {
     ENABLED.store(true, Ordering::Relaxed);
 }
 
+/// Writes a text to the host's console (SYS_WRITE0), if a host listens.
+pub fn console(text: &core::ffi::CStr) {
+    const SYS_WRITE0: usize = 0x04;
+    if ENABLED.load(Ordering::Relaxed) {
+        // SAFETY: the call takes the address of a zero-terminated text.
+        unsafe { cortex_m_semihosting::syscall1(SYS_WRITE0, text.as_ptr().addr()) };
+    }
+}
+
 /// Leaves the emulator through semihosting with a status (SYS_EXIT_EXTENDED). RAM is gone after
 /// that.
 pub fn exit(status: u32) -> ! {

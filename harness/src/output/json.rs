@@ -71,6 +71,7 @@ fn boot(boot: &BootReport) -> Value {
         "log": log,
         "log_notes": boot.log_notes,
         "unmodelled": boot.unmodelled,
+        "console": boot.console,
     })
 }
 

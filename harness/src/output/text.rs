@@ -112,6 +112,9 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport) {
     if let Some(found) = &boot.crash {
         crash(out, found);
     }
+    for text in boot.console.lines() {
+        line(out, format_args!("  console {text}"));
+    }
     for access in &boot.unmodelled {
         line(out, format_args!("  unmodelled  {access}"));
     }

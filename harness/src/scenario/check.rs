@@ -245,6 +245,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         first: raw.first.as_deref().and_then(|name| problems.name(&key("first"), name)),
         last: raw.last.as_deref().and_then(|name| problems.name(&key("last"), name)),
         log: raw.log.clone(),
+        console: raw.console.clone(),
     }
 }
 

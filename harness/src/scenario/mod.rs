@@ -68,6 +68,8 @@ pub struct BootPlan {
     pub last: Option<Found>,
     /// Texts that must stand in the log of this boot.
     pub log: Vec<String>,
+    /// Texts that must stand on the console of this boot.
+    pub console: Vec<String>,
 }
 
 /// How a boot starts.

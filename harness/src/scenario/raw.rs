@@ -66,6 +66,9 @@ pub struct RawBoot {
     /// Texts in the log.
     #[serde(default)]
     pub log: Vec<String>,
+    /// Texts on the console.
+    #[serde(default)]
+    pub console: Vec<String>,
 }
 
 /// The `tamper` of a boot.

@@ -92,6 +92,35 @@ fn a_lost_pc_over_the_real_image_still_tells_who_called() {
     assert_eq!(compiled.len(), functions.len());
 }
 
+/// A crash in the first instructions of a function: before and after it pushed its return address, and
+/// while r7 is still its caller's.
+#[test]
+fn a_frame_that_is_not_linked_yet_is_found_by_call_frame_information() {
+    let image = image();
+    let function = image.symbol("crashrig_image::faults::carry_out").unwrap();
+    let push = image.code_halfword(function.address).unwrap();
+    assert_eq!(push & 0xFF80, 0xB580, "PUSH of r7 and lr first (DDI0403E A7.7.101)");
+    let pushed_bytes = 4 * ((push & 0xFF).count_ones() + 1);
+    let stack = image.areas().iter().find(|area| area.name == "main-stack").unwrap();
+    let caller = return_address(&image, "crashrig_image::device::main");
+    let mut ram = vec![0; 64];
+    let at = pushed_bytes as usize - 4;
+    ram[at..at + 4].copy_from_slice(&caller.to_le_bytes());
+    let ranges = [RamRange { start: stack.start, bytes: &ram }];
+    let check = |pc: u32, lr: u32, ram: &[RamRange<'_>], expected: Option<&str>| {
+        let mut record = record();
+        record.trust = Trust(Trust::CALLEE_SAVED | Trust::FRAME | Trust::PC | Trust::STACK_POINTER);
+        (record.registers.pc, record.registers.lr, record.registers.sp) = (pc, lr, stack.start);
+        let frames = backtrace(&record, ram, &Symbols::new(&image));
+        let found = frames.iter().find(|frame| frame.address == Some(caller & !1));
+        assert_eq!(found.and_then(|frame| frame.note.as_deref()), expected, "pc {pc:#010x}");
+    };
+    let before = function.address;
+    check(before, caller, &[], Some("from lr"));
+    check(before + 2, 0, &ranges, Some("from the stack, frame not linked yet"));
+    check(before + 2, caller, &[], None);
+}
+
 #[test]
 fn a_line_of_the_real_image_has_its_place_in_the_source() {
     let image = image();

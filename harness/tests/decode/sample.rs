@@ -109,11 +109,13 @@ impl Sample {
             let found = names.windows(wanted.len()).position(|part| part == wanted.as_bytes());
             found.unwrap() as u32
         };
+        let has_table = self.symbols.iter().any(|(name, ..)| name.starts_with("_defmt_version_"));
+        let defmt = if has_table { name(".defmt") } else { 0 };
         let code: Vec<u8> = self.code.iter().flat_map(|half| half.to_le_bytes()).collect();
         let contents: [Section; 6] = [
             (name(".text"), 1, 6, CODE, code.clone(), 0, 0),
             (name(".note"), 7, 2, 0, self.note(), 0, 0),
-            (name(".defmt"), 1, 0, 0, vec![0; 16], 0, 0),
+            (defmt, 1, 0, 0, vec![0; 16], 0, 0),
             (name(".symtab"), 2, 0, 0, symbol_table, 5, 16),
             (name(".strtab"), 3, 0, 0, strings, 0, 0),
             (name(".shstrtab"), 3, 0, 0, names.to_vec(), 0, 0),

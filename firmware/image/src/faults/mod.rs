@@ -27,7 +27,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ResetLoop => crashrig_port::reset::reset(),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
-        Fault::ForeignExit => crashrig_port::channel::exit(parameter),
+        Fault::ForeignExit => control::foreign_exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => stack::wild_stack_pointer(address),
     }

@@ -19,4 +19,4 @@ pub use board::{Board, CrashPlace, Executable, Probe, Stacks, Support, TargetKin
 pub use chip::{BootMode, Chip, ChipAlias, ChipClockEnable, ChipRegion, Core, Part};
 pub use problem::{LoadError, Problem};
 pub use range::AddressRange;
-pub use static_layout::StaticLayout;
+pub use static_layout::{SMALLEST_CRASH_REGION, StaticLayout};

@@ -22,7 +22,7 @@ const ALIGNMENT: u32 = 8;
 /// QEMU hides a whole page of this size from debuggers if its first byte lies in a guard.
 const PAGE_BYTES: u32 = 1024;
 /// Smallest crash region in bytes: two ledgers and two slots of tier 1.
-const SMALLEST_CRASH_REGION: u32 = 1024;
+pub const SMALLEST_CRASH_REGION: u32 = 1024;
 /// Least room for data and heap beside the main thread's stack, in bytes.
 const LEAST_ROOM: u32 = 1024;
 

@@ -1,0 +1,125 @@
+//! The memory of every board's image, read from its ELF file: the order of the memory model, no overlap,
+//! and a crash region that nothing loads.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop anywhere")]
+
+use crashrig_harness::image::Image;
+use crashrig_harness::rig::Rig;
+use crashrig_layout::parse::{Board, CrashPlace};
+use object::{Object, ObjectSection, ObjectSegment, SectionKind};
+
+struct Layout {
+    image: Image,
+    board: Board,
+}
+
+impl Layout {
+    fn of(board: &str) -> Self {
+        let rig = Rig::here();
+        let path = rig.image(board, &[]).expect("an image");
+        let image = Image::parse(std::fs::read(&path).unwrap(), &path).expect("an ELF file");
+        Self { image, board: Board::load(&rig.boards(), board).expect("a board") }
+    }
+
+    fn at(&self, name: &str) -> u32 {
+        self.image.symbol(&format!("__crashrig_{name}")).expect(name).address
+    }
+
+    /// Each name must lie at or above the one before.
+    fn rise(&self, names: &[&str]) {
+        for pair in names.windows(2) {
+            if let [lower, upper] = pair {
+                assert!(self.at(lower) <= self.at(upper), "{lower} before {upper}");
+            }
+        }
+    }
+}
+
+const BOARDS: [&str; 3] = ["netduinoplus2", "netduinoplus2-crash-sram2", "netduinoplus2-crash-ccm"];
+
+#[test]
+fn static_ram_is_in_the_order_of_the_memory_model() {
+    for board in BOARDS {
+        let layout = Layout::of(board);
+        layout.rise(&[
+            "ram_start",
+            "vectors_start",
+            "data_start",
+            "data_end",
+            "bss_start",
+            "bss_end",
+            "main_guard_start",
+            "main_guard_end",
+            "main_stack_start",
+            "main_stack_end",
+            "upper_start",
+            "upper_end",
+            "heap_start",
+            "heap_end",
+            "isr_guard_start",
+            "isr_guard_end",
+            "isr_stack_start",
+            "isr_stack_end",
+        ]);
+        assert_eq!(layout.at("vectors_start"), layout.at("ram_start"));
+        assert_eq!(layout.at("isr_stack_end"), layout.at("ram_end"), "the last address of RAM");
+        assert_eq!(layout.at("main_guard_end"), layout.at("main_stack_start"));
+        assert_eq!(layout.at("isr_guard_end"), layout.at("isr_stack_start"));
+        assert_eq!(layout.at("vectors_start") % 512, 0, "98 vectors need a multiple of 512");
+        for guard in ["main_guard_start", "isr_guard_start"] {
+            assert_ne!(layout.at(guard) % 1024, 0, "a guard covers no first byte of a page");
+        }
+    }
+}
+
+#[test]
+fn the_crash_region_lies_where_the_board_says() {
+    for board in BOARDS {
+        let layout = Layout::of(board);
+        let (start, size) = (layout.at("crash_start"), layout.at("crash_size_bytes"));
+        let vectors_end = layout.at("vectors_start") + layout.at("vectors_size_bytes");
+        match layout.board.crash_place {
+            CrashPlace::AfterVectorTable => {
+                assert_eq!(start, vectors_end.next_multiple_of(8));
+                assert!(start + size <= layout.at("data_start"));
+            }
+            CrashPlace::EndOfSram2 => {
+                assert_eq!(start + size, layout.at("isr_guard_start"));
+                assert!(layout.at("heap_end") <= start);
+            }
+            CrashPlace::EndOfCcm => {
+                let ccm = layout.board.chip.region("ccm").expect("CCM").range;
+                assert_eq!(start + size, ccm.start + ccm.size_bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_loaded_into_ram_and_no_sections_overlap() {
+    for board in BOARDS {
+        let layout = Layout::of(board);
+        let file = object::File::parse(layout.image.bytes()).unwrap();
+        let region = file.section_by_name(".crash_region").expect("a section");
+        assert_eq!(region.kind(), SectionKind::UninitializedData);
+        let ram = u64::from(layout.at("ram_start"));
+        for segment in file.segments() {
+            let (_, size_in_file) = segment.file_range();
+            let initial_data = segment.address() == u64::from(layout.at("data_start"));
+            assert!(segment.address() < ram || size_in_file == 0 || initial_data);
+        }
+        let mut ranges: Vec<_> = file
+            .sections()
+            .filter(|section| section.size() > 0 && section.address() > 0)
+            .map(|section| (section.address(), section.address() + section.size()))
+            .collect();
+        ranges.sort_unstable();
+        assert!(ranges.is_sorted_by(|one, next| one.1 <= next.0), "{board}: {ranges:x?}");
+    }
+}
+
+/// The smallest crash region stands in `layout` and in `wire`, which may not name each other.
+#[test]
+fn both_sides_know_the_same_smallest_crash_region() {
+    let smallest = u32::try_from(crashrig_wire::region::SMALLEST_REGION).unwrap();
+    assert_eq!(crashrig_layout::parse::SMALLEST_CRASH_REGION, smallest);
+}
