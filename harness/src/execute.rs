@@ -56,8 +56,9 @@ impl Outcome {
     /// The report of a failure.
     #[must_use]
     pub fn failure(&self) -> String {
-        let bundle = self.bundle.display().to_string();
-        text::failure(&self.scenario, &self.evidence, &self.report, &self.verdict, &bundle)
+        let places =
+            text::Places { scenario: &shown(&self.scenario.path), bundle: &shown(&self.bundle) };
+        text::failure(&self.scenario, &self.evidence, &self.report, &self.verdict, &places)
     }
 
     /// One line for a test that is over.
@@ -65,6 +66,13 @@ impl Outcome {
     pub fn summary(&self) -> String {
         text::summary(&self.evidence)
     }
+}
+
+/// A path as people read it: relative where it lies below the current folder.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }
 
 /// Where and with what a test is run.

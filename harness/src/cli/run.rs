@@ -1,6 +1,7 @@
 //! `crashrig run`: scenarios, one after another, with a result file that is never wrongly complete.
 
 use super::CommandError;
+use crate::execute::shown;
 use crate::exit;
 use crate::output::json::{self, TestResult};
 use crate::rig::{Rig, seed};
@@ -32,7 +33,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
     let tests = select(rig.tests()?, &arguments.filter, arguments.target.as_deref())?;
     let run_folder = rig.run_folder()?;
     let seed = seed()?;
-    println!("running {} tests, seed {seed:#x}, evidence in {}", tests.len(), run_folder.display());
+    let evidence = shown(&run_folder);
+    println!("running {} tests, seed {seed:#x}, evidence in {evidence}", tests.len());
     let mut results = Vec::new();
     let (mut failed, mut bench_failed, mut ignored) = (0, 0, 0);
     for test in &tests {

@@ -61,7 +61,7 @@ const BITS: &[Bit] = {
         bit(Cfsr, 13, "LSPERR", "bus error on late stacking of floating-point state", Nothing),
         bit(Cfsr, 16, "UNDEFINSTR", "undefined instruction", Nothing),
         bit(Cfsr, 17, "INVSTATE", "invalid state, such as no Thumb bit", Nothing),
-        bit(Cfsr, 18, "INVPC", "return with an invalid EXC_RETURN or frame", Nothing),
+        bit(Cfsr, 18, "INVPC", "exception return with an invalid EXC_RETURN or frame", Nothing),
         bit(Cfsr, 19, "NOCP", "instruction for a coprocessor that is off or absent", Nothing),
         bit(Cfsr, 24, "UNALIGNED", "unaligned access", Nothing),
         bit(Cfsr, 25, "DIVBYZERO", "division by zero", Nothing),
@@ -144,7 +144,7 @@ mod tests {
             0,
             &[
                 "data access refused by the memory protection at 0x200017e0 (CFSR.DACCVIOL)",
-                "stacking for an exception refused by the memory protection (CFSR.MSTKERR)",
+                "stacking refused by the memory protection (CFSR.MSTKERR)",
             ],
         );
         check(
@@ -152,8 +152,7 @@ mod tests {
             0x4000_0000,
             &[
                 "division by zero (CFSR.DIVBYZERO)",
-                "escalated to HardFault: the fault's own handler was off or could not preempt \
-                 (HFSR.FORCED)",
+                "escalated: the fault's own handler could not run (HFSR.FORCED)",
             ],
         );
         check(0x80, 0, &["MMFAR holds 0x200017e0"]);

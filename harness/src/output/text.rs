@@ -20,6 +20,15 @@ pub fn summary(evidence: &Evidence) -> String {
     format!("{boots} boot{}, {} ms", if boots == 1 { "" } else { "s" }, evidence.wall_ms)
 }
 
+/// Where the files of a run are, as people read it.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The scenario's file.
+    pub scenario: &'a str,
+    /// The bundle's folder.
+    pub bundle: &'a str,
+}
+
 /// The report of a failure.
 #[must_use]
 pub fn failure(
@@ -27,11 +36,11 @@ pub fn failure(
     evidence: &Evidence,
     report: &Report,
     verdict: &Verdict,
-    bundle: &str,
+    places: &Places<'_>,
 ) -> String {
     let mut out = String::new();
     line(&mut out, format_args!("{}", verdict.kind.headline()));
-    line(&mut out, format_args!("  scenario  {} ({})", scenario.title, scenario.path.display()));
+    line(&mut out, format_args!("  scenario  {} ({})", scenario.title, places.scenario));
     for mismatch in &verdict.mismatches {
         let boot =
             if mismatch.boot == 0 { String::new() } else { format!(" of boot {}", mismatch.boot) };
@@ -46,9 +55,9 @@ pub fn failure(
     out.push('\n');
     out.push_str(&boots(report));
     line(&mut out, format_args!("\nrerun     cargo test -- --exact {}", evidence.test));
-    line(&mut out, format_args!("explain   cargo rig explain {bundle}"));
-    line(&mut out, format_args!("judge     cargo rig judge {bundle}"));
-    line(&mut out, format_args!("files     {bundle}  (seed {:#x})", evidence.seed));
+    line(&mut out, format_args!("explain   cargo rig explain {}", places.bundle));
+    line(&mut out, format_args!("judge     cargo rig judge {}", places.bundle));
+    line(&mut out, format_args!("files     {}  (seed {:#x})", places.bundle, evidence.seed));
     out
 }
 

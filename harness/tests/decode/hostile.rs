@@ -1,4 +1,4 @@
-//! Seeded noise, cut files and flipped bits into every reader: an answer, whatever it is, and no panic.
+//! Seeded noise, cut files and flipped bits into every reader: an answer, and never a panic.
 
 use crate::log::{encode, frame, text};
 use crate::sample::{CODE, STACK, Sample, record};
@@ -116,7 +116,8 @@ fn logs_of_any_content_are_decoded() {
 fn emulator_logs_of_any_content_are_read() {
     let mut noise = Noise::new(SEED);
     let lines = "Taking exception 4 [Data Abort] on CPU 0\n...with CFSR.DACCVIOL and MMFAR 0x2\n\
-        ...taking pending nonsecure exception 4\nException return: magic PC f previous exception 4\n\
+        ...taking pending nonsecure exception 4\n\
+        Exception return: magic PC f previous exception 4\n\
         RCC: unimplemented device write (size 4, offset 0x030, value 0x00100000)\n";
     for _ in 0..2000 {
         let mut bytes = vec![0; below(&mut noise, 256)];

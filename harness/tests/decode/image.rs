@@ -17,7 +17,8 @@ fn a_file_that_is_no_image_is_refused_with_what_was_found() {
     );
     check(
         b"RIGR and more".to_vec(),
-        "magic at offset 0: found 52 49 47 52 (13 bytes in all), expected 7f 45 4c 46 (an ELF file)",
+        "magic at offset 0: found 52 49 47 52 (13 bytes in all), \
+         expected 7f 45 4c 46 (an ELF file)",
     );
     check(
         b"\x7fELF\x01\x01".to_vec(),

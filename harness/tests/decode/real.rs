@@ -1,4 +1,4 @@
-//! The test image itself, built here if it is not fresh: symbols, lines, areas, and a whole backtrace.
+//! The test image itself, built here if it is not fresh: symbols, lines, areas, and backtraces.
 
 use crate::hostile::{ask, flipped};
 use crate::log::{encode, frame, text};
@@ -92,8 +92,8 @@ fn a_lost_pc_over_the_real_image_still_tells_who_called() {
     assert_eq!(compiled.len(), functions.len());
 }
 
-/// A crash in the first instructions of a function: before and after it pushed its return address, and
-/// while r7 is still its caller's.
+/// A crash in the first instructions of a function: before and after it pushed its return address,
+/// and while r7 is still its caller's.
 #[test]
 fn a_frame_that_is_not_linked_yet_is_found_by_call_frame_information() {
     let image = image();

@@ -39,8 +39,8 @@ pub struct Sample {
 }
 
 impl Default for Sample {
-    /// Three functions of 16 bytes. `outer` calls `middle` calls `inner`, each by BL at offset 4, so
-    /// that offset 8 is the return address; the rest is NOP.
+    /// Three functions of 16 bytes. `outer` calls `middle` calls `inner`, each by BL at offset 4,
+    /// so that offset 8 is the return address; the rest is NOP.
     fn default() -> Self {
         let mut code = vec![0xBF00; 24];
         for function in 0..2 {
@@ -88,7 +88,7 @@ impl Sample {
         ];
         for (index, (tag, data)) in rows.into_iter().enumerate() {
             let name = format!(
-                r#"{{"package":"sample","tag":"{tag}","data":"{data}","disambiguator":"{index}","crate_name":"sample"}}"#
+                r#"{{"package":"sample","tag":"{tag}","data":"{data}","disambiguator":"{index}"}}"#
             );
             self.symbol(&name, u32::try_from(index).unwrap(), 1, OBJECT, DEFMT);
         }
