@@ -1,5 +1,5 @@
-//! The memory of every board's image, read from its ELF file: the order of the memory model, no overlap,
-//! and a crash region that nothing loads.
+//! The memory of every board's image, read from its ELF file: the order of the memory model, no
+//! overlap, and a crash region that nothing loads.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop anywhere")]
 
 use crashrig_harness::image::Image;
