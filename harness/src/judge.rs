@@ -32,7 +32,11 @@ pub fn judge(scenario: &Scenario, report: &Report, identity: &Identity) -> Verdi
 }
 
 fn judge_control(control: &crate::scenario::Control, inner: &Verdict) -> Verdict {
-    let mut found: Vec<_> = inner.mismatches.iter().map(|m| m.subject.clone()).collect();
+    let name = |mismatch: &Mismatch| match mismatch.boot {
+        0 => mismatch.subject.clone(),
+        boot => format!("{} of boot {boot}", mismatch.subject),
+    };
+    let mut found: Vec<_> = inner.mismatches.iter().map(name).collect();
     let mut expected = control.mismatches.clone();
     found.sort();
     found.dedup();
@@ -122,11 +126,17 @@ impl Judge {
 
     fn boot(&mut self, context: &Context<'_>, boot: &BootReport, tries: usize) {
         let looped = tries == SILENT_BOOT_BUDGET && boot.marker.is_none() && boot.crash.is_none();
+        if tries > 1 && !looped {
+            let found = format!("{} boots before it left nothing that says why", tries - 1);
+            self.add(VerdictKind::Crash, "silent-boots", "none", found);
+        }
         if let Some(marker) = &boot.marker {
             self.marker(context, boot, marker);
         }
         match (context.plan.end, &boot.boundary) {
-            (End::Lockup, Boundary::Lockup { .. }) | (End::Hang, Boundary::Hang { .. }) => {}
+            (End::Lockup, Boundary::Lockup { .. }) => {}
+            // Wall time says as much of the host as of the device.
+            (End::Hang, Boundary::Hang { limit, .. }) if limit == crate::target::TARGET_TIME => {}
             (End::Exit(expected), Boundary::Exit { status }) => {
                 self.equal(VerdictKind::Record, "status", expected, *status);
             }
@@ -153,12 +163,22 @@ impl Judge {
             self.crash(context, expected, crash);
         }
         let log: String = boot.log.iter().map(|line| format!("{}\n", line.message)).collect();
-        self.texts("log", &context.plan.log, &log);
-        self.texts("console", &context.plan.console, &boot.console);
+        let run = format!("{:08x}", context.identity.run_id);
+        self.texts("log", &context.plan.log, &log, &run);
+        self.texts("console", &context.plan.console, &boot.console, &run);
+        for text in context.plan.log_without.iter().filter(|text| log.contains(text.as_str())) {
+            self.add(VerdictKind::Log, "log-without", format!("no \"{text}\""), "such a line");
+        }
+        if let Some(nested) = context.plan.nested {
+            let found = boot.ledger.map_or(0, |ledger| ledger.nested_count);
+            self.equal(VerdictKind::Record, "nested", nested, found);
+        }
     }
 
-    fn texts(&mut self, subject: &str, wanted: &[String], found: &str) {
-        for text in wanted.iter().filter(|text| !found.contains(text.as_str())) {
+    /// `{run}` in a text stands for the run the host announced.
+    fn texts(&mut self, subject: &str, wanted: &[String], found: &str, run: &str) {
+        let wanted = wanted.iter().map(|text| text.replace("{run}", run));
+        for text in wanted.filter(|text| !found.contains(text.as_str())) {
             self.add(VerdictKind::Log, subject, format!("\"{text}\""), "no such line");
         }
     }
@@ -225,7 +245,12 @@ impl Judge {
             let (wanted, found) = (hex(&context.identity.build_id), hex(&record.build_id));
             self.add(VerdictKind::StaleImage, "build-id", wanted, found);
         }
-        self.equal(VerdictKind::StaleImage, "run-id", context.identity.run_id, record.run_id);
+        if record.run_id == 0 {
+            let found = "none: it came before the mailbox was read";
+            self.add(VerdictKind::Crash, "run-id", context.identity.run_id, found);
+        } else {
+            self.equal(VerdictKind::StaleImage, "run-id", context.identity.run_id, record.run_id);
+        }
         self.equal(VerdictKind::Crash, "kind", expected.kind, record.kind);
         self.equal(VerdictKind::Crash, "detector", expected.detector, record.detector);
         self.equal(VerdictKind::Record, "thread", expected.thread, record.thread);
@@ -239,7 +264,7 @@ impl Judge {
             &crash.address_symbol,
             &crash.address_region,
         );
-        self.place("pc", expected.pc.as_ref(), &crash.pc_symbol, &None);
+        self.place("pc", expected.pc.as_ref(), &crash.pc_symbol, &crash.pc_region);
         if let Some(within) = &expected.within
             && !crash.backtrace.iter().any(|frame| is_function(&frame.function, within))
         {

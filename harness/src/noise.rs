@@ -4,8 +4,8 @@
 //! the seed printed with a run gives the same bytes again.
 
 use crate::scenario::TamperKind;
-use crashrig_wire::field::{BUILD_ID, CRC, VERSION};
-use crashrig_wire::record::{RECORD_LENGTH, whole_crc};
+use crashrig_wire::field::{BUILD_ID, CRC, STATE, VERSION};
+use crashrig_wire::record::{RECORD_LENGTH, State, whole_crc};
 
 /// A stream of numbers from a seed.
 #[derive(Debug, Clone)]
@@ -58,6 +58,7 @@ pub fn tamper(
             put(&mut bytes, 0, &crashrig_wire::record::MAGIC.to_le_bytes());
             put(&mut bytes, VERSION.offset, &crashrig_wire::record::VERSION.to_le_bytes());
             put(&mut bytes, VERSION.offset + 2, &256_u16.to_le_bytes());
+            put(&mut bytes, STATE.offset, &(State::Complete as u32).to_le_bytes());
             bytes
         }
         (_, Some(good)) => *good,

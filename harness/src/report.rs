@@ -66,6 +66,8 @@ pub struct CrashReport {
     pub partial: bool,
     /// Function of the program counter, if it is known.
     pub pc_symbol: Option<String>,
+    /// Area or region of the program counter, if it is known.
+    pub pc_region: Option<String>,
     /// Area or region of the fault address, if there is one.
     pub address_region: Option<String>,
     /// Function of the fault address, if it lies in code.

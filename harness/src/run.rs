@@ -6,18 +6,21 @@
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper, measured_function};
 use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
 use crashrig_wire::marker::{MARKER_LENGTH, MARKER_SYMBOL};
 use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
-use crashrig_wire::region::{Geometry, Slot};
+use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
 use crashrig_wire::{EndMarker, Fault};
 use std::path::Path;
 use std::time::Instant;
 
 /// How many boots a run may have before the device counts as one that loops.
 pub const SILENT_BOOT_BUDGET: usize = 8;
+
+/// A larger crash region than this is a mistake of the image.
+const LARGEST_REGION: usize = 1 << 20;
 
 /// Milliseconds of target time that a boot runs before a command is sent while it runs.
 const AWAIT_MS: u64 = 5;
@@ -63,6 +66,7 @@ pub fn run(
         seed: identity.seed,
         run_id: identity.run_id,
         crash_start: 0,
+        has_witness: target.has_witness(),
         bench_problem: None,
         boots: Vec::new(),
         wall_ms: 0,
@@ -126,27 +130,25 @@ fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
             BenchError(format!("find symbol {name} in {}", image.origin().display()))
         })
     };
+    let crash_size = symbol("__crashrig_crash_size_bytes")?;
+    if !(SMALLEST_REGION..=LARGEST_REGION).contains(&(crash_size as usize)) {
+        return Err(BenchError(format!(
+            "use {}: __crashrig_crash_size_bytes is {crash_size}, expected {SMALLEST_REGION} to \
+             {LARGEST_REGION}",
+            image.origin().display()
+        )));
+    }
     let fault_function = scenario
         .measure_bytes_lost
-        .then(|| scenario.boots.iter().find_map(|boot| fault_function(boot.fault)))
+        .then(|| scenario.boots.iter().find_map(|boot| measured_function(boot.fault)))
         .flatten();
     Ok(Places {
         mailbox: symbol(MAILBOX_SYMBOL)?,
         marker: symbol(MARKER_SYMBOL)?,
         crash_start: symbol("__crashrig_crash_start")?,
-        crash_size: symbol("__crashrig_crash_size_bytes")?,
+        crash_size,
         fault_function: fault_function.map(symbol).transpose()?,
     })
-}
-
-/// The function of the image that carries out a fault whose damage can be measured.
-fn fault_function(fault: Fault) -> Option<&'static str> {
-    match fault {
-        Fault::MainStackRecursion => Some("crashrig_image::faults::stack::main_stack_recursion"),
-        Fault::MainStackLargeFrame => Some("crashrig_image::faults::stack::main_stack_large_frame"),
-        Fault::IsrStackRecursion => Some("crashrig_image::faults::stack::isr_stack_recursion"),
-        _ => None,
-    }
 }
 
 struct Driver {
@@ -184,7 +186,8 @@ impl Driver {
         if let Some(then) = plan.then
             && self.session.pause(AWAIT_MS, &deadline)? == Wait::Running
         {
-            self.send(then, plan)?;
+            // A device that has ended meanwhile takes no command; how it ended comes from `wait`.
+            let _ = self.send(then, plan);
         }
         let mut ram_before_fault = Vec::new();
         let boundary = loop {

@@ -147,9 +147,9 @@ fn a_record_of_another_build_is_refused() {
     let other = Rig::here().image("netduinoplus2-crash-sram2", &[]).expect("another build");
     let region = bundle().join("boot-1.region-after.bin").display().to_string();
     let other = other.display().to_string();
-    check(&["explain", &region, "--elf", &other], exit::BAD_INPUT, "the record is of build");
+    check(&["explain", &region, "--elf", &other], exit::BAD_INPUT, "it is of build");
     let bundle = bundle().display().to_string();
-    check(&["explain", &bundle, "--elf", &other], exit::BAD_INPUT, "the record is of build");
+    check(&["explain", &bundle, "--elf", &other], exit::BAD_INPUT, "it is of build");
 }
 
 #[test]

@@ -24,8 +24,12 @@ pub fn command() -> Option<Mailbox> {
     Mailbox::read(&bytes)
 }
 
-/// Waits, if the command says so, for one that does not.
+/// Waits, if the command says so, for one that does not. The mailbox is empty afterwards: a command
+/// is for one boot.
 pub fn settled(mut current: Option<Mailbox>) -> Option<Mailbox> {
+    if current.is_some_and(|command| command.fault == Fault::Await) {
+        defmt::info!("waiting for a command");
+    }
     while current.is_some_and(|command| command.fault == Fault::Await) {
         // A mailbox that the host is just writing does not read; the one before stays in force.
         let ticket = current.map_or(0, |command| command.ticket);
@@ -33,6 +37,7 @@ pub fn settled(mut current: Option<Mailbox>) -> Option<Mailbox> {
             current = Some(next);
         }
     }
+    CRASHRIG_MAILBOX.write(&[0; MAILBOX_LENGTH]);
     current
 }
 

@@ -113,26 +113,22 @@ pub struct Meaning {
 /// Says what a fault means.
 #[must_use]
 pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Meaning {
+    let stack_pointer = entry.stack_pointer();
     let (fault_address, valid) = if faults.cfsr & MMARVALID != 0 {
         (faults.mmfar, true)
     } else if faults.cfsr & BFARVALID != 0 {
         (faults.bfar, true)
+    } else if faults.cfsr & STACKING_BITS != 0 {
+        // What could not be written is where the stack pointer went: no register says it better.
+        (map.guard_touched(stack_pointer, BASIC_FRAME_BYTES).unwrap_or(stack_pointer), false)
     } else {
         (0, false)
     };
-    let owner = if valid { map.owner_of(fault_address) } else { Owner::NONE };
-    let (kind, detector) = kind_of(entry.vector, faults.cfsr, owner);
-    // What could not be written is where the stack pointer went, if no register says it better.
-    let (fault_address, owner) = if detector == Detector::StackingError && !valid {
-        (entry.stack_pointer(), map.owner_of(entry.stack_pointer()))
-    } else {
-        (fault_address, owner)
-    };
-    let thread = if owner.area == Area::Guard && detector == Detector::MpuGuard {
-        owner.thread
-    } else {
-        entry.interrupted()
-    };
+    let has_address = valid || faults.cfsr & STACKING_BITS != 0;
+    let owner = if has_address { map.owner_of(fault_address) } else { Owner::NONE };
+    let thread = entry.interrupted();
+    let own_guard = owner == Owner { area: Area::Guard, thread: map.stack_owner(thread) };
+    let (kind, detector) = kind_of(entry.vector, faults.cfsr, own_guard);
     let value = match kind {
         Kind::StackOverflow => map.stack_of(thread).map_or(0, |stack| stack.start),
         _ => entry.vector,
@@ -144,11 +140,13 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
     Meaning { kind, detector, thread, fault_address, owner, trust, value, frame }
 }
 
-fn kind_of(vector: u32, cfsr: u32, owner: Owner) -> (Kind, Detector) {
+/// `own_guard`: the address lies in the guard of the stack that was in use. A store into another's
+/// guard is a wild store, not an overflow.
+fn kind_of(vector: u32, cfsr: u32, own_guard: bool) -> (Kind, Detector) {
     let is_fault = (3..=6).contains(&vector);
     if !is_fault {
         (Kind::UnexpectedInterrupt, Detector::DefaultHandler)
-    } else if cfsr & MMARVALID != 0 && owner.area == Area::Guard {
+    } else if cfsr & MEMMANAGE_BITS != 0 && own_guard {
         (Kind::StackOverflow, Detector::MpuGuard)
     } else if cfsr & STACKING_BITS != 0 {
         (Kind::StackOverflow, Detector::StackingError)
@@ -226,7 +224,7 @@ mod tests {
         let boot_bus = (K::BusFault, D::BusError, T::Boot);
         let check_failed = (K::UsageFault, D::InstructionCheck, T::Main);
         let divided = (K::UsageFault, D::DivideTrap, T::Main);
-        let protected = (K::MemoryFault, D::MemoryProtection, T::Main);
+        let wild_store = (K::MemoryFault, D::MemoryProtection, T::Main);
         let hard = (K::HardFault, D::HardFault, T::Main);
         let spare = (K::UnexpectedInterrupt, D::DefaultHandler, T::Main);
         let (off, nowhere) = (PSP + 2, 0x3000_0000);
@@ -236,14 +234,15 @@ mod tests {
             ("store into the guard", 4, THREAD, PSP, 0x82, guard, main_guard, true),
             ("escalated store into it", 3, THREAD, PSP, 0x82, guard, main_guard, true),
             ("ISR's guard, by the ISR", 4, HANDLER, PSP, 0x92, 0x2001_F7F0, isr_guard, false),
-            ("frame into the guard", 4, THREAD, 0x2000_23F0, 0x10, 0, main_frame, false),
+            ("frame into the guard", 4, THREAD, 0x2000_23F0, 0x10, 0, main_guard, false),
+            ("the ISR's guard, by a thread", 4, THREAD, PSP, 0x82, 0x2001_F7F0, wild_store, true),
             ("frame into nowhere, UDF", 5, THREAD, nowhere, 0x1_1000, 0, main_frame, false),
             ("late float state", 4, HANDLER, PSP, 0x20, 0, isr_frame, true),
             ("load from nowhere", 5, THREAD, PSP, 0x8200, 0xD000_0000, main_bus, true),
             ("the same before the threads", 5, BOOT, PSP, 0x8200, 0xD000_0000, boot_bus, true),
             ("undefined instruction", 6, THREAD, PSP, 0x1_0000, 0, check_failed, true),
             ("division", 6, THREAD, PSP, 0x200_0000, 0, divided, true),
-            ("execute never", 4, THREAD, PSP, 0x01, 0, protected, true),
+            ("execute never", 4, THREAD, PSP, 0x01, 0, wild_store, true),
             ("hard fault without a cause", 3, THREAD, PSP, 0, 0, hard, true),
             ("spare interrupt", 97, THREAD, PSP, 0, 0, spare, true),
             ("stack pointer off by two", 6, THREAD, off, 0x1_0000, 0, check_failed, false),

@@ -45,10 +45,27 @@ impl MemoryMap<'_> {
             .map_or(Owner { area: Area::Unmapped, thread: Thread::Unknown }, |area| area.owner)
     }
 
-    /// The stack of a thread; code that runs before the threads borrows the ISR stack.
+    /// Whose stack a thread uses: code that runs before the threads borrows the ISR stack.
+    #[must_use]
+    pub const fn stack_owner(&self, thread: Thread) -> Thread {
+        if matches!(thread, Thread::Boot) { Thread::Isr } else { thread }
+    }
+
+    /// The first address of a range that lies in a guard.
+    #[must_use]
+    pub fn guard_touched(&self, start: u32, size: u32) -> Option<u32> {
+        let end = start.saturating_add(size);
+        self.image
+            .iter()
+            .filter(|area| area.owner.area == Area::Guard && area.start < end && start < area.end)
+            .map(|area| area.start.max(start))
+            .min()
+    }
+
+    /// The stack of a thread.
     #[must_use]
     pub fn stack_of(&self, thread: Thread) -> Option<Range<u32>> {
-        let owner = if thread == Thread::Boot { Thread::Isr } else { thread };
+        let owner = self.stack_owner(thread);
         self.image
             .iter()
             .find(|area| area.owner == Owner { area: Area::Stack, thread: owner })

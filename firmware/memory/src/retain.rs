@@ -2,7 +2,7 @@
 //!
 //! Policy: a record that nobody has read is in FIRST and stays there, however often the device
 //! crashes again; later crashes go to LAST, each replacing the one before. Reading is a mark in the
-//! ledger, so a committed slot is never rewritten in place. After a mark FIRST may be used again.
+//! ledger, so an unread FIRST is never written at all. After a mark FIRST may be used again.
 //!
 //! Every write is a word. A reset between any two words leaves either the old state or one whose
 //! damage its own CRC shows: `tests/retain.rs` cuts the power at every word.
@@ -87,15 +87,15 @@ impl<S: Store> CrashRegion<S> {
 
     /// Counts a boot and says what is there. To be called once a boot.
     pub fn boot(&mut self, build_id: &BuildId) -> BootFindings {
-        let ledger_kept = self.ledger_kept;
-        self.ledger.boots = self.ledger.boots.saturating_add(1);
-        self.write_ledger();
-        BootFindings {
-            boot: self.ledger.boots,
-            ledger_kept,
+        let findings = BootFindings {
+            boot: self.ledger.boots.saturating_add(1),
+            ledger_kept: self.ledger_kept,
             first: self.find(Slot::First, build_id),
             last: self.find(Slot::Last, build_id),
-        }
+        };
+        self.ledger.boots = findings.boot;
+        self.write_ledger();
+        findings
     }
 
     fn find(&self, slot: Slot, build_id: &BuildId) -> Found {

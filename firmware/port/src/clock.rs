@@ -43,6 +43,12 @@ fn enable_clock(enable: &ClockEnable) -> bool {
     })
 }
 
+/// Stops a tick that whoever ran before has left on.
+pub(crate) fn stop_tick() {
+    // SAFETY: interrupts are masked, so nothing waits for the tick.
+    unsafe { system_timer().csr.write(0) };
+}
+
 /// Starts the periodic tick (DDI0403E B3.3).
 pub(crate) fn start_tick(core_clock_hz: u32) {
     const ENABLE_WITH_INTERRUPT_FROM_CORE_CLOCK: u32 = 0b111;

@@ -16,6 +16,14 @@ const EXECUTE_NEVER: u32 = 1 << 28;
 const REGION_ENABLE: u32 = 1;
 const ADDRESS_VALID: u32 = 1 << 4;
 
+/// Switches off what whoever ran before has left on.
+pub(crate) fn disarm() {
+    // SAFETY: without regions the default map is in force.
+    unsafe { memory_protection().ctrl.write(0) };
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+}
+
 /// Programs and enables both guards.
 pub(crate) fn arm_guards() {
     for (number, start) in guards() {

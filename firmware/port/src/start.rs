@@ -52,7 +52,7 @@ unsafe extern "Rust" {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn crashrig_reset() -> ! {
     naked_asm!(
-        // A debugger or a bootloader may have jumped here: nothing is taken for granted.
+        // A debugger or a bootloader may have jumped here: mask and stack are set, not assumed.
         "cpsid i",
         "movs r0, #0",
         "msr control, r0",
@@ -92,6 +92,8 @@ unsafe extern "C" fn crashrig_reset() -> ! {
 
 /// Everything before the main thread, on the ISR stack, with interrupts masked.
 extern "C" fn prepare() -> ! {
+    clock::stop_tick();
+    mpu::disarm();
     enable_faults();
     enable_float();
     vectors::relocate();
@@ -146,6 +148,8 @@ fn enable_faults() {
     const USAGE_BUS_MEMORY: u32 = 0b111 << 16;
     const DIV_0_TRP: u32 = 1 << 4;
     const STKALIGN: u32 = 1 << 9;
+    const LOWEST: u8 = 0xFF;
+    const BELOW_FAULTS: u8 = 0x10;
     let scb = system_control();
     // SAFETY: writing ones clears the status bits.
     unsafe { scb.cfsr.write(u32::MAX) };
@@ -155,12 +159,12 @@ fn enable_faults() {
     unsafe { scb.shcsr.modify(|word| word | USAGE_BUS_MEMORY) };
     // SAFETY: as above.
     unsafe { scb.ccr.modify(|word| word | DIV_0_TRP | STKALIGN) };
-    // SHPR3, one byte for each exception from 12 on: SVCall is entry 7 of the array, PendSV and
-    // SysTick are 10 and 11. All at the lowest priority.
-    for entry in [7, 10, 11] {
+    // The array begins at exception 4: SVCall is entry 7, PendSV and SysTick are 10 and 11. The clock
+    // is above every interrupt, so that it also checks the stack of a handler, and below the faults.
+    for (entry, level) in [(7, LOWEST), (10, LOWEST), (11, BELOW_FAULTS)] {
         if let Some(priority) = scb.shpr.get(entry) {
             // SAFETY: as above; interrupts are masked while priorities change.
-            unsafe { priority.write(0xFF) };
+            unsafe { priority.write(level) };
         }
     }
     cortex_m::asm::dsb();

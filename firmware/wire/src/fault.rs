@@ -38,4 +38,6 @@ crate::names::closed_list! {
     /// The main stack pointer is set to where nothing is, and an exception is taken: no frame can
     /// be written, and no handler can push.
     WildStackPointer = 16, "wild-stack-pointer";
+    /// One frame of an interrupt handler, larger than the ISR stack, which jumps the guard region.
+    IsrStackLargeFrame = 17, "isr-stack-large-frame";
 }

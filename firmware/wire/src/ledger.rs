@@ -27,7 +27,7 @@ const NESTED_CFSR_AT: usize = 32;
 const CRC_AT: usize = LEDGER_LENGTH - 4;
 const _: () = assert!(NESTED_CFSR_AT + 4 <= CRC_AT);
 
-/// One state of the ledger. Counters saturate.
+/// One state of the ledger. Counters saturate; `sequence` wraps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// Rises by one with each write; the higher copy is the newer.

@@ -9,10 +9,8 @@ use crate::Kind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub u32);
 
-/// Code of a status: out of range of what a system status allows is a bug of the caller.
-const MODULE_PLATFORM: u32 = 1;
 const MODULE_KERNEL: u32 = 2;
-const MODULE_HAL: u32 = 13;
+const MODULE_UNKNOWN: u32 = 255;
 
 impl Status {
     /// A system status of a module and a code.
@@ -21,20 +19,22 @@ impl Status {
         Self(1 << 31 | (module & 0xFF) << 16 | code & 0xFFFF)
     }
 
-    /// The status that Mbed OS would have given this kind of crash.
+    /// The status of a kind of crash, with the codes and modules that Mbed OS reports.
     ///
-    /// Codes: 293 stack overflow, 317 to 320 the four faults, 257 unknown, 324 assertion. A panic
-    /// is reported as an assertion. Module numbers (1 platform, 2 kernel, 13 HAL) are from memory.
+    /// A hard fault is `0x80FF013D`, as in public reports of Mbed OS users; the other faults follow
+    /// it (codes 318 to 320, module 255). A stack overflow is the kernel's (module 2, code 293). A
+    /// panic is reported as an assertion (324) and an interrupt without handler as unknown (257),
+    /// both of module 255; these two are from memory, not checked.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
         match kind {
             Kind::StackOverflow => Self::system(MODULE_KERNEL, 293),
-            Kind::HardFault => Self::system(MODULE_PLATFORM, 317),
-            Kind::MemoryFault => Self::system(MODULE_PLATFORM, 318),
-            Kind::BusFault => Self::system(MODULE_PLATFORM, 319),
-            Kind::UsageFault => Self::system(MODULE_PLATFORM, 320),
-            Kind::Panic => Self::system(MODULE_PLATFORM, 324),
-            Kind::UnexpectedInterrupt => Self::system(MODULE_HAL, 257),
+            Kind::HardFault => Self::system(MODULE_UNKNOWN, 317),
+            Kind::MemoryFault => Self::system(MODULE_UNKNOWN, 318),
+            Kind::BusFault => Self::system(MODULE_UNKNOWN, 319),
+            Kind::UsageFault => Self::system(MODULE_UNKNOWN, 320),
+            Kind::Panic => Self::system(MODULE_UNKNOWN, 324),
+            Kind::UnexpectedInterrupt => Self::system(MODULE_UNKNOWN, 257),
         }
     }
 
@@ -60,6 +60,8 @@ mod tests {
         let status = Status::of(Kind::StackOverflow);
         assert!((status.0 as i32) < 0);
         assert_eq!((status.module(), status.code()), (2, 293));
-        assert_eq!(Status::of(Kind::BusFault).code(), 319);
+        assert_eq!(status.0, 0x8002_0125);
+        assert_eq!(Status::of(Kind::HardFault).0, 0x80FF_013D);
+        assert_eq!(Status::of(Kind::BusFault).0, 0x80FF_013F);
     }
 }

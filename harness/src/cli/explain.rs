@@ -50,9 +50,7 @@ pub(super) enum ExplainError {
     Size { path: PathBuf, found: usize },
     #[error("explain {path}: no record: {}", .reasons.join("; "))]
     NoRecord { path: PathBuf, reasons: Vec<String> },
-    #[error(
-        "explain {path}: the record is of build {found}, the image {image} is build {expected}"
-    )]
+    #[error("explain {path}: it is of build {found}, the image {image} is build {expected}")]
     OtherBuild { path: PathBuf, image: PathBuf, found: String, expected: String },
     #[error("find the crash region in {path}: {reason}")]
     Dump { path: PathBuf, reason: String },
@@ -87,14 +85,19 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
 
 fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandError> {
     let evidence = evidence::read(folder).map_err(JudgeError::from)?;
-    let image = load_image(&arguments.elf.clone().unwrap_or_else(|| folder.join(IMAGE_FILE)))?;
+    let own = load_image(&folder.join(IMAGE_FILE))?;
+    let image = match &arguments.elf {
+        None => own,
+        Some(elf) => {
+            let other = load_image(elf)?;
+            same_build(&own.build_id(), &other, folder)?;
+            other
+        }
+    };
     let board = Board::load(&Rig::here().boards(), &evidence.board).map_err(|error| {
         JudgeError::Board { board: evidence.board.clone(), message: error.to_string() }
     })?;
     let report = assemble::report(&evidence, &image, &board);
-    for crash in report.boots.iter().filter_map(|boot| boot.crash.as_ref()) {
-        same_build(&crash.record.build_id, &image, folder)?;
-    }
     if arguments.json {
         println!("{:#}", json::report(&report));
     } else {

@@ -1,7 +1,7 @@
 //! All decoders together: from the evidence of a run to its report.
 
 use super::backtrace::{RamRange, backtrace};
-use super::log::LogDecoder;
+use super::log::{LogDecoder, plain};
 use super::symbols::Symbols;
 use super::{fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
@@ -11,7 +11,7 @@ use crashrig_layout::parse::Board;
 use crashrig_wire::record::Trust;
 use crashrig_wire::region::Slot;
 use crashrig_wire::thread::Area;
-use crashrig_wire::{Detector, EndMarker, Kind, Record};
+use crashrig_wire::{EndMarker, Kind, Record};
 
 /// The name of everything that no area and no region covers.
 const UNMAPPED: &str = "unmapped";
@@ -21,31 +21,33 @@ const UNMAPPED: &str = "unmapped";
 pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
     let symbols = Symbols::new(image);
     let decoder = LogDecoder::new(&symbols);
-    let boots = evidence
-        .boots
-        .iter()
-        .map(|boot| boot_report(boot, &symbols, Some(board), &decoder))
-        .collect();
+    let context = Context { symbols: &symbols, board, has_witness: evidence.has_witness };
+    let boots = evidence.boots.iter().map(|boot| boot_report(boot, &context, &decoder)).collect();
     Report { bench_problem: evidence.bench_problem.clone(), boots }
 }
 
-fn boot_report(
-    boot: &BootEvidence,
-    symbols: &Symbols<'_>,
-    board: Option<&Board>,
-    decoder: &LogDecoder<'_>,
-) -> BootReport {
+/// What does not change from boot to boot.
+struct Context<'a> {
+    symbols: &'a Symbols<'a>,
+    board: &'a Board,
+    has_witness: bool,
+}
+
+fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<'_>) -> BootReport {
     let log = decoder.decode(boot.frames.bytes());
     let seen = oracle::parse(boot.witness.bytes());
     let new = records::new_record(boot.region_before.bytes(), boot.region_after.bytes());
     let crash = new.map(|new| {
         let ram = views(&boot.ram);
-        let mut crash = describe(new.slot, &new.record, new.partial, symbols, board, &ram);
-        if !boot.witness.bytes().is_empty() {
+        let place = Place { slot: new.slot, partial: new.partial };
+        let mut crash = describe(place, &new.record, context.symbols, Some(context.board), &ram);
+        // Where there is a witness, one that saw nothing disagrees with a fault.
+        if context.has_witness {
             let differences = witness::agree(&new.record, &seen.events);
             crash.disagreements = differences.iter().map(ToString::to_string).collect();
         }
-        crash.bytes_lost = bytes_lost(&new.record, &views(&boot.ram_before_fault), &ram);
+        crash.bytes_lost =
+            bytes_lost(&new.record, context.symbols.image(), &views(&boot.ram_before_fault), &ram);
         crash
     });
     BootReport {
@@ -59,34 +61,43 @@ fn boot_report(
         log: log.lines,
         log_notes: log.notes,
         unmodelled: seen.unmodelled_lines(),
-        console: String::from_utf8_lossy(boot.console.bytes()).into_owned(),
+        console: plain(&String::from_utf8_lossy(boot.console.bytes())),
     }
 }
 
 /// What can be said of a record with the image alone.
 #[must_use]
 pub fn crash_of_record(slot: Slot, record: &Record, partial: bool, image: &Image) -> CrashReport {
-    describe(slot, record, partial, &Symbols::new(image), None, &[])
+    describe(Place { slot, partial }, record, &Symbols::new(image), None, &[])
+}
+
+/// Where a record lies, and how much of it.
+struct Place {
+    slot: Slot,
+    partial: bool,
 }
 
 fn describe(
-    slot: Slot,
+    place: Place,
     record: &Record,
-    partial: bool,
     symbols: &Symbols<'_>,
     board: Option<&Board>,
     ram: &[RamRange<'_>],
 ) -> CrashReport {
     let image = symbols.image();
     let function = |address: u32| symbols.function_at(address);
-    let is_stack_pointer = matches!(record.detector, Detector::SpRange | Detector::StackingError);
-    let has_address = record.trust.has(Trust::FAULT_ADDRESS) || is_stack_pointer;
+    // Every overflow has an address: the one refused, or where the stack pointer went.
+    let has_address = record.trust.has(Trust::FAULT_ADDRESS) || record.kind == Kind::StackOverflow;
+    let has_pc = record.trust.has(Trust::PC);
+    let pc = record.registers.pc;
+    let region = |address: u32| region_of(address, record, image, board);
     CrashReport {
-        slot,
+        slot: place.slot,
         record: *record,
-        partial,
-        pc_symbol: record.trust.has(Trust::PC).then(|| function(record.registers.pc)).flatten(),
-        address_region: has_address.then(|| region_of(record, image, board)),
+        partial: place.partial,
+        pc_region: has_pc.then(|| region(pc)),
+        pc_symbol: has_pc.then(|| function(pc)).flatten(),
+        address_region: has_address.then(|| region(record.fault_address)),
         address_symbol: has_address.then(|| function(record.fault_address)).flatten(),
         backtrace: backtrace(record, ram, symbols),
         fault_text: fault_text::describe(&record.faults),
@@ -96,14 +107,14 @@ fn describe(
     }
 }
 
-/// The area or region that the fault address lies in. Without a board the record's own word counts.
-fn region_of(record: &Record, image: &Image, board: Option<&Board>) -> String {
-    let address = record.fault_address;
+/// The area or region that an address lies in. Without a board the record's own word counts.
+fn region_of(address: u32, record: &Record, image: &Image, board: Option<&Board>) -> String {
     if let Some(area) = image.area_at(address) {
         return area.name.to_owned();
     }
     let Some(board) = board else {
-        let area = record.owner.area;
+        let is_code = image.code_ranges().iter().any(|range| range.contains(&address));
+        let area = if is_code { Area::Flash } else { record.owner.area };
         return if area == Area::Unmapped { UNMAPPED.to_owned() } else { area.to_string() };
     };
     let region = board.chip.regions.iter().find(|region| {
@@ -120,7 +131,7 @@ fn source(record: &Record, image: &Image) -> Option<String> {
         return None;
     }
     let name = image.flash_bytes(record.source_file, usize::from(record.source_file_length))?;
-    Some(format!("{}:{}", String::from_utf8_lossy(name), record.source_line))
+    Some(format!("{}:{}", plain(&String::from_utf8_lossy(name)), record.source_line))
 }
 
 fn views(ram: &[RamEvidence]) -> Vec<RamRange<'_>> {
@@ -137,15 +148,20 @@ fn word_at(ram: &[RamRange<'_>], address: u32) -> Option<u32> {
 
 /// Bytes below the guard of the broken stack that are not what they were before the fault. The
 /// guard itself is nobody's memory.
-fn bytes_lost(record: &Record, before: &[RamRange<'_>], after: &[RamRange<'_>]) -> Option<u32> {
+fn bytes_lost(
+    record: &Record,
+    image: &Image,
+    before: &[RamRange<'_>],
+    after: &[RamRange<'_>],
+) -> Option<u32> {
     /// How far below its stack an overflow is looked for: more than any frame of the test image.
     const REACH_BYTES: u32 = 16 << 10;
-    /// The guard below every stack.
-    const GUARD_BYTES: u32 = 128;
     if record.kind != Kind::StackOverflow || before.is_empty() {
         return None;
     }
-    let end = record.stack_start.checked_sub(GUARD_BYTES)?;
+    // The guard lies directly below the stack; it is nobody's memory.
+    let guard = image.areas().iter().find(|area| area.end == record.stack_start)?;
+    let end = guard.start;
     let lowest = record.registers.sp.min(record.fault_address.max(1));
     let start = end.saturating_sub(REACH_BYTES).max(lowest & !3);
     let mut lost = 0;

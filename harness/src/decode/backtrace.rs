@@ -102,12 +102,10 @@ struct Call {
 
 fn first_frame(record: &Record, symbols: &Symbols<'_>) -> Vec<Frame> {
     let pc = record.registers.pc;
-    if record.trust.has(Trust::FRAME) {
-        return frames_at(pc, pc, None, symbols);
-    }
+    // With a frame pc is the instruction that faulted or would have been next; when software noticed,
+    // it is the call.
     if record.trust.has(Trust::PC) {
-        // Software noticed and recorded where it was called from: a return address.
-        return frames_at(pc, pc.wrapping_sub(1), None, symbols);
+        return frames_at(pc, pc, None, symbols);
     }
     let reason = if record.faults.cfsr & STACKING_FAILED != 0 {
         "pc and lr are lost: the core could not write the exception frame"

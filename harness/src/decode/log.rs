@@ -231,7 +231,7 @@ fn decoded(frame: &defmt_decoder::Frame<'_>) -> Decoded {
 }
 
 /// Text without characters that would steer a terminal.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let is_plain = |character: char| !character.is_control() || matches!(character, '\n' | '\t');
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {

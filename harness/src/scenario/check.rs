@@ -3,6 +3,7 @@
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
 use super::{
     BootPlan, Control, End, ExpectedCrash, Fill, Place, Scenario, Start, Tamper, TamperKind,
+    measured_function,
 };
 use crate::verdict::VerdictKind;
 use crashrig_wire::Fault;
@@ -145,6 +146,10 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
     for name in &raw.measure {
         problems.choice("measure", name, &measurements);
     }
+    let measurable = |boot: &BootPlan| measured_function(boot.fault).is_some();
+    if !raw.measure.is_empty() && !boots.first().is_some_and(measurable) {
+        problems.add("measure", "a first boot without it", "a fault of a stack in the first boot");
+    }
     Scenario {
         name: format!("{family}::{file}"),
         path: path.to_owned(),
@@ -226,6 +231,9 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
     if end != End::Clean && !(raw.observed.is_empty() && raw.missing.is_empty()) {
         problems.add(key("observed"), "observations", "none unless the end is \"clean\"");
     }
+    if end != End::Clean && (raw.first.is_some() || raw.last.is_some()) {
+        problems.add(key("first"), "a finding", "none unless the end is \"clean\"");
+    }
     let fault: Option<Fault> =
         raw.fault.as_deref().map_or(Some(Fault::None), |name| problems.name(&key("fault"), name));
     let then = raw.then.as_deref().and_then(|name| problems.name(&key("then"), name));
@@ -245,6 +253,8 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         first: raw.first.as_deref().and_then(|name| problems.name(&key("first"), name)),
         last: raw.last.as_deref().and_then(|name| problems.name(&key("last"), name)),
         log: raw.log.clone(),
+        log_without: raw.log_without.clone(),
+        nested: raw.nested,
         console: raw.console.clone(),
     }
 }

@@ -68,6 +68,10 @@ pub struct BootPlan {
     pub last: Option<Found>,
     /// Texts that must stand in the log of this boot.
     pub log: Vec<String>,
+    /// Texts that must not stand in the log of this boot.
+    pub log_without: Vec<String>,
+    /// How many faults the ledger must have counted while records were written.
+    pub nested: Option<u32>,
     /// Texts that must stand on the console of this boot.
     pub console: Vec<String>,
 }
@@ -103,7 +107,7 @@ pub struct Tamper {
 /// The kinds of noise that resemble a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TamperKind {
-    /// Magic, version and length of a record, the rest noise. Needs no good record.
+    /// Magic, version, length and state of a whole record, the rest noise. Needs no good record.
     Resembling,
     /// The newest good record with so many bits flipped.
     FlipBits(u32),
@@ -169,8 +173,22 @@ pub enum Place {
 pub struct Control {
     /// The verdict.
     pub verdict: VerdictKind,
-    /// The subjects of its mismatches, in any order: these and no others.
+    /// The subjects of its mismatches, each as `<subject> of boot <number>`, in any order: these and
+    /// no others.
     pub mismatches: Vec<String>,
+}
+
+/// The function of the image that carries out a fault whose damage can be measured: memory is compared
+/// from there to the boundary.
+#[must_use]
+pub fn measured_function(fault: Fault) -> Option<&'static str> {
+    match fault {
+        Fault::MainStackRecursion => Some("crashrig_image::faults::stack::main_stack_recursion"),
+        Fault::MainStackLargeFrame => Some("crashrig_image::faults::stack::main_stack_large_frame"),
+        Fault::IsrStackRecursion => Some("crashrig_image::faults::stack::isr_stack_recursion"),
+        Fault::IsrStackLargeFrame => Some("crashrig_image::faults::stack::isr_stack_large_frame"),
+        _ => None,
+    }
 }
 
 impl Scenario {

@@ -66,6 +66,11 @@ pub struct RawBoot {
     /// Texts in the log.
     #[serde(default)]
     pub log: Vec<String>,
+    /// Texts that are not in the log.
+    #[serde(default)]
+    pub log_without: Vec<String>,
+    /// Faults counted while records were written.
+    pub nested: Option<u32>,
     /// Texts on the console.
     #[serde(default)]
     pub console: Vec<String>,

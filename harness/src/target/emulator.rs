@@ -1,6 +1,6 @@
 //! The emulator as a target: one QEMU per session, RAM read over resets, everything kept as files.
 
-use super::{BenchError, Boundary, Deadline, Lack, Logs, Session, Target, Wait};
+use super::{BenchError, Boundary, Deadline, Lack, Logs, Session, TARGET_TIME, Target, Wait};
 use crate::agree::{Range, differences};
 use crate::image::Image;
 use crate::noise::Noise;
@@ -89,6 +89,10 @@ impl Target for EmulatorTarget {
             None => Ok(()),
             Some(reason) => Err(Lack { reason: format!("needs {need}: {reason}") }),
         }
+    }
+
+    fn has_witness(&self) -> bool {
+        true
     }
 
     fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError> {
@@ -235,7 +239,7 @@ impl Session for EmulatorSession {
                 self.emulator.remove(token).map_err(BenchError::of)?;
                 Wait::Breakpoint
             }
-            Stop::InstructionLimit => self.hang("target time"),
+            Stop::InstructionLimit => self.hang(TARGET_TIME),
             Stop::WallLimit => self.hang("wall time"),
             Stop::OutputLimit => self.hang("log bytes"),
         })

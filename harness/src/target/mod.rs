@@ -45,6 +45,8 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// The reason why not.
     fn has(&self, need: Need) -> Result<(), Lack>;
+    /// Whether its sessions keep a record of exceptions of their own ([`Logs::witness`]).
+    fn has_witness(&self) -> bool;
     /// Powers one device up with an image, halted before its first instruction. `folder` receives
     /// the raw streams.
     ///
@@ -52,6 +54,9 @@ pub trait Target: Send + Sync {
     /// The bench failed.
     fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError>;
 }
+
+/// The limit of a hang that the target's own time used up.
+pub const TARGET_TIME: &str = "target time";
 
 /// Where a boot ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::Panic => instruction::panic_on_purpose(parameter),
         Fault::MainStackRecursion => stack::main_stack_recursion(),
         Fault::MainStackLargeFrame => stack::main_stack_large_frame(),
+        Fault::IsrStackLargeFrame => stack::isr_stack_large_frame(),
         Fault::IsrStackRecursion => stack::isr_stack_recursion(),
         Fault::ResetLoop => crashrig_port::reset::reset(),
         Fault::Lockup => control::lock_up(),

@@ -5,9 +5,12 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::interrupts;
 
-/// Size of the frame that jumps the guard: as much as the whole main stack, so that its lower end
-/// lies below the guard region by about as much as was in use.
-const LARGE_FRAME_BYTES: usize = 4096;
+/// Size of the frame that jumps the guard of the main stack: as much as the whole stack, so that its
+/// lower end lies below the guard region by about as much as was in use.
+const MAIN_FRAME_BYTES: usize = 4096;
+
+/// The same for the ISR stack, of which a handler has used next to nothing when it begins.
+const ISR_FRAME_BYTES: usize = 2048 + 256;
 
 /// Bytes that the large frame writes at its lower end.
 const WRITTEN_BYTES: usize = 128;
@@ -33,7 +36,27 @@ fn recurse(depth: u32) -> u32 {
 /// it waits for what notices.
 #[inline(never)]
 pub fn main_stack_large_frame() {
-    let mut frame = core::mem::MaybeUninit::<[u8; LARGE_FRAME_BYTES]>::uninit();
+    large_frame::<MAIN_FRAME_BYTES>();
+    // Something to do afterwards, or the call would become a jump and this frame would be gone.
+    black_box(());
+}
+
+/// The same in an interrupt handler.
+#[inline(never)]
+pub fn isr_stack_large_frame() {
+    let interrupt = interrupts::count() - 2;
+    interrupts::install(interrupt, handler_with_large_frame);
+    interrupts::raise(interrupt);
+}
+
+extern "C" fn handler_with_large_frame() {
+    large_frame::<ISR_FRAME_BYTES>();
+    black_box(());
+}
+
+#[inline(never)]
+fn large_frame<const BYTES: usize>() {
+    let mut frame = core::mem::MaybeUninit::<[u8; BYTES]>::uninit();
     let lowest = frame.as_mut_ptr().cast::<u8>();
     for offset in 0..WRITTEN_BYTES {
         // SAFETY: inside of the frame, which itself is meant to lie outside of the stack.
