@@ -37,7 +37,7 @@ pub const JOBS: &[Job] = &[
     Job {
         name: "test",
         summary: "set up, then the whole suite",
-        run: || after_setup(&cargo(["test"])),
+        run: || after_setup(&cargo(["test", "--no-fail-fast"])),
     },
     Job {
         name: "test-qemu72",

@@ -83,7 +83,8 @@ pub struct Evidence {
     pub run_id: u32,
     /// First address of the crash region.
     pub crash_start: u32,
-    /// Whether the target keeps a record of exceptions of its own, which every crash must agree with.
+    /// Whether the target keeps a record of exceptions of its own, which every crash must agree
+    /// with.
     pub has_witness: bool,
     /// Why the bench failed, if it did.
     pub bench_problem: Option<String>,

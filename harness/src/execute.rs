@@ -64,7 +64,11 @@ impl Outcome {
     /// One line for a test that is over.
     #[must_use]
     pub fn summary(&self) -> String {
-        text::summary(&self.evidence)
+        let summary = text::summary(&self.evidence);
+        match self.scenario.control {
+            Some(_) if self.verdict.is_pass() => format!("{summary}, judged fail as it must be"),
+            _ => summary,
+        }
     }
 }
 

@@ -323,7 +323,15 @@ fn found_end(boundary: &Boundary, boot: &BootReport) -> String {
         }
         (_, Some(crash), true) => format!("an end marker and a record ({})", crash.record.kind),
         (_, None, true) => "a clean end".to_owned(),
-        (boundary, None, false) => format!("a {} without end marker or record", boundary.name()),
+        (boundary, None, false) => {
+            let mut text = format!("a {} without end marker or record", boundary.name());
+            for slot in &boot.after {
+                if let Some(reason) = &slot.reason {
+                    text.push_str(&format!("; slot {} is refused: {reason}", slot.slot.name()));
+                }
+            }
+            text
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod exit;
 pub mod firmware;
 pub mod image;
 pub mod judge;
+pub mod known;
 pub mod noise;
 pub mod output;
 pub mod report;

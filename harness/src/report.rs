@@ -30,6 +30,8 @@ pub struct BootReport {
     pub ledger: Option<Ledger>,
     /// What the slots held before the first instruction.
     pub before: [SlotReport; 2],
+    /// What the slots held at the boundary.
+    pub after: [SlotReport; 2],
     /// The record that this boot left.
     pub crash: Option<CrashReport>,
     /// Decoded log.

@@ -58,9 +58,9 @@ mod device {
             run_id
         );
         defmt::debug!(
-            "crash records: first {=u8}, last {=u8}",
-            boot.findings.first.code(),
-            boot.findings.last.code()
+            "crash records: first {=str}, last {=str}",
+            boot.findings.first.name(),
+            boot.findings.last.name()
         );
         if boot.clocks_missing > 0 {
             defmt::warn!("{=u32} memory clocks did not come up", boot.clocks_missing);

@@ -1,8 +1,8 @@
 //! Device to host: the end marker. A boot of ours is over only when this stands in RAM.
 //!
 //! The host clears it before each boot and the device when its main begins; the device writes it as
-//! its last act before it asks for a reset. Success is never the exit of a process: it is the marker
-//! of this boot, of this build, of this run. It also carries what the boot saw of itself.
+//! its last act before it asks for a reset. Success is never the exit of a process: it is the
+//! marker of this boot, of this build, of this run. It also carries what the boot saw of itself.
 
 use crate::BuildId;
 use crate::bytes::{get_array, get_u8, get_u16, get_u32, put, put_u16, put_u32};

@@ -2,6 +2,8 @@
 //! turns.
 
 use super::CommandError;
+use super::run::Selection;
+use super::say::say;
 use crate::exit;
 use crate::rig::{Rig, RigError, seed};
 use crate::target::BenchError;
@@ -20,8 +22,8 @@ pub(super) struct Arguments {
 
 pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
-    let filter = std::slice::from_ref(&arguments.scenario);
-    let tests = super::run::select(rig.tests()?, filter, None)?;
+    let filters = std::slice::from_ref(&arguments.scenario);
+    let tests = Selection { filters, exact: false, target: None }.of(rig.tests()?)?;
     let Some(test) = tests.iter().find(|test| test.ignored.is_none()) else {
         return Err(CommandError::NothingSelected(arguments.scenario.clone()));
     };
@@ -41,19 +43,15 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
         let outcome = rig.execute(test, &[], &run_folder, seed)?;
         whole.push(started.elapsed());
         if !outcome.verdict.is_pass() {
-            println!("{}", outcome.failure());
+            say!("{}", outcome.failure());
             return Ok(exit::FAIL);
         }
     }
     let (bare, whole) = (median(bare), median(whole));
     let ratio = whole.as_secs_f64() / bare.as_secs_f64();
-    println!(
-        "bare QEMU, start to exit       {:7.1} ms (median of {})",
-        millis(bare),
-        arguments.rounds
-    );
-    println!("{}, boot to verdict {:7.1} ms", test.name, millis(whole));
-    println!("ratio {ratio:.2} (the aim is at most 3)");
+    say!("bare QEMU, start to exit       {:7.1} ms (median of {})", millis(bare), arguments.rounds);
+    say!("{}, boot to verdict {:7.1} ms", test.name, millis(whole));
+    say!("ratio {ratio:.2} (the aim is at most 3)");
     Ok(exit::PASS)
 }
 

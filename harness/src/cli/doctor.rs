@@ -1,5 +1,6 @@
 //! `crashrig doctor`: what this machine has, and what to do about what it lacks.
 
+use super::say::say;
 use crate::exit;
 use crate::firmware::TRIPLE;
 use crate::rig::Rig;
@@ -48,10 +49,10 @@ pub(super) fn doctor() -> u8 {
     let mut sound = true;
     for finding in findings {
         match finding.result {
-            Ok(text) => println!("ok    {}: {text}", finding.what),
+            Ok(text) => say!("ok    {}: {text}", finding.what),
             Err(text) => {
                 sound = false;
-                println!("LACK  {}: {text}\n      remedy: {}", finding.what, finding.remedy);
+                say!("LACK  {}: {text}\n      remedy: {}", finding.what, finding.remedy);
             }
         }
     }

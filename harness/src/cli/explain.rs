@@ -1,6 +1,7 @@
 //! `crashrig explain`: a bundle, a record, a crash region or a RAM dump, in words or as JSON.
 
 use super::CommandError;
+use super::say::say;
 use crate::decode::{assemble, records};
 use crate::evidence::{self, EVIDENCE_FILE, IMAGE_FILE};
 use crate::execute::JudgeError;
@@ -67,17 +68,17 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
     let bytes = evidence::read_file(input).map_err(JudgeError::from)?;
     let bytes = match arguments.base {
         Some(base) => region_of_dump(&bytes, base, &image, input)?,
-        None => bytes,
+        None => whole_region(bytes, &image, input)?,
     };
     let crashes = crashes(&bytes, &image, input)?;
     if arguments.json {
         let rows: Vec<_> = crashes.iter().map(json::crash).collect();
-        println!("{:#}", serde_json::json!({ "schema": json::SCHEMA, "records": rows }));
+        say!("{:#}", serde_json::json!({ "schema": json::SCHEMA, "records": rows }));
     } else {
         for crash in &crashes {
             let mut out = String::new();
             text::crash(&mut out, crash);
-            println!("{out}");
+            say!("{out}");
         }
     }
     Ok(exit::PASS)
@@ -99,15 +100,30 @@ fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandErr
     })?;
     let report = assemble::report(&evidence, &image, &board);
     if arguments.json {
-        println!("{:#}", json::report(&report));
+        say!("{:#}", json::report(&report));
     } else {
-        println!("{} (seed {:#x})\n{}", evidence.test, evidence.seed, text::boots(&report));
+        say!("{} (seed {:#x})\n{}", evidence.test, evidence.seed, text::boots(&report));
     }
     Ok(exit::PASS)
 }
 
 fn load_image(path: &Path) -> Result<Image, JudgeError> {
     Ok(Image::parse(evidence::read_file(path)?, path)?)
+}
+
+/// Bytes that are no more than a crash region; more than that is a dump, and needs its address.
+fn whole_region(bytes: Vec<u8>, image: &Image, path: &Path) -> Result<Vec<u8>, ExplainError> {
+    let size = image.symbol("__crashrig_crash_size_bytes").map(|symbol| symbol.address as usize);
+    match size {
+        Some(size) if bytes.len() > size => Err(ExplainError::Dump {
+            path: path.to_owned(),
+            reason: format!(
+                "found {} bytes, the region has {size}; for a RAM dump pass --base ADDRESS",
+                bytes.len()
+            ),
+        }),
+        _ => Ok(bytes),
+    }
 }
 
 /// Cuts the crash region out of a RAM dump.

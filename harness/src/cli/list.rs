@@ -1,6 +1,7 @@
 //! `crashrig list`: the tests of this machine.
 
 use super::CommandError;
+use super::say::say;
 use crate::exit;
 use crate::rig::Rig;
 use serde_json::json;
@@ -30,14 +31,14 @@ pub(super) fn list(arguments: &Arguments) -> Result<u8, CommandError> {
                 })
             })
             .collect();
-        println!("{:#}", json!({ "schema": crate::output::json::SCHEMA, "tests": rows }));
+        say!("{:#}", json!({ "schema": crate::output::json::SCHEMA, "tests": rows }));
     } else {
         for test in &tests {
             let note = test
                 .ignored
                 .as_ref()
                 .map_or(String::new(), |reason| format!("  ignored, {reason}"));
-            println!("{}{note}", test.name);
+            say!("{}{note}", test.name);
         }
     }
     Ok(exit::PASS)

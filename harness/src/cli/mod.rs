@@ -7,6 +7,7 @@ mod explain;
 mod judge;
 mod list;
 mod run;
+mod say;
 
 use crate::execute::JudgeError;
 use crate::exit;
@@ -91,9 +92,12 @@ enum CommandError {
 impl CommandError {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Rig(RigError::Bench(_) | RigError::Firmware(_) | RigError::Folder { .. })
-            | Self::Output { .. } => exit::INFRASTRUCTURE,
-            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) => exit::BAD_INPUT,
+            Self::Rig(RigError::Bench(_) | RigError::Firmware(_) | RigError::Folder { .. }) => {
+                exit::INFRASTRUCTURE
+            }
+            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) | Self::Output { .. } => {
+                exit::BAD_INPUT
+            }
             Self::NothingSelected(_) => exit::NOTHING_SELECTED,
         }
     }

@@ -1,6 +1,7 @@
 //! `crashrig run`: scenarios, one after another, with a result file that is never wrongly complete.
 
 use super::CommandError;
+use super::say::say;
 use crate::execute::shown;
 use crate::exit;
 use crate::output::json::{self, TestResult};
@@ -14,6 +15,9 @@ use std::path::{Path, PathBuf};
 pub(super) struct Arguments {
     /// Parts of test names; a test with any of them is run. Without one all are.
     filter: Vec<String>,
+    /// The filters are whole names.
+    #[arg(long)]
+    exact: bool,
     /// Only this target: the first part of a test's name, or the first two (`qemu::netduinoplus2`).
     #[arg(long)]
     target: Option<String>,
@@ -30,17 +34,27 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
-    let tests = select(rig.tests()?, &arguments.filter, arguments.target.as_deref())?;
+    let selection = Selection {
+        filters: &arguments.filter,
+        exact: arguments.exact,
+        target: arguments.target.as_deref(),
+    };
+    let tests = selection.of(rig.tests()?)?;
     let run_folder = rig.run_folder()?;
     let seed = seed()?;
     let evidence = shown(&run_folder);
-    println!("running {} tests, seed {seed:#x}, evidence in {evidence}", tests.len());
+    write_results(arguments.json.as_deref(), &[], false)?;
+    let count = match tests.len() {
+        1 => "1 test".to_owned(),
+        count => format!("{count} tests"),
+    };
+    say!("running {count}, seed {seed:#x}, evidence in {evidence}");
     let mut results = Vec::new();
     let (mut failed, mut bench_failed, mut ignored) = (0, 0, 0);
     for test in &tests {
         let result = match &test.ignored {
             Some(reason) => {
-                println!("test {} ... ignored, {reason}", test.name);
+                say!("test {} ... ignored, {reason}", test.name);
                 ignored += 1;
                 TestResult {
                     test: test.name.clone(),
@@ -54,11 +68,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
                 let outcome = rig.execute(test, &arguments.image_features, &run_folder, seed)?;
                 let pass = outcome.verdict.is_pass();
                 let word = if pass { "ok" } else { "FAILED" };
-                println!("test {} ... {word} ({})", test.name, outcome.summary());
+                say!("test {} ... {word} ({})", test.name, outcome.summary());
                 if !pass {
-                    println!("\n{}", outcome.failure());
+                    say!("\n{}", outcome.failure());
                 } else if arguments.verbose {
-                    println!("{}", crate::output::text::boots(&outcome.report));
+                    say!("{}", crate::output::text::boots(&outcome.report));
                 }
                 if outcome.verdict.kind == VerdictKind::Infrastructure {
                     bench_failed += 1;
@@ -78,9 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
         write_results(arguments.json.as_deref(), &results, results.len() == tests.len())?;
     }
     let passed = results.len() - failed - bench_failed - ignored;
-    println!(
-        "\n{passed} passed; {failed} failed; {bench_failed} bench failures; {ignored} ignored"
-    );
+    say!("\n{passed} passed; {failed} failed; {bench_failed} bench failures; {ignored} ignored");
     Ok(match (failed, bench_failed, passed) {
         (0, 0, 0) => exit::NOTHING_SELECTED,
         (0, 0, _) => exit::PASS,
@@ -89,23 +101,46 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
     })
 }
 
-/// The tests that any of the filters and the target select.
-pub(super) fn select(
-    tests: Vec<Test>,
-    filters: &[String],
-    target: Option<&str>,
-) -> Result<Vec<Test>, CommandError> {
-    let selected: Vec<_> = tests
-        .into_iter()
-        .filter(|test| filters.is_empty() || filters.iter().any(|part| test.name.contains(part)))
-        .filter(|test| target.is_none_or(|target| test.name.starts_with(&format!("{target}::"))))
-        .collect();
-    if selected.is_empty() {
-        let filters = if filters.is_empty() { "any test".to_owned() } else { filters.join(", ") };
-        let target = target.map_or(String::new(), |target| format!(" on target {target}"));
-        return Err(CommandError::NothingSelected(format!("{filters}{target}")));
+/// Which tests are meant.
+pub(super) struct Selection<'a> {
+    /// Parts of names, or whole names; folders may be separated as in a path.
+    pub filters: &'a [String],
+    /// Whether the filters are whole names.
+    pub exact: bool,
+    /// The first part of a name, or the first two.
+    pub target: Option<&'a str>,
+}
+
+impl Selection<'_> {
+    /// The tests that any of the filters and the target select. A filter that selects nothing is
+    /// said to do so.
+    pub(super) fn of(&self, tests: Vec<Test>) -> Result<Vec<Test>, CommandError> {
+        let filters: Vec<_> = self.filters.iter().map(|part| part.replace('/', "::")).collect();
+        let fits = |test: &Test, filter: &String| match self.exact {
+            true => test.name == *filter,
+            false => test.name.contains(filter.as_str()),
+        };
+        for filter in &filters {
+            if !tests.iter().any(|test| fits(test, filter)) {
+                eprintln!("warning: no test matches {filter}");
+            }
+        }
+        let on_target = |test: &Test| {
+            self.target.is_none_or(|target| test.name.starts_with(&format!("{target}::")))
+        };
+        let selected: Vec<_> = tests
+            .into_iter()
+            .filter(|test| filters.is_empty() || filters.iter().any(|filter| fits(test, filter)))
+            .filter(on_target)
+            .collect();
+        if selected.is_empty() {
+            let all = || "any test".to_owned();
+            let filters = if filters.is_empty() { all() } else { filters.join(", ") };
+            let target = self.target.map_or(String::new(), |target| format!(" on target {target}"));
+            return Err(CommandError::NothingSelected(format!("{filters}{target}")));
+        }
+        Ok(selected)
     }
-    Ok(selected)
 }
 
 fn write_results(

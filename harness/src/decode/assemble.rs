@@ -14,7 +14,7 @@ use crashrig_wire::thread::Area;
 use crashrig_wire::{EndMarker, Kind, Record};
 
 /// The name of everything that no area and no region covers.
-const UNMAPPED: &str = "unmapped";
+pub const UNMAPPED: &str = "unmapped";
 
 /// The report of a run.
 #[must_use]
@@ -57,6 +57,7 @@ fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<
         marker: EndMarker::read(boot.marker.bytes()),
         ledger: records::ledger(boot.region_after.bytes()),
         before: records::slots(boot.region_before.bytes()),
+        after: records::slots(boot.region_after.bytes()),
         crash,
         log: log.lines,
         log_notes: log.notes,

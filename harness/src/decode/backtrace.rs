@@ -102,8 +102,8 @@ struct Call {
 
 fn first_frame(record: &Record, symbols: &Symbols<'_>) -> Vec<Frame> {
     let pc = record.registers.pc;
-    // With a frame pc is the instruction that faulted or would have been next; when software noticed,
-    // it is the call.
+    // With a frame pc is the instruction that faulted or would have been next; when software
+    // noticed, it is the call.
     if record.trust.has(Trust::PC) {
         return frames_at(pc, pc, None, symbols);
     }

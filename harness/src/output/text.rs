@@ -54,10 +54,16 @@ pub fn failure(
     }
     out.push('\n');
     out.push_str(&boots(report));
-    line(&mut out, format_args!("\nrerun     cargo test -- --exact {}", evidence.test));
+    line(
+        &mut out,
+        format_args!(
+            "\nrerun     CRASHRIG_SEED={:#x} cargo rig run --exact {}",
+            evidence.seed, evidence.test
+        ),
+    );
     line(&mut out, format_args!("explain   cargo rig explain {}", places.bundle));
     line(&mut out, format_args!("judge     cargo rig judge {}", places.bundle));
-    line(&mut out, format_args!("files     {}  (seed {:#x})", places.bundle, evidence.seed));
+    line(&mut out, format_args!("files     {}", places.bundle));
     out
 }
 

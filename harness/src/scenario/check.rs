@@ -1,5 +1,6 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
+use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
 use super::{
     BootPlan, Control, End, ExpectedCrash, Fill, Place, Scenario, Start, Tamper, TamperKind,
@@ -7,10 +8,7 @@ use super::{
 };
 use crate::verdict::VerdictKind;
 use crashrig_wire::Fault;
-use crashrig_wire::region::Slot;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// The folder of scenarios that must be judged fail.
 pub const CONTROL_FAMILY: &str = "control";
@@ -77,40 +75,6 @@ pub fn parse(path: &Path, text: String) -> Result<Scenario, ScenarioError> {
         Ok(scenario)
     } else {
         Err(ScenarioError::Invalid { path: path.to_owned(), problems: problems.0 })
-    }
-}
-
-/// Collects problems; a value that cannot be had is replaced, since the scenario is refused anyway.
-#[derive(Default)]
-struct Problems(Vec<String>);
-
-impl Problems {
-    fn add(&mut self, key: impl Display, found: impl Display, expected: impl Display) {
-        self.0.push(format!("{key}: found {found}, expected {expected}"));
-    }
-
-    /// A name out of a closed list of `wire` or `layout`.
-    fn name<T: FromStr<Err: Display>>(&mut self, key: &str, name: &str) -> Option<T> {
-        name.parse().map_err(|error| self.0.push(format!("{key}: found \"{name}\", {error}"))).ok()
-    }
-
-    fn names<T: FromStr<Err: Display>>(&mut self, key: &str, names: &[String]) -> Vec<T> {
-        names.iter().filter_map(|name| self.name(key, name)).collect()
-    }
-
-    /// A name out of a short list that stands only here.
-    fn choice<T: Copy>(&mut self, key: &str, name: &str, choices: &[(&str, T)]) -> Option<T> {
-        let chosen = choices.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        if chosen.is_none() {
-            let known: Vec<_> = choices.iter().map(|(known, _)| *known).collect();
-            self.add(key, format_args!("\"{name}\""), format_args!("one of {}", known.join(", ")));
-        }
-        chosen
-    }
-
-    fn slot(&mut self, key: &str, name: Option<&str>) -> Slot {
-        let choices = Slot::ALL.map(|slot| (slot.name(), slot));
-        name.and_then(|name| self.choice(key, name, &choices)).unwrap_or(Slot::First)
     }
 }
 

@@ -4,6 +4,7 @@
 //! its problems. Nothing here knows of a target.
 
 pub mod check;
+mod problems;
 pub mod raw;
 
 use crashrig_layout::Need;
@@ -173,13 +174,13 @@ pub enum Place {
 pub struct Control {
     /// The verdict.
     pub verdict: VerdictKind,
-    /// The subjects of its mismatches, each as `<subject> of boot <number>`, in any order: these and
-    /// no others.
+    /// The subjects of its mismatches, each as `<subject> of boot <number>`, in any order: these
+    /// and no others.
     pub mismatches: Vec<String>,
 }
 
-/// The function of the image that carries out a fault whose damage can be measured: memory is compared
-/// from there to the boundary.
+/// The function of the image that carries out a fault whose damage can be measured: memory is
+/// compared from there to the boundary.
 #[must_use]
 pub fn measured_function(fault: Fault) -> Option<&'static str> {
     match fault {

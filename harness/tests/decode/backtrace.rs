@@ -78,10 +78,10 @@ fn lr_gives_the_call_that_the_chain_lacks() {
 }
 
 #[test]
-fn software_that_noticed_leaves_a_return_address() {
-    // The call was the last instruction of `outer`: the address after it is already `middle`'s.
-    let record = record_with(Trust::PC, CODE + 16, 0);
-    check(&record, &[], &["+0x10 sample::outer"]);
+fn software_that_noticed_leaves_the_call() {
+    // The call is the last instruction of `outer`; what follows it is already `middle`'s.
+    let record = record_with(Trust::PC, CODE + 12, 0);
+    check(&record, &[], &["+0xc sample::outer"]);
 }
 
 #[test]

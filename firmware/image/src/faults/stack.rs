@@ -5,8 +5,8 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::interrupts;
 
-/// Size of the frame that jumps the guard of the main stack: as much as the whole stack, so that its
-/// lower end lies below the guard region by about as much as was in use.
+/// Size of the frame that jumps the guard of the main stack: as much as the whole stack, so that
+/// its lower end lies below the guard region by about as much as was in use.
 const MAIN_FRAME_BYTES: usize = 4096;
 
 /// The same for the ISR stack, of which a handler has used next to nothing when it begins.

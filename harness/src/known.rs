@@ -1,0 +1,51 @@
+//! Names in a scenario against those that image and board have.
+
+use crate::decode::assemble::UNMAPPED;
+use crate::image::Image;
+use crate::scenario::{Place, Scenario};
+use crate::target::BenchError;
+use crashrig_layout::parse::Board;
+
+/// Refuses a scenario that names a function or region that neither image nor board has: it could
+/// only fail, and would blame the firmware for a typing error.
+///
+/// # Errors
+/// The names that there are.
+pub fn check_names(image: &Image, board: &Board, scenario: &Scenario) -> Result<(), BenchError> {
+    let areas = image.areas().iter().map(|area| area.name.to_owned());
+    let regions = board.chip.regions.iter().map(|region| region.name.clone());
+    let known: Vec<_> = areas.chain(regions).chain([UNMAPPED.to_owned()]).collect();
+    for crash in &scenario.crashes {
+        let symbols = [&crash.address, &crash.pc].into_iter().flatten();
+        for place in symbols {
+            match place {
+                Place::Region(name) if !known.contains(name) => {
+                    return Err(BenchError(format!(
+                        "accept scenario {}: crash of boot {}: found region \"{name}\", expected \
+                         one of {}",
+                        scenario.path.display(),
+                        crash.boot,
+                        known.join(", ")
+                    )));
+                }
+                Place::Symbol(name) => known_function(image, scenario, name)?,
+                Place::Region(_) => {}
+            }
+        }
+        if let Some(name) = &crash.within {
+            known_function(image, scenario, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn known_function(image: &Image, scenario: &Scenario, name: &str) -> Result<(), BenchError> {
+    if image.symbol(name).is_some() {
+        return Ok(());
+    }
+    Err(BenchError(format!(
+        "accept scenario {}: found function \"{name}\", expected one of the image {}",
+        scenario.path.display(),
+        image.origin().display()
+    )))
+}
