@@ -223,20 +223,20 @@ pub fn write(folder: &Path, evidence: &Evidence, scenario_text: &str) -> Result<
     })
 }
 
-/// Puts the image into a bundle: a hard link, or a copy where that cannot be.
+/// Puts the image into a bundle that has none: a hard link, or a copy where that cannot be.
 ///
 /// # Errors
-/// The image can neither be linked nor copied.
+/// The image can neither be linked nor copied, or the bundle has one already. Copying over what may
+/// be a link to the very same file would empty it.
 pub fn link_image(folder: &Path, image: &Path) -> Result<(), BundleError> {
     let path = folder.join(IMAGE_FILE);
-    if std::fs::hard_link(image, &path).is_ok() {
-        return Ok(());
-    }
-    std::fs::copy(image, &path).map(|_| ()).map_err(|source| BundleError::File {
-        action: "write",
-        path,
-        source,
-    })
+    let copied = match std::fs::hard_link(image, &path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            std::fs::copy(image, &path).map(|_| ())
+        }
+        linked => linked,
+    };
+    copied.map_err(|source| BundleError::File { action: "write", path, source })
 }
 
 /// Reads a bundle with all its bytes.

@@ -105,7 +105,10 @@ pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
 }
 
 fn is_fresh(request: &Request<'_>, elf: &Path) -> bool {
-    let Some(built) = modified(elf) else { return false };
+    let Some(built) = modified(elf).filter(|_| elf.metadata().is_ok_and(|file| file.len() > 0))
+    else {
+        return false;
+    };
     let Ok(list) = std::fs::read_to_string(elf.with_extension("d")) else { return false };
     let settings = SETTINGS.iter().map(|name| request.workspace.join(name));
     // What the build itself wrote is as fresh as the image, or another board's by now.

@@ -133,17 +133,30 @@ impl Rig {
         Ok(image(&request)?)
     }
 
-    /// A folder for the bundles of this run. Under nextest all processes of a run share one.
+    /// A folder for the bundles of one run of the command.
     ///
     /// # Errors
     /// The folder cannot be made.
     pub fn run_folder(&self) -> Result<PathBuf, RigError> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seconds = now.map_or(0, |time| time.as_secs());
+        self.make_run_folder(&format!("{seconds}-{}", std::process::id()))
+    }
+
+    /// A folder for the bundles of the test binary. Under nextest, where each test is a process,
+    /// all of a run share one.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn test_run_folder(&self) -> Result<PathBuf, RigError> {
+        match std::env::var("NEXTEST_RUN_ID") {
+            Ok(run) => self.make_run_folder(&run),
+            Err(_) => self.run_folder(),
+        }
+    }
+
+    fn make_run_folder(&self, name: &str) -> Result<PathBuf, RigError> {
         let runs = self.target_folder.join("crashrig/runs");
-        let name = std::env::var("NEXTEST_RUN_ID").unwrap_or_else(|_| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            let seconds = now.map_or(0, |time| time.as_secs());
-            format!("{seconds}-{}", std::process::id())
-        });
         let folder = runs.join(name);
         if !folder.is_dir() {
             remove_old_runs(&runs);

@@ -107,7 +107,7 @@ fn run(test: &Test, shared: &Shared) -> Result<Completion, Failed> {
 fn execute(test: &Test, shared: &Shared) -> Result<(), Failed> {
     let folder = shared
         .run_folder
-        .get_or_init(|| shared.rig.run_folder().map_err(|error: RigError| error.to_string()))
+        .get_or_init(|| shared.rig.test_run_folder().map_err(|error: RigError| error.to_string()))
         .as_ref()
         .map_err(|error| format!("failed to {error}"))?;
     let outcome = shared
