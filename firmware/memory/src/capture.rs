@@ -9,7 +9,7 @@ use crate::map::MemoryMap;
 use crashrig_wire::record::{FaultStatus, Record, Registers, TRAIL_CAPACITY, Trust};
 use crashrig_wire::thread::{Area, Owner};
 use crashrig_wire::trail::{Memory, walk};
-use crashrig_wire::{BuildId, Detector, Kind, Status, Thread};
+use crashrig_wire::{BuildId, Detector, Kind, Thread};
 
 /// Size of a direct call (BL) in bytes.
 const CALL_BYTES: u32 = 4;
@@ -165,29 +165,14 @@ fn blank(
 ) -> Record {
     let stack = map.stack_of(thread).unwrap_or(0..0);
     Record {
-        kind,
-        detector,
-        thread,
-        trust: Trust::default(),
         build_id: identity.build_id,
         run_id: identity.run_id,
         boot: identity.boot,
         sequence: identity.sequence,
         uptime_ms: identity.uptime_ms,
-        status: Status::of(kind),
-        value: 0,
-        fault_address: 0,
-        owner: Owner::NONE,
-        source_file: 0,
-        source_file_length: 0,
-        source_line: 0,
-        registers: Registers::default(),
-        faults: FaultStatus::default(),
         stack_start: stack.start,
         stack_size: stack.end - stack.start,
-        thread_entry: 0,
-        trail: [0; TRAIL_CAPACITY],
-        trail_length: 0,
+        ..Record::blank(kind, detector, thread)
     }
 }
 

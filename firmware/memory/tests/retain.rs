@@ -3,10 +3,9 @@
 
 use crashrig_memory::retain::{CrashRegion, Store};
 use crashrig_wire::marker::Found;
-use crashrig_wire::record::{FaultStatus, Reading, Record, Registers, Trust};
+use crashrig_wire::record::{Reading, Record};
 use crashrig_wire::region::Slot;
-use crashrig_wire::thread::Owner;
-use crashrig_wire::{Detector, Kind, Status, Thread};
+use crashrig_wire::{Detector, Kind, Thread};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -60,29 +59,13 @@ impl Store for Ram {
 
 fn record(region: &CrashRegion<Ram>, kind: Kind) -> Record {
     Record {
-        kind,
-        detector: Detector::BusError,
-        thread: Thread::Main,
-        trust: Trust::default(),
         build_id: BUILD,
         run_id: 1,
         boot: region.ledger().boots,
         sequence: region.next_sequence(),
-        uptime_ms: 0,
-        status: Status::of(kind),
-        value: 0,
-        fault_address: 0,
-        owner: Owner::NONE,
-        source_file: 0,
-        source_file_length: 0,
-        source_line: 0,
-        registers: Registers::default(),
-        faults: FaultStatus::default(),
-        stack_start: 0,
-        stack_size: 0,
-        thread_entry: 0,
         trail: [0x0800_0101; 8],
         trail_length: 8,
+        ..Record::blank(kind, Detector::BusError, Thread::Main)
     }
 }
 

@@ -6,26 +6,19 @@ use crashrig_wire::record::{
     Corruption, FaultStatus, RECORD_LENGTH, Reading, Record, Registers, State, Trust, read,
 };
 use crashrig_wire::thread::{Area, Owner};
-use crashrig_wire::{Detector, Kind, Status, Thread};
+use crashrig_wire::{Detector, Kind, Thread};
 
 fn sample() -> Record {
     Record {
-        kind: Kind::StackOverflow,
-        detector: Detector::MpuGuard,
-        thread: Thread::Main,
         trust: Trust(Trust::CALLEE_SAVED | Trust::FAULT_ADDRESS),
         build_id: *b"\x01\x02\x03\x04\x05\x06\x07\x08",
         run_id: 0xAABB_CCDD,
         boot: 3,
         sequence: 2,
         uptime_ms: 17,
-        status: Status::of(Kind::StackOverflow),
         value: 0x2000_2400,
         fault_address: 0x2000_23E8,
         owner: Owner { area: Area::Guard, thread: Thread::Main },
-        source_file: 0,
-        source_file_length: 0,
-        source_line: 0,
         registers: Registers {
             r: core::array::from_fn(|i| i as u32),
             sp: 0x2000_23C8,
@@ -37,6 +30,7 @@ fn sample() -> Record {
         thread_entry: 0x0800_1235,
         trail: [0x0800_0401, 0x0800_0501, 0x0800_0601, 0, 0, 0, 0, 0],
         trail_length: 3,
+        ..Record::blank(Kind::StackOverflow, Detector::MpuGuard, Thread::Main)
     }
 }
 

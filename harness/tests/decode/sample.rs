@@ -4,9 +4,8 @@
 //! Header", "Sections", "Symbol Table" and "Program Header".
 
 use crashrig_harness::image::Image;
-use crashrig_wire::record::{FaultStatus, Record, Registers, TRAIL_CAPACITY, Trust};
-use crashrig_wire::thread::Owner;
-use crashrig_wire::{Detector, Kind, Status, Thread};
+use crashrig_wire::record::{Record, Trust};
+use crashrig_wire::{Detector, Kind, Thread};
 use std::path::Path;
 
 /// First address of the code.
@@ -181,28 +180,12 @@ impl Sample {
 /// A record of a crash in the sample's thread, nothing of it trusted but r4 to r11.
 pub fn record() -> Record {
     Record {
-        kind: Kind::StackOverflow,
-        detector: Detector::MpuGuard,
-        thread: Thread::Main,
         trust: Trust(Trust::CALLEE_SAVED),
-        build_id: [0; 8],
         run_id: 7,
         boot: 1,
         sequence: 1,
-        uptime_ms: 0,
-        status: Status::of(Kind::StackOverflow),
-        value: 0,
-        fault_address: 0,
-        owner: Owner::NONE,
-        source_file: 0,
-        source_file_length: 0,
-        source_line: 0,
-        registers: Registers::default(),
-        faults: FaultStatus::default(),
         stack_start: STACK,
         stack_size: STACK_BYTES,
-        thread_entry: 0,
-        trail: [0; TRAIL_CAPACITY],
-        trail_length: 0,
+        ..Record::blank(Kind::StackOverflow, Detector::MpuGuard, Thread::Main)
     }
 }

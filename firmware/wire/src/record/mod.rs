@@ -180,6 +180,59 @@ pub struct Record {
     pub trail_length: u16,
 }
 
+impl Record {
+    /// A record that says nothing but its kind, its detector and its thread.
+    #[must_use]
+    pub const fn blank(kind: Kind, detector: Detector, thread: Thread) -> Self {
+        Self {
+            kind,
+            detector,
+            thread,
+            trust: Trust(0),
+            build_id: [0; 8],
+            run_id: 0,
+            boot: 0,
+            sequence: 0,
+            uptime_ms: 0,
+            status: Status::of(kind),
+            value: 0,
+            fault_address: 0,
+            owner: Owner::NONE,
+            source_file: 0,
+            source_file_length: 0,
+            source_line: 0,
+            registers: Registers {
+                r: [0; 13],
+                sp: 0,
+                lr: 0,
+                pc: 0,
+                xpsr: 0,
+                msp: 0,
+                psp: 0,
+                exc_return: 0,
+                masks: 0,
+            },
+            faults: FaultStatus {
+                cfsr: 0,
+                hfsr: 0,
+                dfsr: 0,
+                mmfar: 0,
+                bfar: 0,
+                afsr: 0,
+                shcsr: 0,
+                icsr: 0,
+                vtor: 0,
+                ccr: 0,
+            },
+            stack_start: 0,
+            stack_size: 0,
+            thread_entry: 0,
+            trail: [0; TRAIL_CAPACITY],
+            trail_length: 0,
+        }
+    }
+}
+
 /// What some bytes are, when read as a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
