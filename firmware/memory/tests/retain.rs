@@ -21,8 +21,12 @@ struct Ram {
 
 impl Ram {
     fn of_noise(seed: u32) -> Self {
+        Self::of_size(SIZE, seed)
+    }
+
+    fn of_size(size: usize, seed: u32) -> Self {
         let mut state = seed;
-        let bytes = (0..SIZE)
+        let bytes = (0..size)
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 24) as u8
@@ -43,7 +47,7 @@ impl Ram {
 
 impl Store for Ram {
     fn size(&self) -> usize {
-        SIZE
+        self.bytes.borrow().len()
     }
     fn read(&self, offset: usize, out: &mut [u8]) {
         out.copy_from_slice(&self.bytes.borrow()[offset..offset + out.len()]);
@@ -127,6 +131,17 @@ fn a_lost_ledger_gives_no_sequence_twice() {
     ram.bytes.borrow_mut()[..128].fill(0xFF);
     assert_eq!(ram.open().next_sequence(), 3);
     assert_eq!(ram.open().boot(&BUILD).first, Found::Unread);
+}
+
+#[test]
+fn the_smallest_region_holds_both_slots_apart() {
+    let ram = Ram::of_size(crashrig_wire::region::SMALLEST_REGION, 6);
+    crash(&ram, Kind::BusFault);
+    crash(&ram, Kind::UsageFault);
+    crash(&ram, Kind::Panic);
+    assert_eq!(kind_in(&ram, Slot::First), Some(Kind::BusFault));
+    assert_eq!(kind_in(&ram, Slot::Last), Some(Kind::Panic));
+    assert_eq!(ram.open().boot(&BUILD).boot, 4);
 }
 
 /// The power is cut after each number of words of a second and third crash: the unread first record

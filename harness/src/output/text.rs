@@ -10,6 +10,9 @@ use crate::verdict::Verdict;
 use crashrig_wire::record::Trust;
 use std::fmt::Write as _;
 
+/// Lines of registers that the emulator prints at a lockup.
+const LOCKUP_LINES: usize = 8;
+
 /// Lines of a log that a report shows; the bundle has all of them.
 const LOG_LINES: usize = 20;
 
@@ -87,6 +90,12 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport) {
     let instructions =
         boot.instructions.map_or(String::new(), |count| format!(", {count} instructions"));
     line(out, format_args!("boot #{number}   {}{instructions}", boundary(&boot.boundary)));
+    if let Boundary::Lockup { text } = &boot.boundary {
+        let registers = text.lines().filter(|text| text.starts_with('R') || text.starts_with('X'));
+        for register_line in registers.take(LOCKUP_LINES) {
+            line(out, format_args!("  cpu     {register_line}"));
+        }
+    }
     for slot in &boot.before {
         if let Some(reason) = &slot.reason {
             line(out, format_args!("  before  slot {} is refused: {reason}", slot.slot.name()));
