@@ -8,6 +8,7 @@ use crate::target::{BenchError, Target};
 use crashrig_layout::parse::Board;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The board of scenarios that name none.
 pub const DEFAULT_BOARD: &str = "netduinoplus2";
@@ -17,6 +18,8 @@ pub const DEFAULT_SEED: u64 = 0x5EED;
 pub const SEED_VARIABLE: &str = "CRASHRIG_SEED";
 /// Runs whose evidence is kept; older ones are removed when a new one starts.
 const RUNS_KEPT: usize = 6;
+/// A run that changed within this time may still be in use by a process beside this one.
+const IN_USE: Duration = Duration::from_secs(15 * 60);
 
 /// Why the rig cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -245,7 +248,10 @@ fn remove_old_runs(runs: &Path) {
         .collect();
     folders.sort();
     let surplus = folders.len().saturating_sub(RUNS_KEPT - 1);
-    for (_, folder) in folders.into_iter().take(surplus) {
+    for (changed, folder) in folders.into_iter().take(surplus) {
+        if changed.elapsed().is_ok_and(|age| age < IN_USE) {
+            continue;
+        }
         let _ = std::fs::remove_dir_all(folder);
     }
 }
