@@ -7,27 +7,7 @@
 use crate::map::MemoryMap;
 use crashrig_wire::record::{FaultStatus, Trust};
 use crashrig_wire::thread::{Area, Owner};
-use crashrig_wire::{Detector, Kind, Thread};
-
-/// CFSR.MSTKERR: MemManage fault while an exception frame was written.
-pub const MSTKERR: u32 = 1 << 4;
-/// CFSR.MLSPERR: MemManage fault while floating-point state was written late.
-pub const MLSPERR: u32 = 1 << 5;
-/// CFSR.MMARVALID: MMFAR holds.
-pub const MMARVALID: u32 = 1 << 7;
-/// CFSR.STKERR: bus fault while an exception frame was written.
-pub const STKERR: u32 = 1 << 12;
-/// CFSR.LSPERR: bus fault while floating-point state was written late.
-pub const LSPERR: u32 = 1 << 13;
-/// CFSR.BFARVALID: BFAR holds.
-pub const BFARVALID: u32 = 1 << 15;
-/// CFSR.DIVBYZERO.
-pub const DIVBYZERO: u32 = 1 << 25;
-
-const MEMMANAGE_BITS: u32 = 0x0000_003B;
-const BUS_BITS: u32 = 0x0000_3F00;
-const USAGE_BITS: u32 = 0x030F_0000;
-const STACKING_BITS: u32 = MSTKERR | MLSPERR | STKERR | LSPERR;
+use crashrig_wire::{Detector, Kind, Thread, cfsr};
 
 /// EXC_RETURN: the frame lies on the process stack (DDI0403E B1.5.8).
 const EXC_RETURN_PROCESS_STACK: u32 = 1 << 2;
@@ -114,17 +94,17 @@ pub struct Meaning {
 #[must_use]
 pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Meaning {
     let stack_pointer = entry.stack_pointer();
-    let (fault_address, valid) = if faults.cfsr & MMARVALID != 0 {
+    let (fault_address, valid) = if faults.cfsr & cfsr::MMARVALID != 0 {
         (faults.mmfar, true)
-    } else if faults.cfsr & BFARVALID != 0 {
+    } else if faults.cfsr & cfsr::BFARVALID != 0 {
         (faults.bfar, true)
-    } else if faults.cfsr & STACKING_BITS != 0 {
+    } else if faults.cfsr & cfsr::STACKING != 0 {
         // What could not be written is where the stack pointer went: no register says it better.
         (map.guard_touched(stack_pointer, BASIC_FRAME_BYTES).unwrap_or(stack_pointer), false)
     } else {
         (0, false)
     };
-    let has_address = valid || faults.cfsr & STACKING_BITS != 0;
+    let has_address = valid || faults.cfsr & cfsr::STACKING != 0;
     let owner = if has_address { map.owner_of(fault_address) } else { Owner::NONE };
     let thread = entry.interrupted();
     let own_guard = owner == Owner { area: Area::Guard, thread: map.stack_owner(thread) };
@@ -133,7 +113,7 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
         Kind::StackOverflow => map.stack_of(thread).map_or(0, |stack| stack.start),
         _ => entry.vector,
     };
-    let float_lost = faults.cfsr & (MLSPERR | LSPERR) != 0;
+    let float_lost = faults.cfsr & (cfsr::MLSPERR | cfsr::LSPERR) != 0;
     let trust = if valid { Trust::FAULT_ADDRESS } else { 0 }
         | if float_lost { Trust::FLOAT_LOST } else { 0 };
     let frame = frame_address(entry, faults.cfsr, map);
@@ -142,21 +122,21 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
 
 /// `own_guard`: the address lies in the guard of the stack that was in use. A store into another's
 /// guard is a wild store, not an overflow.
-fn kind_of(vector: u32, cfsr: u32, own_guard: bool) -> (Kind, Detector) {
+fn kind_of(vector: u32, status: u32, own_guard: bool) -> (Kind, Detector) {
     let is_fault = (3..=6).contains(&vector);
     if !is_fault {
         (Kind::UnexpectedInterrupt, Detector::DefaultHandler)
-    } else if cfsr & MEMMANAGE_BITS != 0 && own_guard {
+    } else if status & cfsr::MEMMANAGE != 0 && own_guard {
         (Kind::StackOverflow, Detector::MpuGuard)
-    } else if cfsr & STACKING_BITS != 0 {
+    } else if status & cfsr::STACKING != 0 {
         (Kind::StackOverflow, Detector::StackingError)
-    } else if cfsr & BUS_BITS != 0 {
+    } else if status & cfsr::BUS != 0 {
         (Kind::BusFault, Detector::BusError)
-    } else if cfsr & DIVBYZERO != 0 {
+    } else if status & cfsr::DIVBYZERO != 0 {
         (Kind::UsageFault, Detector::DivideTrap)
-    } else if cfsr & USAGE_BITS != 0 {
+    } else if status & cfsr::USAGE != 0 {
         (Kind::UsageFault, Detector::InstructionCheck)
-    } else if cfsr & MEMMANAGE_BITS != 0 {
+    } else if status & cfsr::MEMMANAGE != 0 {
         (Kind::MemoryFault, Detector::MemoryProtection)
     } else {
         (Kind::HardFault, Detector::HardFault)
@@ -166,9 +146,9 @@ fn kind_of(vector: u32, cfsr: u32, own_guard: bool) -> (Kind, Detector) {
 /// Where the stacked frame lies, if there is one: the core reported no failure to write it, and it
 /// lies aligned in readable RAM. A late floating-point failure (MLSPERR, LSPERR) leaves the frame
 /// of the fault itself intact, so it does not count here.
-fn frame_address(entry: &Entry, cfsr: u32, map: &MemoryMap<'_>) -> Option<u32> {
+fn frame_address(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Option<u32> {
     let frame = entry.stack_pointer();
-    let written = cfsr & (MSTKERR | STKERR) == 0;
+    let written = status & cfsr::FRAME_LOST == 0;
     let sound = frame.is_multiple_of(4) && map.is_readable_ram(frame, BASIC_FRAME_BYTES);
     (written && sound).then_some(frame)
 }

@@ -10,6 +10,7 @@
 //! * [`record`]: device → host, the crash record, tier 1.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
 //! * [`fault`], [`detector`], [`kind`], [`thread`], [`status`]: the closed lists of names.
+//! * [`cfsr`]: the fault bits that both sides judge by.
 //! * [`trail`]: how a chain of frame pointers is followed and when a return address is believed.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@
 extern crate std;
 
 mod bytes;
+pub mod cfsr;
 pub mod command;
 pub mod crc;
 pub mod detector;

@@ -8,9 +8,9 @@
 
 use super::symbols::{Place, Symbols};
 use crate::image::Image;
-use crashrig_wire::Record;
 use crashrig_wire::record::Trust;
 use crashrig_wire::trail::{Memory, is_return_address, walk};
+use crashrig_wire::{Record, cfsr};
 use gimli::{BaseAddresses, CfaRule, RegisterRule, UnwindContext, UnwindSection};
 
 /// Calls that a backtrace shows at most, inlined ones not counted.
@@ -22,9 +22,6 @@ const FRAME_POINTER: usize = 7;
 const DWARF_STACK_POINTER: u16 = 13;
 const DWARF_FRAME_POINTER: u16 = 7;
 const DWARF_LINK_REGISTER: gimli::Register = gimli::Register(14);
-
-/// CFSR bits that say that no exception frame was written: MSTKERR and STKERR (DDI0403E B3.2.15).
-const STACKING_FAILED: u32 = 1 << 4 | 1 << 12;
 
 /// A range of RAM as it was at the boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +104,7 @@ fn first_frame(record: &Record, symbols: &Symbols<'_>) -> Vec<Frame> {
     if record.trust.has(Trust::PC) {
         return frames_at(pc, pc, None, symbols);
     }
-    let reason = if record.faults.cfsr & STACKING_FAILED != 0 {
+    let reason = if record.faults.cfsr & cfsr::FRAME_LOST != 0 {
         "pc and lr are lost: the core could not write the exception frame"
     } else {
         "pc and lr are lost: the record holds no exception frame"

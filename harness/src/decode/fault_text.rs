@@ -3,6 +3,7 @@
 //! Bits and meaning: DDI0403E B3.2.15 (CFSR: MMFSR, BFSR, UFSR), B3.2.16 (HFSR), B3.2.17 (MMFAR),
 //! B3.2.18 (BFAR).
 
+use crashrig_wire::cfsr;
 use crashrig_wire::record::FaultStatus;
 
 /// Which register a bit stands in.
@@ -28,9 +29,6 @@ struct Bit {
     text: &'static str,
     address: AddressIn,
 }
-
-const MMARVALID: u32 = 1 << 7;
-const BFARVALID: u32 = 1 << 15;
 
 /// A row of the table below.
 const fn bit(
@@ -75,7 +73,7 @@ const BITS: &[Bit] = {
 #[must_use]
 pub fn describe(faults: &FaultStatus) -> Vec<String> {
     let mut lines = Vec::new();
-    let (mut known_cfsr, mut known_hfsr) = (MMARVALID | BFARVALID, 0);
+    let (mut known_cfsr, mut known_hfsr) = (cfsr::MMARVALID | cfsr::BFARVALID, 0);
     let mut shown = [false; 2];
     for bit in BITS {
         let mask = 1 << bit.number;
@@ -93,11 +91,11 @@ pub fn describe(faults: &FaultStatus) -> Vec<String> {
             continue;
         }
         let place = match bit.address {
-            AddressIn::Mmfar if faults.cfsr & MMARVALID != 0 => {
+            AddressIn::Mmfar if faults.cfsr & cfsr::MMARVALID != 0 => {
                 shown[0] = true;
                 format!(" at {:#010x}", faults.mmfar)
             }
-            AddressIn::Bfar if faults.cfsr & BFARVALID != 0 => {
+            AddressIn::Bfar if faults.cfsr & cfsr::BFARVALID != 0 => {
                 shown[1] = true;
                 format!(" at {:#010x}", faults.bfar)
             }
@@ -105,7 +103,7 @@ pub fn describe(faults: &FaultStatus) -> Vec<String> {
         };
         lines.push(format!("{}{place} ({register}.{})", bit.text, bit.name));
     }
-    let valid = [(MMARVALID, "MMFAR", faults.mmfar), (BFARVALID, "BFAR", faults.bfar)];
+    let valid = [(cfsr::MMARVALID, "MMFAR", faults.mmfar), (cfsr::BFARVALID, "BFAR", faults.bfar)];
     for ((mask, name, address), shown) in valid.into_iter().zip(shown) {
         if faults.cfsr & mask != 0 && !shown {
             lines.push(format!("{name} holds {address:#010x}"));
@@ -132,6 +130,15 @@ mod tests {
         let (mmfar, bfar) = (0x2000_17E0, 0xD000_0000);
         let faults = FaultStatus { cfsr, hfsr, mmfar, bfar, ..FaultStatus::default() };
         assert_eq!(describe(&faults), expected, "CFSR {cfsr:#010x}, HFSR {hfsr:#010x}");
+    }
+
+    /// Position and name of each cause are those of `wire`; STKOF is not of this architecture.
+    #[test]
+    fn every_cause_of_the_architecture_has_a_row() {
+        let rows = BITS.iter().filter(|row| matches!(row.register, Register::Cfsr));
+        let rows: Vec<_> = rows.map(|row| (row.name, 1 << row.number)).collect();
+        let named = cfsr::NAMED.iter().copied().filter(|(name, _)| *name != "STKOF");
+        assert_eq!(rows, named.collect::<Vec<(&str, u32)>>());
     }
 
     #[test]

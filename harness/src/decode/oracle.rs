@@ -6,6 +6,7 @@
 //! and 10.0, which are equal (samples in `tests/data/oracle`). A line that is not known is kept as
 //! a remark, so that a newer QEMU loses nothing silently.
 
+use crashrig_wire::cfsr;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -132,30 +133,6 @@ impl fmt::Display for Access {
     }
 }
 
-/// CFSR bits by QEMU's names for them, wherever in its lines they stand.
-const STATUS_BITS: &[(&str, u32)] = &[
-    ("IACCVIOL", 1 << 0),
-    ("DACCVIOL", 1 << 1),
-    ("MUNSTKERR", 1 << 3),
-    ("MSTKERR", 1 << 4),
-    ("MLSPERR", 1 << 5),
-    ("IBUSERR", 1 << 8),
-    ("PRECISERR", 1 << 9),
-    ("IMPRECISERR", 1 << 10),
-    ("UNSTKERR", 1 << 11),
-    ("STKERR", 1 << 12),
-    ("LSPERR", 1 << 13),
-    ("UNDEFINSTR", 1 << 16),
-    ("INVSTATE", 1 << 17),
-    ("INVPC", 1 << 18),
-    ("NOCP", 1 << 19),
-    ("STKOF", 1 << 20),
-    ("UNALIGNED", 1 << 24),
-    ("DIVBYZERO", 1 << 25),
-];
-const MMARVALID: u32 = 1 << 7;
-const BFARVALID: u32 = 1 << 15;
-
 /// Reads the log of one boot. Any bytes give an answer.
 #[must_use]
 pub fn parse(log: &[u8]) -> Oracle {
@@ -257,8 +234,8 @@ fn continuation(rest: &str) -> Option<OracleEvent> {
     }
     let mmfar = number_after(rest, " and MMFAR ");
     let bfar = number_after(rest, " and BFAR ");
-    cfsr |= if mmfar.is_some() { MMARVALID } else { 0 };
-    cfsr |= if bfar.is_some() { BFARVALID } else { 0 };
+    cfsr |= if mmfar.is_some() { cfsr::MMARVALID } else { 0 };
+    cfsr |= if bfar.is_some() { cfsr::BFARVALID } else { 0 };
     (cfsr != 0).then_some(OracleEvent::Status { cfsr, mmfar, bfar })
 }
 
@@ -270,7 +247,7 @@ fn named_status(rest: &str) -> u32 {
 }
 
 fn bit(name: &str) -> u32 {
-    STATUS_BITS.iter().find(|(known, _)| *known == name).map_or(0, |(_, bit)| *bit)
+    cfsr::NAMED.iter().find(|(known, _)| *known == name).map_or(0, |(_, bit)| *bit)
 }
 
 /// The UsageFault bit that QEMU's name of an exception stands for; it writes no status line for

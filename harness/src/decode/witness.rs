@@ -7,7 +7,7 @@
 //! capture, such as a second fault during it, says nothing about the record.
 
 use super::oracle::OracleEvent;
-use crashrig_wire::{Detector, Record};
+use crashrig_wire::{Detector, Record, cfsr};
 use std::fmt;
 
 /// One thing that the record and the emulator's log say differently.
@@ -27,15 +27,6 @@ impl fmt::Display for Disagreement {
         write!(f, "{subject}: the record says {record}, the emulator's log {emulator}")
     }
 }
-
-const MEMMANAGE_BITS: u32 = 0x0000_003B;
-const STACKING_BITS: u32 = 1 << 4 | 1 << 5 | 1 << 12 | 1 << 13;
-const BUS_BITS: u32 = 0x0000_3F00;
-const DIVBYZERO: u32 = 1 << 25;
-const INSTRUCTION_BITS: u32 = 0x010F_0000;
-const DACCVIOL: u32 = 1 << 1;
-const MMARVALID: u32 = 1 << 7;
-const BFARVALID: u32 = 1 << 15;
 
 const HFSR_VECTTBL: u32 = 1 << 1;
 const HFSR_FORCED: u32 = 1 << 30;
@@ -101,12 +92,13 @@ impl Core {
         let is_fault = FAULTS.contains(&exception);
         let has = |bits: u32| is_fault && self.cfsr & bits != 0;
         match detector {
-            Detector::MpuGuard => has(DACCVIOL),
-            Detector::StackingError => has(STACKING_BITS),
-            Detector::BusError => has(BUS_BITS),
-            Detector::MemoryProtection => has(MEMMANAGE_BITS),
-            Detector::InstructionCheck => has(INSTRUCTION_BITS),
-            Detector::DivideTrap => has(DIVBYZERO),
+            // The guard refuses an access, or the core that stacks a frame.
+            Detector::MpuGuard => has(cfsr::DACCVIOL | cfsr::MSTKERR),
+            Detector::StackingError => has(cfsr::STACKING),
+            Detector::BusError => has(cfsr::BUS),
+            Detector::MemoryProtection => has(cfsr::MEMMANAGE),
+            Detector::InstructionCheck => has(cfsr::USAGE & !cfsr::DIVBYZERO),
+            Detector::DivideTrap => has(cfsr::DIVBYZERO),
             Detector::HardFault => exception == HARD_FAULT && self.cfsr == 0,
             Detector::SpRange | Detector::PanicHandler => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
@@ -147,10 +139,10 @@ pub fn agree(record: &Record, events: &[OracleEvent]) -> Vec<Disagreement> {
     compare("CFSR", faults.cfsr, core.cfsr);
     let compared = HFSR_FORCED | HFSR_VECTTBL;
     compare("HFSR", faults.hfsr & compared, core.hfsr);
-    if faults.cfsr & core.cfsr & MMARVALID != 0 {
+    if faults.cfsr & core.cfsr & cfsr::MMARVALID != 0 {
         compare("MMFAR", faults.mmfar, core.mmfar);
     }
-    if faults.cfsr & core.cfsr & BFARVALID != 0 {
+    if faults.cfsr & core.cfsr & cfsr::BFARVALID != 0 {
         compare("BFAR", faults.bfar, core.bfar);
     }
     if faults.icsr & VECTACTIVE != core.innermost() {
