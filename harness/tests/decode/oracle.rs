@@ -86,6 +86,20 @@ fn each_register_that_differs_is_named() {
     assert_eq!(text, expected);
 }
 
+/// An interrupt came while the stack pointer stood just above its guard: the core could not stack,
+/// and no address is known.
+#[test]
+fn a_frame_that_a_guard_refused_is_the_guards() {
+    let log = b"Taking exception 5 [IRQ] on CPU 0\n...MemManageFault with CFSR.MSTKERR\n\
+        ...taking pending nonsecure exception 4\n";
+    let mut record = record_of(&CASES[0]);
+    record.faults = FaultStatus { cfsr: 0x10, icsr: 4, ..FaultStatus::default() };
+    record.detector = Detector::MpuGuard;
+    assert_eq!(subjects(&record, &parse(log).events), [""; 0]);
+    record.detector = Detector::BusError;
+    assert_eq!(subjects(&record, &parse(log).events), ["cause"]);
+}
+
 #[test]
 fn an_escalated_fault_is_expected_as_forced() {
     let log = b"Taking exception 4 [Data Abort] on CPU 0\n...at fault address 0xd0000000\n\
