@@ -8,6 +8,7 @@
 //! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.
 //! * [`capture`]: the record of a crash, in two steps.
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
+//! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
 //! * [`raw`]: the one place where an address becomes memory.
 #![no_std]
 #![deny(unsafe_code)]
@@ -17,6 +18,8 @@ extern crate std;
 
 pub mod capture;
 pub mod classify;
+pub mod kernel;
 pub mod map;
 pub mod raw;
 pub mod retain;
+pub mod stack;

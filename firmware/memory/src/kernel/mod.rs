@@ -1,0 +1,372 @@
+//! The scheduler: preemptive, fixed priorities, round robin among equals.
+//!
+//! Pure state: it says which thread runs next and what comes of a call. Registers, stacks and the
+//! switch are the port's, which calls every method with interrupts masked. Nothing here allocates,
+//! loops without a bound, or panics.
+//!
+//! Threads that are ready, or wait for the same thing, are found in a bit set of slots and ordered
+//! by priority and then by a ticket drawn when they began: with at most 32 threads a scan is short,
+//! and there is no list whose links an error could break.
+//!
+//! * [`call`]: what can be asked for, and what can be answered.
+//! * [`thread`], [`object`]: the two tables.
+//! * `wait`: blocking and waking; `mutex` with priority inheritance; `signal`: semaphores, event
+//!   flags, queues; `timer`.
+
+pub mod call;
+mod mutex;
+pub mod object;
+mod signal;
+pub mod thread;
+mod timer;
+mod wait;
+
+use crate::stack::StackRange;
+use call::{Answer, Call, Error, Rights, TERMINATED};
+use object::{Handle, Object, Objects, QUEUE_LIMIT};
+use thread::{NewThread, PRIORITY_LIMIT, State, Thread};
+
+/// Ticks that a thread runs before another of the same priority gets its turn.
+pub const SLICE_TICKS: u32 = 5;
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The running thread.
+    Thread,
+    /// An interrupt handler.
+    Interrupt,
+}
+
+/// The kernel, for at most `THREADS` threads (32 at most) and `OBJECTS` objects.
+#[derive(Debug)]
+pub struct Kernel<const THREADS: usize, const OBJECTS: usize> {
+    threads: [Thread; THREADS],
+    objects: Objects<OBJECTS>,
+    /// Bit per slot that is ready, by priority.
+    ready: [u32; PRIORITY_LIMIT as usize + 1],
+    /// Bit per priority with a ready thread.
+    ready_priorities: u32,
+    /// The slot that runs; nothing before the first thread, and after one has ended.
+    current: Option<u8>,
+    now: u32,
+    slice_left: u32,
+    next_ticket: u32,
+}
+
+impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
+    /// A kernel without threads.
+    #[must_use]
+    pub const fn new() -> Self {
+        assert!(THREADS <= 32, "a set of threads is one word");
+        Self {
+            threads: [Thread::FREE; THREADS],
+            objects: Objects::new(),
+            ready: [0; PRIORITY_LIMIT as usize + 1],
+            ready_priorities: 0,
+            current: None,
+            now: 0,
+            slice_left: SLICE_TICKS,
+            next_ticket: 0,
+        }
+    }
+
+    /// The slot of the running thread.
+    #[must_use]
+    pub const fn current(&self) -> Option<u8> {
+        self.current
+    }
+
+    /// Ticks since the kernel began; wraps.
+    #[must_use]
+    pub const fn now(&self) -> u32 {
+        self.now
+    }
+
+    /// The thread in a slot; nothing if the slot is free.
+    #[must_use]
+    pub fn thread(&self, slot: u8) -> Option<&Thread> {
+        self.threads.get(usize::from(slot)).filter(|thread| thread.state != State::Free)
+    }
+
+    /// Every thread with its slot.
+    pub fn threads(&self) -> impl Iterator<Item = (u8, &Thread)> {
+        (0..).zip(&self.threads).filter(|(_, thread)| thread.state != State::Free)
+    }
+
+    /// The handle of the thread in a slot.
+    #[must_use]
+    pub fn handle_of(&self, slot: u8) -> Option<Handle> {
+        self.thread(slot).map(|thread| Handle { slot, generation: thread.generation })
+    }
+
+    /// The slot of a thread's handle.
+    ///
+    /// # Errors
+    /// No thread has this handle, or not any more.
+    pub fn slot_of(&self, handle: u32) -> Result<u8, Error> {
+        let Handle { slot, generation } = Handle::from_word(handle);
+        self.thread(slot)
+            .filter(|thread| thread.generation == generation && handle >> 24 == 0)
+            .map(|_| slot)
+            .ok_or(Error::NoSuchThread)
+    }
+
+    /// The slot that the next new thread will have.
+    ///
+    /// # Errors
+    /// Every slot is in use.
+    pub fn free_slot(&self) -> Result<u8, Error> {
+        (0..)
+            .zip(&self.threads)
+            .find(|(_, thread)| thread.state == State::Free)
+            .map(|(slot, _)| slot)
+            .ok_or(Error::TableFull)
+    }
+
+    /// Adds a thread in the slot that [`Self::free_slot`] names, ready to run.
+    ///
+    /// # Errors
+    /// The table is full, the priority is out of range, or the stack is too small or not aligned to
+    /// eight bytes.
+    pub fn add(&mut self, new: &NewThread) -> Result<Handle, Error> {
+        let slot = self.free_slot()?;
+        if new.priority > PRIORITY_LIMIT {
+            return Err(Error::OutOfRange);
+        }
+        let stack = new.stack;
+        let sound = stack.start.is_multiple_of(8)
+            && stack.end.is_multiple_of(8)
+            && stack.end.saturating_sub(stack.start) >= crate::stack::SMALLEST_STACK_BYTES;
+        if !sound {
+            return Err(Error::BadStack);
+        }
+        let priority = new.priority as u8;
+        let Some(thread) = self.threads.get_mut(usize::from(slot)) else {
+            return Err(Error::TableFull);
+        };
+        *thread = Thread {
+            name: new.name,
+            base_priority: priority,
+            priority,
+            privileged: new.privileged,
+            stack_from_heap: new.stack_from_heap,
+            entry: new.entry,
+            stack,
+            generation: thread.generation,
+            ..Thread::FREE
+        };
+        let handle = Handle { slot, generation: thread.generation };
+        self.make_ready(slot);
+        Ok(handle)
+    }
+
+    /// Carries out a call.
+    pub fn call(&mut self, caller: Caller, call: Call) -> Answer {
+        if let Err(error) = self.may(caller, call) {
+            return Answer::Done(Err(error));
+        }
+        match self.carry_out(caller, call) {
+            // An interrupt cannot wait, and must not ask to.
+            Ok(None) if caller == Caller::Interrupt => Answer::Done(Err(Error::WouldBlock)),
+            Ok(None) => Answer::Waits,
+            Ok(Some(value)) => Answer::Done(Ok(value)),
+            Err(error) => Answer::Done(Err(error)),
+        }
+    }
+
+    fn may(&self, caller: Caller, call: Call) -> Result<(), Error> {
+        match (caller, call.rights()) {
+            (_, Rights::Everyone) | (Caller::Thread, Rights::Threads) => Ok(()),
+            (Caller::Interrupt, _) => Err(Error::FromInterrupt),
+            (Caller::Thread, Rights::Privileged) => {
+                let current = self.current.and_then(|slot| self.thread(slot));
+                let privileged = current.is_some_and(|thread| thread.privileged);
+                if privileged { Ok(()) } else { Err(Error::NotPrivileged) }
+            }
+        }
+    }
+
+    /// Nothing means that the caller waits.
+    fn carry_out(&mut self, caller: Caller, call: Call) -> Result<Option<u32>, Error> {
+        match call {
+            Call::Yield {} => self.yield_now(),
+            Call::Exit { code } => return self.exit(code),
+            Call::Sleep { ticks } => return self.sleep(ticks),
+            Call::Join { thread, timeout } => return self.join(thread, timeout),
+            Call::Terminate { thread } => self.terminate(thread)?,
+            Call::SetPriority { thread, priority } => self.set_priority(thread, priority)?,
+            Call::NewMutex {} => return self.new_object(Object::Mutex { owner: None, depth: 0 }),
+            Call::NewSemaphore { initial, limit } => {
+                in_range(limit > 0 && initial <= limit)?;
+                return self.new_object(Object::Semaphore { count: initial, limit });
+            }
+            Call::NewFlags {} => return self.new_object(Object::Flags { bits: 0 }),
+            Call::NewQueue { capacity } => {
+                let capacity = capacity as usize;
+                in_range((1..=QUEUE_LIMIT).contains(&capacity))?;
+                let words = heapless::Deque::new();
+                return self.new_object(Object::Queue { words, capacity });
+            }
+            Call::NewTimer { function, argument } => {
+                return self.new_object(timer::stopped(function, argument));
+            }
+            Call::Delete { object } => self.delete(Handle::from_word(object))?,
+            Call::Lock { mutex, timeout } => return self.lock(Handle::from_word(mutex), timeout),
+            Call::Unlock { mutex } => self.unlock(Handle::from_word(mutex))?,
+            Call::Acquire { semaphore, timeout } => {
+                return self.acquire(caller, Handle::from_word(semaphore), timeout);
+            }
+            Call::Release { semaphore } => self.release(Handle::from_word(semaphore))?,
+            Call::SetFlags { flags, bits } => {
+                return self.set_flags(Handle::from_word(flags), bits).map(Some);
+            }
+            Call::ClearFlags { flags, bits } => {
+                return self.clear_flags(Handle::from_word(flags), bits).map(Some);
+            }
+            Call::WaitAny { flags, bits, timeout } => {
+                return self.wait_flags(caller, Handle::from_word(flags), (bits, false), timeout);
+            }
+            Call::WaitAll { flags, bits, timeout } => {
+                return self.wait_flags(caller, Handle::from_word(flags), (bits, true), timeout);
+            }
+            Call::Put { queue, word, timeout } => {
+                return self.put(caller, Handle::from_word(queue), word, timeout);
+            }
+            Call::Get { queue, timeout } => {
+                return self.get(caller, Handle::from_word(queue), timeout);
+            }
+            Call::StartTimer { timer, delay, period } => {
+                self.start_timer(Handle::from_word(timer), delay, period)?;
+            }
+            Call::StopTimer { timer } => self.stop_timer(Handle::from_word(timer))?,
+            Call::NextTimer {} => return self.next_timer(),
+        }
+        Ok(Some(0))
+    }
+
+    /// One tick of the clock. Says whether another thread should run.
+    pub fn tick(&mut self) -> bool {
+        self.now = self.now.wrapping_add(1);
+        self.expire_timers();
+        self.expire_waits();
+        self.slice_left = self.slice_left.saturating_sub(1);
+        if self.slice_left == 0 {
+            self.yield_now();
+        }
+        self.should_switch()
+    }
+
+    /// Whether another thread than the running one should run.
+    #[must_use]
+    pub fn should_switch(&self) -> bool {
+        self.first_ready() != self.current
+    }
+
+    /// Chooses the thread that runs now. Nothing means that no thread is ready, which cannot be
+    /// while there is an idle thread that never waits.
+    pub fn switch(&mut self) -> Option<u8> {
+        let next = self.first_ready();
+        if next != self.current {
+            self.slice_left = SLICE_TICKS;
+        }
+        self.current = next;
+        next
+    }
+
+    /// The answer that a thread waited for, once, when it runs again.
+    pub fn take_answer(&mut self, slot: u8) -> Option<Result<u32, Error>> {
+        self.threads.get_mut(usize::from(slot))?.answer.take()
+    }
+
+    /// A stack that came from the heap and that no thread uses any more, once. To be asked until
+    /// there is none, after each call and before the next thread is added.
+    pub fn take_finished_stack(&mut self) -> Option<StackRange> {
+        let over = |state| matches!(state, State::Free | State::Ended(_));
+        let thread =
+            self.threads.iter_mut().find(|thread| thread.stack_from_heap && over(thread.state))?;
+        thread.stack_from_heap = false;
+        Some(core::mem::replace(&mut thread.stack, StackRange::NONE))
+    }
+
+    /// Behind the others of its priority.
+    fn yield_now(&mut self) {
+        self.slice_left = SLICE_TICKS;
+        let ticket = self.draw_ticket();
+        let current = self.current.and_then(|slot| self.threads.get_mut(usize::from(slot)));
+        if let Some(thread) = current {
+            thread.ticket = ticket;
+        }
+    }
+
+    fn exit(&mut self, code: u32) -> Result<Option<u32>, Error> {
+        let slot = self.current.ok_or(Error::FromInterrupt)?;
+        self.end(slot, code & TERMINATED);
+        self.current = None;
+        Ok(None)
+    }
+
+    fn terminate(&mut self, handle: u32) -> Result<(), Error> {
+        let slot = self.slot_of(handle)?;
+        let own_kind = self.thread(slot).is_some_and(|thread| {
+            // The kernel's own threads are those of the image, which have names of their own.
+            !matches!(thread.stack.thread, crashrig_wire::Thread::User(_))
+        });
+        if own_kind || Some(slot) == self.current {
+            return Err(Error::NotThisThread);
+        }
+        if matches!(self.thread(slot).map(|thread| thread.state), Some(State::Ended(_))) {
+            return Ok(());
+        }
+        self.end(slot, TERMINATED);
+        Ok(())
+    }
+
+    /// A thread is over: what it owned is handed on, who waits for it goes on.
+    fn end(&mut self, slot: u8, code: u32) {
+        self.leave_ready(slot);
+        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
+            thread.state = State::Ended(code);
+            thread.deadline = None;
+        }
+        self.disown_mutexes(slot);
+        self.wake_joiner(slot, code);
+    }
+
+    fn set_priority(&mut self, handle: u32, priority: u32) -> Result<(), Error> {
+        let slot = self.slot_of(handle)?;
+        in_range(priority <= PRIORITY_LIMIT)?;
+        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
+            thread.base_priority = priority as u8;
+        }
+        self.settle_priority(slot);
+        Ok(())
+    }
+
+    fn new_object(&mut self, object: Object) -> Result<Option<u32>, Error> {
+        self.objects.add(object).map(|handle| Some(handle.to_word()))
+    }
+
+    fn delete(&mut self, handle: Handle) -> Result<(), Error> {
+        let owner = match self.objects.get(handle)? {
+            Object::Mutex { owner, .. } => *owner,
+            _ => None,
+        };
+        self.objects.remove(handle)?;
+        self.wake_all_of(handle, Error::NoSuchObject);
+        if let Some(owner) = owner {
+            self.settle_priority(owner);
+        }
+        Ok(())
+    }
+}
+
+impl<const THREADS: usize, const OBJECTS: usize> Default for Kernel<THREADS, OBJECTS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn in_range(holds: bool) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error::OutOfRange) }
+}
