@@ -253,7 +253,7 @@ impl Judge {
         }
         self.equal(VerdictKind::Crash, "kind", expected.kind, record.kind);
         self.equal(VerdictKind::Crash, "detector", expected.detector, record.detector);
-        self.equal(VerdictKind::Record, "thread", expected.thread, record.thread);
+        self.equal(VerdictKind::Record, "thread", expected.thread, record.thread.context());
         self.equal(VerdictKind::Record, "boot-number", context.device_boot, record.boot);
         self.equal(VerdictKind::Record, "slot", expected.slot.name(), crash.slot.name());
         let phases = |partial| if partial { "phase one only" } else { "both phases" };

@@ -27,7 +27,7 @@ const FACTS: &[Fact] = &[
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "fault", "Fault") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "detector", "Detector") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "kind", "Kind") },
-    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Thread") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Context") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Area") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "marker", "Observation") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "marker", "Found") },

@@ -1,91 +1,77 @@
 //! Who was running: threads and contexts as a record names them.
 
+crate::names::closed_list! {
+    /// What kind of context code runs in. Codes from that of `user` on name one user thread each.
+    Context, "thread";
+    /// No context could be established.
+    Unknown = 0, "unknown";
+    /// The main thread, on its own static stack (PSP).
+    Main = 1, "main";
+    /// Handler mode, on the scheduler/ISR stack (MSP).
+    Isr = 2, "isr";
+    /// Thread mode on the ISR stack, before the main thread was started.
+    Boot = 3, "boot";
+    /// The timer thread, on its own static stack.
+    Timer = 4, "timer";
+    /// The idle thread, on its own static stack.
+    Idle = 5, "idle";
+    /// A thread that was spawned, on a stack from the heap or its caller's.
+    User = 16, "user";
+}
+
 /// The context a crash is charged to, or the owner of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the entries of `Context` say it")]
 pub enum Thread {
-    /// No context could be established.
     Unknown,
-    /// The main thread, on its own static stack (PSP).
     Main,
-    /// Handler mode, on the scheduler/ISR stack (MSP).
     Isr,
-    /// Thread mode on the ISR stack, before the main thread was started.
     Boot,
-    /// The timer thread, on its own static stack.
     Timer,
-    /// The idle thread, on its own static stack.
     Idle,
-    /// The thread in a slot of the kernel's table, on a stack of its own.
+    /// The one in this slot of the kernel's table of threads.
     User(u8),
 }
 
 impl Thread {
-    /// Code of the first user thread; its slot is added to it.
-    pub const FIRST_USER_CODE: u8 = 16;
-    /// Every context, in the order of the codes, with one user thread for all.
-    pub const ALL: &'static [Self] =
-        &[Self::Unknown, Self::Main, Self::Isr, Self::Boot, Self::Timer, Self::Idle, Self::User(0)];
-    /// Every name, in the order of the codes.
-    pub const NAMES: &'static [&'static str] =
-        &["unknown", "main", "isr", "boot", "timer", "idle", "user"];
-
-    /// The name used in scenario files, reports and documents: one for all user threads.
+    /// What kind of context it is.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn context(self) -> Context {
         match self {
-            Self::Unknown => "unknown",
-            Self::Main => "main",
-            Self::Isr => "isr",
-            Self::Boot => "boot",
-            Self::Timer => "timer",
-            Self::Idle => "idle",
-            Self::User(_) => "user",
+            Self::Unknown => Context::Unknown,
+            Self::Main => Context::Main,
+            Self::Isr => Context::Isr,
+            Self::Boot => Context::Boot,
+            Self::Timer => Context::Timer,
+            Self::Idle => Context::Idle,
+            Self::User(_) => Context::User,
         }
     }
 
-    /// The code used on the wire. Slots above 239 do not occur.
+    /// The code used on the wire: that of the context, plus the slot of a user thread.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
-            Self::Unknown => 0,
-            Self::Main => 1,
-            Self::Isr => 2,
-            Self::Boot => 3,
-            Self::Timer => 4,
-            Self::Idle => 5,
-            Self::User(slot) => Self::FIRST_USER_CODE.saturating_add(slot),
+            Self::User(slot) => Context::User.code().saturating_add(slot),
+            other => other.context().code(),
         }
     }
 
-    /// The context of a code, or nothing if this version knows no such code.
+    /// The thread of a code, or nothing if this version knows no such code.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            0 => Self::Unknown,
-            1 => Self::Main,
-            2 => Self::Isr,
-            3 => Self::Boot,
-            4 => Self::Timer,
-            5 => Self::Idle,
-            Self::FIRST_USER_CODE.. => Self::User(code - Self::FIRST_USER_CODE),
-            _ => return None,
+        const USER: u8 = Context::User.code();
+        Some(match Context::from_code(code) {
+            Some(Context::Unknown) => Self::Unknown,
+            Some(Context::Main) => Self::Main,
+            Some(Context::Isr) => Self::Isr,
+            Some(Context::Boot) => Self::Boot,
+            Some(Context::Timer) => Self::Timer,
+            Some(Context::Idle) => Self::Idle,
+            Some(Context::User) => Self::User(0),
+            None if code >= USER => Self::User(code - USER),
+            None => return None,
         })
-    }
-}
-
-impl core::str::FromStr for Thread {
-    type Err = crate::UnknownName;
-
-    /// For `user` the thread in slot 0, whichever is meant.
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let known = Self::ALL.iter().find(|thread| thread.name() == name);
-        known.copied().ok_or(crate::UnknownName { what: "thread", known: Self::NAMES })
-    }
-}
-
-impl core::fmt::Display for Thread {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.pad(self.name())
     }
 }
 

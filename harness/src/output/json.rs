@@ -123,7 +123,7 @@ fn record(record: &Record) -> Value {
     json!({
         "kind": record.kind.name(),
         "detector": record.detector.name(),
-        "thread": record.thread.name(),
+        "thread": record.thread.context().name(),
         "build_id": build_id,
         "run_id": record.run_id,
         "boot": record.boot,
@@ -132,7 +132,7 @@ fn record(record: &Record) -> Value {
         "status": hex(record.status.0),
         "value": record.value,
         "fault_address": trusted(Trust::FAULT_ADDRESS, record.fault_address),
-        "owner": { "area": record.owner.area.name(), "thread": record.owner.thread.name() },
+        "owner": { "area": record.owner.area.name(), "thread": record.owner.thread.context().name() },
         "stack": { "start": hex(record.stack_start), "size_bytes": record.stack_size },
         "r": registers.r.iter().copied().map(hex).collect::<Vec<_>>(),
         "sp": trusted(Trust::STACK_POINTER, registers.sp),

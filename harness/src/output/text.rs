@@ -168,7 +168,7 @@ pub fn crash(out: &mut String, crash: &CrashReport) {
             "  crash   {} noticed by {}, thread {}, boot {}, slot {}{}",
             record.kind,
             record.detector,
-            record.thread,
+            record.thread.context(),
             record.boot,
             crash.slot.name(),
             if crash.partial { " (phase one only)" } else { "" }
@@ -189,7 +189,7 @@ pub fn crash(out: &mut String, crash: &CrashReport) {
     );
     if record.trust.has(Trust::FAULT_ADDRESS) || record.fault_address != 0 {
         let region = crash.address_region.as_deref().unwrap_or("unknown");
-        let owner = format!("{}, thread {}", record.owner.area, record.owner.thread);
+        let owner = format!("{}, thread {}", record.owner.area, record.owner.thread.context());
         line(
             out,
             format_args!(

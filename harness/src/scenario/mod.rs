@@ -10,7 +10,8 @@ pub mod raw;
 use crashrig_layout::Need;
 use crashrig_wire::marker::Found;
 use crashrig_wire::region::Slot;
-use crashrig_wire::{Detector, Fault, Kind, Observation, Thread};
+use crashrig_wire::thread::Context;
+use crashrig_wire::{Detector, Fault, Kind, Observation};
 use std::path::PathBuf;
 
 use crate::verdict::VerdictKind;
@@ -145,7 +146,7 @@ pub struct ExpectedCrash {
     /// What noticed.
     pub detector: Detector,
     /// Whom it is charged to.
-    pub thread: Thread,
+    pub thread: Context,
     /// Where the address that could not be accessed must lie.
     pub address: Option<Place>,
     /// Where the program counter must lie.

@@ -19,7 +19,10 @@ pub enum Rights {
 }
 
 macro_rules! calls {
-    ($( $(#[$doc:meta])* $variant:ident { $($argument:ident),* } = $number:literal, $rights:ident; )+) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident { $($argument:ident),* } = $number:literal, $rights:ident;
+    )+) => {
         /// A call. Threads and objects are named by their handles, times are ticks.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[expect(missing_docs, reason = "what an argument means stands at the call")]

@@ -73,7 +73,10 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     fn first_mutex_of(&self, slot: u8) -> Option<Handle> {
         self.objects
             .iter()
-            .find(|(_, object)| matches!(object, Object::Mutex { owner: Some(owner), .. } if *owner == slot))
+            .find(|(_, object)| match object {
+                Object::Mutex { owner, .. } => *owner == Some(slot),
+                _ => false,
+            })
             .map(|(handle, _)| handle)
     }
 
