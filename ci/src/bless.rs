@@ -38,6 +38,9 @@ pub fn run() -> Result<()> {
 }
 
 fn write(place: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     fs::write(place, text).with_context(|| format!("cannot write {}", place.display()))?;
     println!("wrote {}", place.display());
     Ok(())

@@ -10,6 +10,7 @@ pub mod bless;
 pub mod ignored;
 pub mod jobs;
 pub mod lint;
+pub mod matrix;
 pub mod mutants;
 pub mod setup;
 pub mod step;

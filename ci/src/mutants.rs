@@ -26,6 +26,10 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-sp-range",
         removes: "the periodic check that the stack pointer lies inside its stack",
     },
+    Mutant {
+        feature: "without-canary",
+        removes: "the check of the words at the lower limit of a stack",
+    },
     Mutant { feature: "without-record-crc", removes: "the check of the CRC when a record is read" },
     Mutant {
         feature: "without-emergency-stack",

@@ -38,6 +38,7 @@ rules! {
     documents_have_titles_and_links_that_lead_somewhere, "markdown";
     commands_in_documents_exist, "commands";
     tables_are_up_to_date, "generated";
+    overflow_scenarios_are_up_to_date, "matrix";
 }
 
 #[test]

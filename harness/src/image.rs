@@ -129,6 +129,14 @@ const AREAS: &[(&str, &str, AreaEnd)] = &[
     ("crash-region", "__crashrig_crash_start", AreaEnd::AfterBytes("__crashrig_crash_size_bytes")),
     ("main-stack-guard", "__crashrig_main_guard_start", AreaEnd::At("__crashrig_main_guard_end")),
     ("main-stack", "__crashrig_main_stack_start", AreaEnd::At("__crashrig_main_stack_end")),
+    (
+        "timer-stack-guard",
+        "__crashrig_timer_guard_start",
+        AreaEnd::At("__crashrig_timer_stack_start"),
+    ),
+    ("timer-stack", "__crashrig_timer_stack_start", AreaEnd::At("__crashrig_timer_stack_end")),
+    ("idle-stack-guard", "__crashrig_idle_guard_start", AreaEnd::At("__crashrig_idle_stack_start")),
+    ("idle-stack", "__crashrig_idle_stack_start", AreaEnd::At("__crashrig_idle_stack_end")),
     ("isr-stack-guard", "__crashrig_isr_guard_start", AreaEnd::At("__crashrig_isr_guard_end")),
     ("isr-stack", "__crashrig_isr_stack_start", AreaEnd::At("__crashrig_isr_stack_end")),
 ];

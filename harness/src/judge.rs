@@ -254,6 +254,10 @@ impl Judge {
         self.equal(VerdictKind::Crash, "kind", expected.kind, record.kind);
         self.equal(VerdictKind::Crash, "detector", expected.detector, record.detector);
         self.equal(VerdictKind::Record, "thread", expected.thread, record.thread.context());
+        if let Some(name) = &expected.thread_name {
+            let found = crash.thread_name.as_deref().unwrap_or("none");
+            self.equal(VerdictKind::Record, "thread-name", name.as_str(), found);
+        }
         self.equal(VerdictKind::Record, "boot-number", context.device_boot, record.boot);
         self.equal(VerdictKind::Record, "slot", expected.slot.name(), crash.slot.name());
         let phases = |partial| if partial { "phase one only" } else { "both phases" };

@@ -1,6 +1,6 @@
 //! Names in a scenario against those that image and board have.
 
-use crate::decode::assemble::UNMAPPED;
+use crate::decode::assemble::{UNMAPPED, USER_STACK, USER_STACK_GUARD};
 use crate::image::Image;
 use crate::scenario::{Place, Scenario};
 use crate::target::BenchError;
@@ -14,7 +14,9 @@ use crashrig_layout::parse::Board;
 pub fn check_names(image: &Image, board: &Board, scenario: &Scenario) -> Result<(), BenchError> {
     let areas = image.areas().iter().map(|area| area.name.to_owned());
     let regions = board.chip.regions.iter().map(|region| region.name.clone());
-    let known: Vec<_> = areas.chain(regions).chain([UNMAPPED.to_owned()]).collect();
+    let aliases = board.chip.aliases.iter().map(|alias| alias.name.clone());
+    let others = [USER_STACK, USER_STACK_GUARD, UNMAPPED].map(str::to_owned);
+    let known: Vec<_> = areas.chain(regions).chain(aliases).chain(others).collect();
     for crash in &scenario.crashes {
         let symbols = [&crash.address, &crash.pc].into_iter().flatten();
         for place in symbols {

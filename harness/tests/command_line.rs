@@ -40,8 +40,8 @@ fn bundle() -> PathBuf {
         .get_or_init(|| {
             let results = tempfile::NamedTempFile::new().unwrap();
             let file = results.path().display().to_string();
-            let test = "qemu::netduinoplus2::stack::main_recursion";
-            let said = crashrig(&["run", "stack::main_recursion", "--json", &file]);
+            let test = "qemu::netduinoplus2::overflow::main_recursion_mpu_guard";
+            let said = crashrig(&["run", "overflow::main_recursion_mpu_guard", "--json", &file]);
             assert_eq!(said.code, exit::PASS, "{}{}", said.out, said.error);
             let json: serde_json::Value =
                 serde_json::from_slice(&std::fs::read(results.path()).unwrap()).unwrap();
@@ -68,7 +68,7 @@ fn a_bundle_is_explained_with_owner_registers_and_symbols() {
         "in main-stack-guard",
         "cfsr 00000092",
         "0  pc lost",
-        "crashrig_image::faults::stack::recurse",
+        "crashrig_image::faults::overflow::recurse",
         "MSTKERR",
     ] {
         assert!(said.out.contains(part), "{part} in\n{}", said.out);
@@ -79,8 +79,9 @@ fn a_bundle_is_explained_with_owner_registers_and_symbols() {
     let crash = &json["boots"][0]["crash"];
     assert_eq!(crash["record"]["detector"], "mpu-guard");
     let frames = crash["backtrace"].as_array().expect("a backtrace");
-    let in_recursion =
-        |frame: &&serde_json::Value| frame["function"] == "crashrig_image::faults::stack::recurse";
+    let in_recursion = |frame: &&serde_json::Value| {
+        frame["function"] == "crashrig_image::faults::overflow::recurse"
+    };
     assert_eq!(frames[0]["address"], serde_json::Value::Null);
     assert!(frames.iter().filter(in_recursion).count() >= 3, "{} frames", frames.len());
 }

@@ -51,6 +51,12 @@ fn static_ram_is_in_the_order_of_the_memory_model() {
             "main_guard_end",
             "main_stack_start",
             "main_stack_end",
+            "timer_guard_start",
+            "timer_stack_start",
+            "timer_stack_end",
+            "idle_guard_start",
+            "idle_stack_start",
+            "idle_stack_end",
             "upper_start",
             "upper_end",
             "heap_start",
@@ -79,7 +85,7 @@ fn the_crash_region_lies_where_the_board_says() {
         let vectors_end = layout.at("vectors_start") + layout.at("vectors_size_bytes");
         match layout.board.crash_place {
             CrashPlace::AfterVectorTable => {
-                assert_eq!(start, vectors_end.next_multiple_of(8));
+                assert_eq!(start, vectors_end.next_multiple_of(512));
                 assert!(start + size <= layout.at("data_start"));
             }
             CrashPlace::EndOfSram2 => {

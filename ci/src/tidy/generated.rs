@@ -6,6 +6,7 @@
 use super::tables::Table;
 use super::{Finding, Tree, exit_codes, wire_lists};
 use crate::jobs::JOBS;
+use crate::matrix;
 use crate::mutants::MUTANTS;
 use crashrig_wire::field::{Class, FIELDS};
 
@@ -21,10 +22,12 @@ const STYLE: &str = "docs/STYLE.md";
 const FACTS: &[Fact] = &[
     Fact { document: "README.md", table: exit_codes },
     Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
+    Fact { document: "docs/stacks.md", table: |_| Some(overflows()) },
     Fact { document: STYLE, table: |_| Some(jobs()) },
     Fact { document: STYLE, table: |_| Some(rules()) },
     Fact { document: STYLE, table: |_| Some(mutants()) },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "fault", "Fault") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "fault", "Way") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "detector", "Detector") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "kind", "Kind") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Context") },
@@ -66,10 +69,29 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// The documents whose tables are not up to date, with the text they should have.
+/// The scenarios of the matrix are those that `cargo ci bless` writes.
+pub fn check_matrix(tree: &Tree) -> Vec<Finding> {
+    let wanted = matrix::files();
+    let expected = "what `cargo ci bless` writes there";
+    let stale =
+        wanted.iter().filter(|(path, text)| tree.file(path).is_none_or(|file| file.text != *text));
+    let spare = tree.with_ending(&["toml"]).filter(|file| {
+        file.path.starts_with(matrix::FOLDER) && !wanted.iter().any(|(path, _)| *path == file.path)
+    });
+    stale
+        .map(|(path, _)| Finding::new(path, 1, "another text", expected))
+        .chain(spare.map(|file| Finding::new(&file.path, 1, "a scenario of no cell", "none")))
+        .collect()
+}
+
+/// The documents whose tables, and the scenarios of the matrix, that are not up to date, with the
+/// text they should have.
 #[must_use]
 pub fn stale(tree: &Tree) -> Vec<(String, String)> {
-    let mut stale = Vec::new();
+    let mut stale: Vec<_> = matrix::files()
+        .into_iter()
+        .filter(|(path, text)| tree.file(path).is_none_or(|file| file.text != *text))
+        .collect();
     for file in tree.with_ending(&["md"]) {
         let facts = FACTS.iter().filter(|fact| fact.document == file.path);
         let tables = facts.filter_map(|fact| (fact.table)(tree));
@@ -104,6 +126,11 @@ fn record_fields() -> Table {
 fn exit_codes(tree: &Tree) -> Option<Table> {
     let rows = exit_codes::find(&tree.file(exit_codes::PLACE)?.text)?;
     Some(Table::new(["exit code", "name", "meaning"], rows))
+}
+
+fn overflows() -> Table {
+    let titles = ["stack", "way", "guard", "canary, guard off", "range, both off"];
+    Table::new(titles, matrix::rows())
 }
 
 fn jobs() -> Table {
@@ -152,7 +179,8 @@ mod tests {
             Source::new("README.md", &old),
             Source::new("a.md", &old),
         ];
-        let stale = stale(&Tree { files, packages: Vec::new() });
+        let mut stale = stale(&Tree { files, packages: Vec::new() });
+        stale.retain(|(path, _)| !path.starts_with(matrix::FOLDER));
         assert_eq!(stale, [("README.md".to_owned(), fresh)]);
     }
 

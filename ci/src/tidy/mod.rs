@@ -137,6 +137,11 @@ pub const RULES: &[Rule] = &[
         holds: "tables in documents are what `cargo ci bless` writes",
         check: generated::check,
     },
+    Rule {
+        name: "matrix",
+        holds: "tables in documents are what `cargo ci bless` writes",
+        check: generated::check_matrix,
+    },
 ];
 
 /// What a rule finds, as text with one line per finding; empty if it holds.

@@ -36,8 +36,18 @@ mod device {
                 regions: board::REGIONS,
                 clock_enables: board::CLOCK_ENABLES,
                 core_clock_hz: board::CORE_CLOCK_HZ,
+                executable_ram: board::EXECUTABLE_RAM,
+                before_kernel: super::before_kernel,
             }
         );
+    }
+
+    /// The one fault that must come before the kernel.
+    fn before_kernel() {
+        if let Some(command) = host::command().filter(|it| it.fault == Fault::BootCrash) {
+            crashrig_port::fault::set_run(command.run_id);
+            faults::crash_before_kernel(command.parameters);
+        }
     }
 
     /// The main thread.
@@ -73,9 +83,14 @@ mod device {
         let command = host::settled(command);
         let (fault, parameters) =
             command.map_or((Fault::None, [0; 4]), |command| (command.fault, command.parameters));
+        #[cfg(feature = "injection")]
+        if let Some(command) = command.filter(|command| command.without != 0) {
+            crashrig_port::detectors::switch_off(command.without);
+            defmt::info!("detectors off: {=u32:#x}", command.without);
+        }
         defmt::info!("fault {=str}", fault.name());
         faults::carry_out(fault, parameters);
-        let observed = observed | observe::at_end();
+        let observed = observed | observe::at_end() | faults::held();
         defmt::info!("end of boot, observed {=u32:#b}", observed);
         host::end(&boot.findings, run_id, observed)
     }

@@ -6,6 +6,7 @@
 
 use crate::classify::{Entry, Meaning};
 use crate::map::MemoryMap;
+use crate::stack::{StackRange, Words};
 use crashrig_wire::record::{FaultStatus, Record, Registers, TRAIL_CAPACITY, Trust};
 use crashrig_wire::thread::{Area, Owner};
 use crashrig_wire::trail::{Memory, walk};
@@ -65,31 +66,62 @@ pub struct SourceLocation {
     pub line: u32,
 }
 
-/// The meaning of a stack pointer that the periodic check found outside of its stack, or nothing if
-/// it lies where it should.
+/// Which checks of a stack are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checks {
+    /// That the canary is whole.
+    pub canary: bool,
+    /// That the stack pointer lies in its stack.
+    pub range: bool,
+}
+
+/// What is wrong with the stack of whoever was interrupted, or nothing.
+///
+/// The canary is looked at first: it shows where an overflow went, also after the stack pointer has
+/// come back. A pointer outside of its stack with a whole canary is a frame that jumped it.
 #[must_use]
-pub fn check_range(entry: &Entry, map: &MemoryMap<'_>) -> Option<Meaning> {
+pub fn check_stack(
+    entry: &Entry,
+    map: &MemoryMap<'_>,
+    memory: &impl Words,
+    checks: Checks,
+) -> Option<Meaning> {
     let thread = entry.interrupted();
     let stack = map.stack_of(thread)?;
     let pointer = entry.stack_pointer();
-    // The frame of this very interrupt has been pushed; the stack pointer may end at the limit.
-    if stack.start <= pointer && pointer <= stack.end {
-        return None;
-    }
-    let frame = map
-        .is_readable_ram(pointer, crate::classify::BASIC_FRAME_BYTES)
-        .then_some(pointer)
-        .filter(|frame| frame.is_multiple_of(4));
-    Some(Meaning {
+    let broken = if checks.canary { broken_canary(stack, map, memory) } else { None };
+    // The frame of this very exception has been pushed; the stack pointer may end at the limit.
+    let out = checks.range && !stack.holds_pointer(pointer);
+    broken.or_else(|| out.then(|| overflow(Detector::SpRange, stack, pointer, map))).map(
+        |meaning| {
+            let readable = map.is_readable_ram(pointer, crate::classify::BASIC_FRAME_BYTES);
+            let frame = (readable && pointer.is_multiple_of(4)).then_some(pointer);
+            Meaning { thread, frame, ..meaning }
+        },
+    )
+}
+
+/// The meaning of a stack whose canary was overwritten.
+pub fn broken_canary(
+    stack: &StackRange,
+    map: &MemoryMap<'_>,
+    memory: &impl Words,
+) -> Option<Meaning> {
+    let (address, _) = stack.broken_canary(memory)?;
+    Some(overflow(Detector::StackCanary, stack, address, map))
+}
+
+fn overflow(detector: Detector, stack: &StackRange, address: u32, map: &MemoryMap<'_>) -> Meaning {
+    Meaning {
         kind: Kind::StackOverflow,
-        detector: Detector::SpRange,
-        thread,
-        fault_address: pointer,
-        owner: map.owner_of(pointer),
+        detector,
+        thread: stack.thread,
+        fault_address: address,
+        owner: map.owner_of(address),
         trust: 0,
         value: stack.start,
-        frame,
-    })
+        frame: None,
+    }
 }
 
 /// Phase one of a record: an exception with a meaning.
@@ -130,7 +162,7 @@ pub fn record_of_panic(
     } else if owner == (Owner { area: Area::Stack, thread: Thread::Isr }) {
         Thread::Boot
     } else {
-        Thread::Main
+        entry.running
     };
     let mut record = blank(Kind::Panic, Detector::PanicHandler, thread, identity, map);
     record.trust = Trust(Trust::CALLEE_SAVED | Trust::STACK_POINTER | Trust::PC);
@@ -151,7 +183,7 @@ pub fn add_trail(record: &mut Record, map: &MemoryMap<'_>, memory: &impl Memory)
     let Some(stack) = map.stack_of(record.thread) else { return };
     let frame_pointer = record.registers.r.get(FRAME_POINTER).copied().unwrap_or(0);
     let mut trail = [0; TRAIL_CAPACITY];
-    let length = walk(memory, frame_pointer, stack, &mut trail);
+    let length = walk(memory, frame_pointer, stack.start..stack.end, &mut trail);
     record.trail = trail;
     record.trail_length = u16::try_from(length).unwrap_or(0);
 }
@@ -163,7 +195,7 @@ fn blank(
     identity: &Identity,
     map: &MemoryMap<'_>,
 ) -> Record {
-    let stack = map.stack_of(thread).unwrap_or(0..0);
+    let stack = map.stack_of(thread).unwrap_or(&StackRange::NONE);
     Record {
         build_id: identity.build_id,
         run_id: identity.run_id,
@@ -171,7 +203,7 @@ fn blank(
         sequence: identity.sequence,
         uptime_ms: identity.uptime_ms,
         stack_start: stack.start,
-        stack_size: stack.end - stack.start,
+        stack_size: stack.size_bytes(),
         ..Record::blank(kind, detector, thread)
     }
 }
@@ -212,7 +244,8 @@ fn take_frame(record: &mut Record, frame: u32, entry: &Entry, memory: &impl Memo
 mod tests {
     use super::*;
     use crate::classify::classify;
-    use crate::map::tests::MAP;
+    use crate::map::tests::{IDLE, MAP};
+    use crate::stack::CANARY;
 
     /// A stack whose every word is its own address, and no code.
     struct Own;
@@ -243,7 +276,7 @@ mod tests {
     };
 
     fn exception(psp: u32) -> Record {
-        let entry = Entry { vector: 5, exc_return: 0xFFFF_FFFD, msp: 0x2001_FFE0, psp };
+        let entry = Entry { vector: 5, exc_return: 0xFFFF_FFFD, msp: 0x2001_FFE0, psp, ..IDLE };
         let meaning = classify(&entry, &SAVED.faults, &MAP);
         record_of_exception(&meaning, &entry, &SAVED, &Identity::default(), &MAP, &Own)
     }
@@ -270,16 +303,43 @@ mod tests {
         assert_eq!(record.registers.sp, 0x2000_2390);
     }
 
+    /// RAM full of canaries, but for one address.
+    struct Broken(u32);
+    impl Words for Broken {
+        fn read(&self, address: u32) -> u32 {
+            if address == self.0 { 0 } else { CANARY }
+        }
+        fn write(&mut self, _: u32, _: u32) {}
+    }
+
+    fn check(running: Thread, psp: u32, broken: u32, checks: Checks) -> Option<(Detector, u32)> {
+        let (exc_return, msp) = (0xFFFF_FFFD, 0x2001_FFE0);
+        let entry = Entry { vector: 15, exc_return, msp, psp, running, ..IDLE };
+        let meaning = check_stack(&entry, &MAP, &Broken(broken), checks)?;
+        assert_eq!((meaning.thread, meaning.kind), (running, Kind::StackOverflow));
+        Some((meaning.detector, meaning.fault_address))
+    }
+
     #[test]
-    fn the_range_check_names_the_thread_whose_pointer_left_its_stack() {
-        let entry = |psp| Entry { vector: 15, exc_return: 0xFFFF_FFFD, msp: 0x2001_FFE0, psp };
-        assert_eq!(check_range(&entry(0x2000_2400), &MAP), None);
-        assert_eq!(check_range(&entry(0x2000_3400), &MAP), None);
-        for outside in [0x2000_23FC, 0x2000_1F00, 0x2000_3404, 0] {
-            let meaning = check_range(&entry(outside), &MAP).expect("outside");
-            assert_eq!(meaning.thread, Thread::Main);
-            assert_eq!(meaning.detector, Detector::SpRange);
-            assert_eq!(meaning.fault_address, outside);
+    fn the_checks_of_a_stack_name_the_thread_and_what_they_saw() {
+        let both = Checks { canary: true, range: true };
+        let range = Checks { canary: false, range: true };
+        let canary = Checks { canary: true, range: false };
+        for (running, start, end) in
+            [(Thread::Main, 0x2000_2400, 0x2000_3400), (Thread::User(3), 0x2000_8400, 0x2000_8C00)]
+        {
+            assert_eq!(check(running, start + 16, 0, both), None);
+            assert_eq!(check(running, end, 0, both), None);
+            for outside in [start + 12, start - 0x500, end + 4, 0] {
+                let found = Some((Detector::SpRange, outside));
+                assert_eq!(check(running, outside, 0, both), found);
+                assert_eq!(check(running, outside, 0, canary), None);
+            }
+            let word = start + 8;
+            let found = Some((Detector::StackCanary, word));
+            assert_eq!(check(running, start + 64, word, both), found);
+            assert_eq!(check(running, start - 64, word, both), found, "the canary tells more");
+            assert_eq!(check(running, start + 64, word, range), None);
         }
     }
 }

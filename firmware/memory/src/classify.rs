@@ -18,13 +18,18 @@ const EXC_RETURN_BASIC_FRAME: u32 = 1 << 4;
 /// xPSR: a word of padding was put above the frame to align it (DDI0403E B1.5.7).
 const XPSR_REALIGNED: u32 = 1 << 9;
 
+/// Floating-point state could not be written late.
+const LATE_FLOAT: u32 = cfsr::MLSPERR | cfsr::LSPERR;
+/// s0–s15 and FPSCR.
+const LATE_FLOAT_BYTES: u32 = 68;
+
 /// Words of the frame that every exception stacks: r0–r3, r12, lr, pc, xPSR.
 pub const BASIC_FRAME_BYTES: u32 = 32;
 /// The same with s0–s15, FPSCR and a reserved word.
 pub const FLOAT_FRAME_BYTES: u32 = 104;
 
 /// What the fault entry found before it touched anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// Exception number (IPSR).
     pub vector: u32,
@@ -34,6 +39,10 @@ pub struct Entry {
     pub msp: u32,
     /// Process stack pointer.
     pub psp: u32,
+    /// The thread that runs, whose stack the process stack pointer is.
+    pub running: Thread,
+    /// FPCAR: where floating-point state is to be written late (DDI0403E B3.2.22).
+    pub float_frame: u32,
 }
 
 impl Entry {
@@ -47,7 +56,7 @@ impl Entry {
     #[must_use]
     pub const fn interrupted(&self) -> Thread {
         if self.exc_return & EXC_RETURN_PROCESS_STACK != 0 {
-            Thread::Main
+            self.running
         } else if self.exc_return & EXC_RETURN_THREAD_MODE != 0 {
             Thread::Boot
         } else {
@@ -98,7 +107,9 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
         (faults.mmfar, true)
     } else if faults.cfsr & cfsr::BFARVALID != 0 {
         (faults.bfar, true)
-    } else if faults.cfsr & cfsr::STACKING != 0 {
+    } else if faults.cfsr & LATE_FLOAT != 0 {
+        (map.guard_touched(entry.float_frame, LATE_FLOAT_BYTES).unwrap_or(entry.float_frame), false)
+    } else if faults.cfsr & cfsr::FRAME_LOST != 0 {
         // What could not be written is where the stack pointer went: no register says it better.
         (map.guard_touched(stack_pointer, BASIC_FRAME_BYTES).unwrap_or(stack_pointer), false)
     } else {
@@ -106,18 +117,29 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
     };
     let has_address = valid || faults.cfsr & cfsr::STACKING != 0;
     let owner = if has_address { map.owner_of(fault_address) } else { Owner::NONE };
-    let thread = entry.interrupted();
+    let thread = charged(entry, faults.cfsr, map);
     let own_guard = owner == Owner { area: Area::Guard, thread: map.stack_owner(thread) };
     let (kind, detector) = kind_of(entry.vector, faults.cfsr, own_guard);
     let value = match kind {
         Kind::StackOverflow => map.stack_of(thread).map_or(0, |stack| stack.start),
         _ => entry.vector,
     };
-    let float_lost = faults.cfsr & (cfsr::MLSPERR | cfsr::LSPERR) != 0;
+    let float_lost = faults.cfsr & LATE_FLOAT != 0;
     let trust = if valid { Trust::FAULT_ADDRESS } else { 0 }
         | if float_lost { Trust::FLOAT_LOST } else { 0 };
     let frame = frame_address(entry, faults.cfsr, map);
     Meaning { kind, detector, thread, fault_address, owner, trust, value, frame }
+}
+
+/// Whom a fault is charged to: whoever was interrupted, but late floating-point state is written
+/// for the thread whose stack it belongs on, by whatever handler happens to use the unit.
+fn charged(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Thread {
+    let late = status & LATE_FLOAT != 0 && status & cfsr::FRAME_LOST == 0;
+    let owner = map.owner_of(entry.float_frame);
+    match owner.area {
+        Area::Guard | Area::Stack if late => owner.thread,
+        _ => entry.interrupted(),
+    }
 }
 
 /// `own_guard`: the address lies in the guard of the stack that was in use. A store into another's
@@ -156,7 +178,7 @@ fn frame_address(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Option<u32>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::map::tests::MAP;
+    use crate::map::tests::{IDLE, MAP};
 
     const THREAD: u32 = 0xFFFF_FFFD;
     const HANDLER: u32 = 0xFFFF_FFF1;
@@ -176,8 +198,8 @@ mod tests {
     }
 
     fn check(case: &Case) {
-        let entry =
-            Entry { vector: case.vector, exc_return: case.exc_return, msp: MSP, psp: case.psp };
+        let Case { vector, exc_return, psp, .. } = *case;
+        let entry = Entry { vector, exc_return, msp: MSP, psp, ..IDLE };
         let faults = FaultStatus {
             cfsr: case.cfsr,
             mmfar: case.address,
@@ -234,8 +256,8 @@ mod tests {
 
     #[test]
     fn the_stack_pointer_before_an_exception_counts_float_state_and_padding() {
-        let basic = Entry { exc_return: THREAD, ..Entry::default() };
-        let float = Entry { exc_return: THREAD & !EXC_RETURN_BASIC_FRAME, ..Entry::default() };
+        let basic = Entry { exc_return: THREAD, ..IDLE };
+        let float = Entry { exc_return: THREAD & !EXC_RETURN_BASIC_FRAME, ..IDLE };
         assert_eq!(basic.stack_pointer_before(0x100, 0), 0x120);
         assert_eq!(basic.stack_pointer_before(0x100, XPSR_REALIGNED), 0x124);
         assert_eq!(float.stack_pointer_before(0x100, XPSR_REALIGNED), 0x16C);
@@ -243,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_could_not_be_written_is_charged_to_where_the_stack_pointer_went() {
-        let entry = Entry { vector: 5, exc_return: HANDLER, msp: 0xD000_0000, psp: PSP };
+        let entry = Entry { vector: 5, exc_return: HANDLER, msp: 0xD000_0000, psp: PSP, ..IDLE };
         let faults = FaultStatus { cfsr: 0x1_1000, ..FaultStatus::default() };
         let meaning = classify(&entry, &faults, &MAP);
         assert_eq!(meaning.fault_address, 0xD000_0000);
@@ -253,8 +275,21 @@ mod tests {
 
     #[test]
     fn the_value_of_an_overflow_is_the_limit_that_was_broken() {
-        let entry = Entry { vector: 4, exc_return: THREAD, msp: MSP, psp: 0x2000_23C8 };
+        let entry = Entry { vector: 4, exc_return: THREAD, msp: MSP, psp: 0x2000_23C8, ..IDLE };
         let faults = FaultStatus { cfsr: 0x92, mmfar: 0x2000_23E8, ..FaultStatus::default() };
         assert_eq!(classify(&entry, &faults, &MAP).value, 0x2000_2400);
+    }
+
+    #[test]
+    fn late_floating_point_state_is_charged_to_the_thread_whose_stack_it_belongs_on() {
+        let float_frame = 0x2000_83F0;
+        let running = Thread::User(3);
+        let entry =
+            Entry { vector: 4, exc_return: HANDLER, msp: MSP, psp: PSP, running, float_frame };
+        let faults = FaultStatus { cfsr: 0x20, ..FaultStatus::default() };
+        let meaning = classify(&entry, &faults, &MAP);
+        let found = (meaning.kind, meaning.detector, meaning.thread, meaning.fault_address);
+        let (kind, detector) = (Kind::StackOverflow, Detector::MpuGuard);
+        assert_eq!(found, (kind, detector, running, float_frame));
     }
 }

@@ -1,6 +1,6 @@
 //! Whose memory an address is: stacks, guards and the image's areas, then the regions of the chip.
 
-use core::ops::Range;
+use crate::stack::StackRange;
 use crashrig_wire::Thread;
 use crashrig_wire::thread::{Area, Owner};
 
@@ -26,15 +26,30 @@ impl AreaRange {
 /// Everything that can own an address. Where two areas overlap, the one listed first owns.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryMap<'a> {
-    /// Guards, stacks, crash region, vectors: areas of this image.
+    /// Stacks with their guards, which own what both cover.
+    pub stacks: &'a [StackRange],
+    /// Crash region, vectors: other areas of this image.
     pub image: &'a [AreaRange],
     /// RAM, flash and the rest: regions of the chip.
     pub chip: &'a [AreaRange],
 }
 
 impl MemoryMap<'_> {
-    fn areas(&self) -> impl Iterator<Item = &AreaRange> {
-        self.image.iter().chain(self.chip)
+    /// Every area, in the order of their right to an address.
+    pub fn areas(&self) -> impl Iterator<Item = AreaRange> {
+        let area = |area, stack: &StackRange, start, end| AreaRange {
+            owner: Owner { area, thread: stack.thread },
+            start,
+            end,
+        };
+        let guard = move |stack| area(Area::Guard, stack, stack.guard_start, stack.start);
+        let stack = move |stack| area(Area::Stack, stack, stack.start, stack.end);
+        let others = self.image.iter().chain(self.chip).copied();
+        self.stacks.iter().map(guard).chain(self.stacks.iter().map(stack)).chain(others)
+    }
+
+    fn guards(&self) -> impl Iterator<Item = &StackRange> {
+        self.stacks.iter().filter(|stack| stack.guard_start < stack.start)
     }
 
     /// The owner of an address.
@@ -55,21 +70,17 @@ impl MemoryMap<'_> {
     #[must_use]
     pub fn guard_touched(&self, start: u32, size: u32) -> Option<u32> {
         let end = start.saturating_add(size);
-        self.image
-            .iter()
-            .filter(|area| area.owner.area == Area::Guard && area.start < end && start < area.end)
-            .map(|area| area.start.max(start))
+        self.guards()
+            .filter(|stack| stack.guard_start < end && start < stack.start)
+            .map(|stack| stack.guard_start.max(start))
             .min()
     }
 
     /// The stack of a thread.
     #[must_use]
-    pub fn stack_of(&self, thread: Thread) -> Option<Range<u32>> {
+    pub fn stack_of(&self, thread: Thread) -> Option<&StackRange> {
         let owner = self.stack_owner(thread);
-        self.image
-            .iter()
-            .find(|area| area.owner == Owner { area: Area::Stack, thread: owner })
-            .map(|area| area.start..area.end)
+        self.stacks.iter().find(|stack| stack.thread == owner)
     }
 
     /// Whether `size` bytes from an address lie in RAM that can be read: inside of one RAM region,
@@ -82,10 +93,8 @@ impl MemoryMap<'_> {
         let in_ram = self.chip.iter().any(|region| {
             region.owner.area == Area::Ram && region.contains(address) && region.contains(last)
         });
-        let in_guard = self
-            .image
-            .iter()
-            .any(|area| area.owner.area == Area::Guard && area.start <= last && address < area.end);
+        let in_guard =
+            self.guards().any(|stack| stack.guard_start <= last && address < stack.start);
         in_ram && !in_guard
     }
 }
@@ -98,11 +107,27 @@ pub(crate) mod tests {
         AreaRange { owner: Owner { area, thread }, start, end }
     }
 
+    const fn stack(thread: Thread, start: u32, end: u32) -> StackRange {
+        StackRange { thread, guard_start: start - 0x80, start, end }
+    }
+
+    /// An entry that says nothing but that the main thread runs.
+    pub(crate) const IDLE: crate::classify::Entry = crate::classify::Entry {
+        vector: 0,
+        exc_return: 0,
+        msp: 0,
+        psp: 0,
+        running: Thread::Main,
+        float_frame: 0,
+    };
+    pub(crate) const STACKS: &[StackRange] = &[
+        stack(Thread::Main, 0x2000_2400, 0x2000_3400),
+        StackRange::NONE,
+        stack(Thread::User(3), 0x2000_8400, 0x2000_8C00),
+        stack(Thread::User(4), 0x2000_8C80, 0x2000_9000),
+        stack(Thread::Isr, 0x2001_F800, 0x2002_0000),
+    ];
     pub(crate) const IMAGE: &[AreaRange] = &[
-        area(Area::Guard, Thread::Main, 0x2000_2380, 0x2000_2400),
-        area(Area::Stack, Thread::Main, 0x2000_2400, 0x2000_3400),
-        area(Area::Guard, Thread::Isr, 0x2001_F780, 0x2001_F800),
-        area(Area::Stack, Thread::Isr, 0x2001_F800, 0x2002_0000),
         area(Area::CrashRegion, Thread::Unknown, 0x2000_0188, 0x2000_1188),
         area(Area::Vectors, Thread::Unknown, 0x2000_0000, 0x2000_0188),
     ];
@@ -112,7 +137,8 @@ pub(crate) mod tests {
         area(Area::Flash, Thread::Unknown, 0x0800_0000, 0x0810_0000),
         area(Area::Other, Thread::Unknown, 0x4000_0000, 0x6000_0000),
     ];
-    pub(crate) const MAP: MemoryMap<'static> = MemoryMap { image: IMAGE, chip: CHIP };
+    pub(crate) const MAP: MemoryMap<'static> =
+        MemoryMap { stacks: STACKS, image: IMAGE, chip: CHIP };
 
     fn check(address: u32, area: Area, thread: Thread) {
         assert_eq!(MAP.owner_of(address), Owner { area, thread }, "{address:#010x}");
@@ -125,6 +151,8 @@ pub(crate) mod tests {
         check(0x2000_33FF, Area::Stack, Thread::Main);
         check(0x2000_3400, Area::Ram, Thread::Unknown);
         check(0x2001_FFFF, Area::Stack, Thread::Isr);
+        check(0x2000_8BFF, Area::Stack, Thread::User(3));
+        check(0x2000_8C00, Area::Guard, Thread::User(4));
         check(0x2000_0000, Area::Vectors, Thread::Unknown);
         check(0x2000_1187, Area::CrashRegion, Thread::Unknown);
         check(0x0800_0000, Area::Flash, Thread::Unknown);

@@ -6,6 +6,7 @@
 
 use crate::map::MemoryMap;
 use crate::retain::Store;
+use crate::stack::{StackRange, Words};
 use core::ops::Range;
 use crashrig_wire::trail::Memory;
 
@@ -74,6 +75,48 @@ impl<'a> LiveMemory<'a> {
     #[must_use]
     pub const unsafe fn new(map: &'a MemoryMap<'a>, text: Range<u32>) -> Self {
         Self { map, text }
+    }
+}
+
+/// The words of one stack.
+#[derive(Debug)]
+pub struct StackWords(StackRange);
+
+impl StackWords {
+    /// The stack as it lies in RAM.
+    ///
+    /// # Safety
+    /// The stack is RAM that can be read, and no Rust object lies where it is written.
+    #[must_use]
+    pub const unsafe fn new(stack: StackRange) -> Self {
+        Self(stack)
+    }
+
+    fn is_inside(&self, address: u32) -> bool {
+        let StackRange { start, end, .. } = self.0;
+        address.is_multiple_of(4) && start <= address && address < end
+    }
+}
+
+impl Words for StackWords {
+    /// What lies outside of the stack reads as zero.
+    fn read(&self, address: u32) -> u32 {
+        let pointer = core::ptr::with_exposed_provenance::<u32>(address as usize);
+        if self.is_inside(address) {
+            // SAFETY: aligned, and inside of RAM that `new` was promised to be readable.
+            unsafe { pointer.read_volatile() }
+        } else {
+            0
+        }
+    }
+
+    /// What lies outside of the stack is not written.
+    fn write(&mut self, address: u32, word: u32) {
+        if self.is_inside(address) {
+            let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
+            // SAFETY: aligned, and inside of RAM that `new` was promised to be nobody else's.
+            unsafe { pointer.write_volatile(word) }
+        }
     }
 }
 

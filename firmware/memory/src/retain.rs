@@ -147,6 +147,8 @@ impl<S: Store> CrashRegion<S> {
         self.write_words(slot, &bytes, field::CORE_CRC.offset..RECORD_LENGTH);
         self.write_state(slot, State::Core);
         self.ledger.crashes = self.ledger.crashes.max(record.sequence);
+        // A boot that crashed before it was counted counts all the same.
+        self.ledger.boots = self.ledger.boots.max(record.boot);
         self.write_ledger();
         slot
     }

@@ -7,6 +7,9 @@ use crashrig_layout::ClockEnable;
 /// Ticks in a second.
 pub const TICK_HZ: u32 = 1000;
 
+/// Number of SysTick in the vector table.
+pub(crate) const SYSTICK: u32 = 15;
+
 /// How often a clock's register is read back before it is given up.
 const READ_BACK_LIMIT: u32 = 1000;
 

@@ -6,8 +6,8 @@
 //! exists. A second fault on the way finds [`CAPTURING`] set, notes itself in the ledger and
 //! resets: what was committed before stays.
 
-use crate::registers::system_control;
-use crate::{clock, platform, reset};
+use crate::registers::{float_unit, system_control};
+use crate::{clock, kernel, platform, reset};
 use core::arch::naked_asm;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -20,7 +20,7 @@ use crashrig_wire::Record;
 use crashrig_wire::record::FaultStatus;
 
 /// Size of the emergency stack in bytes. The capture path was seen to use 2,164 of them.
-const EMERGENCY_STACK_BYTES: usize = 4096;
+const EMERGENCY_STACK_BYTES: usize = 6144;
 
 #[repr(C, align(8))]
 struct EmergencyStack(core::cell::UnsafeCell<[u8; EMERGENCY_STACK_BYTES]>);
@@ -101,12 +101,16 @@ unsafe extern "C" fn leave_stack_for_panic(location: &SourceLocation) -> ! {
     )
 }
 
-/// Where the clock goes when a stack pointer left its stack.
+/// Where a check of a stack goes that found something.
 ///
 /// # Safety
-/// Both references stay sound: they point to memory that the emergency stack does not cover.
+/// All references stay sound: they point to memory that the emergency stack does not cover.
 #[unsafe(naked)]
-unsafe extern "C" fn leave_stack_for_range(entry: &Entry, callee_saved: &[u32; 8]) -> ! {
+unsafe extern "C" fn leave_stack_for_found(
+    entry: &Entry,
+    meaning: &Meaning,
+    callee_saved: &[u32; 8],
+) -> ! {
     naked_asm!(
         "cpsid i",
         switch_stack!(),
@@ -114,14 +118,26 @@ unsafe extern "C" fn leave_stack_for_range(entry: &Entry, callee_saved: &[u32; 8
         "udf #0",
         stack = sym EMERGENCY_STACK,
         size = const EMERGENCY_STACK_BYTES,
-        capture = sym capture_range,
+        capture = sym capture_meaning,
     )
 }
 
-/// Records a stack pointer outside of its stack, and resets.
-pub(crate) fn capture_out_of_range(entry: &Entry, callee_saved: &[u32; 8]) -> ! {
-    // SAFETY: both lie on the ISR stack, which nothing uses any more.
-    unsafe { leave_stack_for_range(entry, callee_saved) }
+/// Records what a check of a stack has found, and resets.
+pub(crate) fn capture_found(entry: &Entry, meaning: &Meaning, callee_saved: &[u32; 8]) -> ! {
+    // SAFETY: all lie on the ISR stack, which nothing uses any more.
+    unsafe { leave_stack_for_found(entry, meaning, callee_saved) }
+}
+
+/// What is known of an exception beside its own registers. MSP is as it stands now.
+pub(crate) fn entry(vector: u32, exc_return: u32, psp: u32) -> Entry {
+    Entry {
+        vector,
+        exc_return,
+        msp: cortex_m::register::msp::read(),
+        psp,
+        running: kernel::running(),
+        float_frame: float_unit().fpcar.read(),
+    }
 }
 
 #[panic_handler]
@@ -142,16 +158,14 @@ extern "C" fn capture_exception(
     callee_saved: &[u32; 8],
     primask: u32,
 ) -> ! {
-    let entry = Entry { vector: vector(), exc_return, msp, psp };
+    let entry = Entry { msp, ..entry(vector(), exc_return, psp) };
     let saved = saved(callee_saved, primask);
     commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
 }
 
-extern "C" fn capture_range(entry: &Entry, callee_saved: &[u32; 8]) -> ! {
+extern "C" fn capture_meaning(entry: &Entry, meaning: &Meaning, callee_saved: &[u32; 8]) -> ! {
     let saved = saved(callee_saved, 0);
-    commit(entry, &saved, |map| {
-        capture::check_range(entry, map).unwrap_or_else(|| classify(entry, &saved.faults, map))
-    })
+    commit(entry, &saved, |_| *meaning)
 }
 
 extern "C" fn capture_panic(
@@ -168,7 +182,7 @@ extern "C" fn capture_panic(
     } else {
         (stack_pointer, cortex_m::register::psp::read())
     };
-    let entry = Entry { vector: vector(), exc_return: 0, msp, psp };
+    let entry = Entry { msp, ..entry(vector(), 0, psp) };
     let noticed = Noticed { caller, stack_pointer, location: *location };
     with_region(&entry, &saved.faults, |region, map| {
         let identity = identity(region);
@@ -199,13 +213,19 @@ fn with_region(
         region.note_nested(entry.vector, faults.cfsr);
         reset::reset()
     }
+    let stacks = kernel::stacks();
     let (image, chip) = (platform::image_areas(), platform::chip_areas());
-    record(&mut region, &MemoryMap { image: &image, chip: &chip });
+    record(&mut region, &MemoryMap { stacks: &stacks, image: &image, chip: &chip });
     reset::reset()
 }
 
 /// Both phases.
 fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &MemoryMap<'_>) {
+    let facts = kernel::facts_of(record.thread);
+    record.thread_entry = facts.entry;
+    record.thread_name = facts.name.as_ptr().addr() as u32;
+    record.thread_name_length = u16::try_from(facts.name.len()).unwrap_or(u16::MAX);
+    record.thread_priority = facts.priority;
     let slot = region.commit_core(&record);
     cortex_m::asm::dsb();
     // SAFETY: the regions come from the chip file and `prepare` has enabled their clocks.

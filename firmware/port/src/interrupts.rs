@@ -15,9 +15,23 @@ pub fn count() -> u32 {
     vectors::interrupt_count()
 }
 
+/// The exception that is being handled, as in IPSR; 0 in a thread.
+#[must_use]
+pub fn active() -> u32 {
+    let number: u32;
+    // SAFETY: reading IPSR has no side effect; an unprivileged thread reads zero, and is one.
+    unsafe { core::arch::asm!("mrs {0}, ipsr", out(reg) number, options(nomem, nostack)) };
+    number
+}
+
 /// Installs a handler for an interrupt in the table in RAM.
 pub fn install(interrupt: u32, handler: Handler) {
     vectors::install(vectors::CORE_EXCEPTIONS + interrupt, handler);
+}
+
+/// Installs a handler for an exception of the core, by its number (DDI0403E B1.5.2).
+pub fn install_for_exception(exception: u32, handler: Handler) {
+    vectors::install(exception, handler);
 }
 
 /// Whether the entries of an interrupt in flash and in RAM differ.
@@ -27,9 +41,20 @@ pub fn entries_differ(interrupt: u32) -> bool {
     flash != ram
 }
 
+/// Enables an interrupt above those that [`raise`] raises, and pends it: it preempts their
+/// handlers.
+pub fn pend_above(interrupt: u32) {
+    const HIGHER_PRIORITY: u8 = 0x80;
+    raise_at(interrupt, HIGHER_PRIORITY);
+}
+
 /// Enables an interrupt at the lowest priority and pends it. It runs before the caller goes on,
 /// unless interrupts are masked. A number that the chip does not implement does nothing.
 pub fn raise(interrupt: u32) {
+    raise_at(interrupt, LOWEST_PRIORITY);
+}
+
+fn raise_at(interrupt: u32, level: u8) {
     if interrupt >= count() {
         return;
     }
@@ -37,7 +62,7 @@ pub fn raise(interrupt: u32) {
     let nvic = interrupt_controller();
     if let Some(priority) = nvic.ipr.get(interrupt as usize) {
         // SAFETY: the interrupt is not enabled yet.
-        unsafe { priority.write(LOWEST_PRIORITY) };
+        unsafe { priority.write(level) };
     }
     if let (Some(enable), Some(pend)) = (nvic.iser.get(word), nvic.ispr.get(word)) {
         // SAFETY: an entry for it stands in the table.

@@ -11,9 +11,11 @@
 
 pub mod channel;
 pub mod clock;
+pub mod detectors;
 pub mod fault;
 pub mod host_block;
 pub mod interrupts;
+pub mod kernel;
 pub mod mpu;
 pub mod platform;
 mod registers;

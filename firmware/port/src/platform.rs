@@ -15,6 +15,10 @@ pub struct Platform {
     pub clock_enables: &'static [ClockEnable],
     /// Clock of the core in hertz.
     pub core_clock_hz: u32,
+    /// The part of RAM that may hold code: first address, and size in bytes.
+    pub executable_ram: Option<(u32, u32)>,
+    /// Called before the kernel starts, on the ISR stack with interrupts masked.
+    pub before_kernel: fn(),
 }
 
 /// How many regions a chip file may have at most for this port to tell them apart in a record.
@@ -48,6 +52,10 @@ macro_rules! symbols {
 }
 
 symbols! {
+    /// First address of main RAM.
+    ram_start = __crashrig_ram_start;
+    /// First address behind main RAM.
+    ram_end = __crashrig_ram_end;
     /// First address of the vector table in RAM.
     vectors_start = __crashrig_vectors_start;
     /// Size of the vector table in bytes.
@@ -56,14 +64,18 @@ symbols! {
     crash_start = __crashrig_crash_start;
     /// Size of the crash region in bytes.
     crash_size_bytes = __crashrig_crash_size_bytes;
-    /// First address of the main thread's guard region.
-    main_guard_start = __crashrig_main_guard_start;
     /// First address of the main thread's stack.
     main_stack_start = __crashrig_main_stack_start;
     /// First address behind the main thread's stack.
     main_stack_end = __crashrig_main_stack_end;
-    /// First address of the ISR stack's guard region.
-    isr_guard_start = __crashrig_isr_guard_start;
+    /// First address of the timer thread's stack.
+    timer_stack_start = __crashrig_timer_stack_start;
+    /// First address behind the timer thread's stack.
+    timer_stack_end = __crashrig_timer_stack_end;
+    /// First address of the idle thread's stack.
+    idle_stack_start = __crashrig_idle_stack_start;
+    /// First address behind the idle thread's stack.
+    idle_stack_end = __crashrig_idle_stack_end;
     /// First address of the ISR stack.
     isr_stack_start = __crashrig_isr_stack_start;
     /// First address behind the ISR stack: the end of RAM.
@@ -106,20 +118,17 @@ pub fn text() -> Range<u32> {
     text_start()..text_end()
 }
 
-/// Areas of this image: guards before stacks, so that a guard owns what both cover.
+/// Areas of this image besides stacks.
 #[must_use]
-pub fn image_areas() -> [AreaRange; 6] {
-    let area = |area, thread, start, end| AreaRange { owner: Owner { area, thread }, start, end };
-    let guard = guard_size_bytes();
-    let (main_guard, isr_guard) = (main_guard_start(), isr_guard_start());
-    let (vectors, crash) = (vectors_start(), crash_start());
+pub fn image_areas() -> [AreaRange; 2] {
+    let area = |area, start, size_bytes| AreaRange {
+        owner: Owner { area, thread: Thread::Unknown },
+        start,
+        end: start + size_bytes,
+    };
     [
-        area(Area::Guard, Thread::Main, main_guard, main_guard + guard),
-        area(Area::Guard, Thread::Isr, isr_guard, isr_guard + guard),
-        area(Area::Stack, Thread::Main, main_stack_start(), main_stack_end()),
-        area(Area::Stack, Thread::Isr, isr_stack_start(), isr_stack_end()),
-        area(Area::CrashRegion, Thread::Unknown, crash, crash + crash_size_bytes()),
-        area(Area::Vectors, Thread::Unknown, vectors, vectors + vectors_size_bytes()),
+        area(Area::CrashRegion, crash_start(), crash_size_bytes()),
+        area(Area::Vectors, vectors_start(), vectors_size_bytes()),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! volatile cells, so shared references to them are sound; what a write does is for its caller to
 //! answer for.
 
-use cortex_m::peripheral::{MPU, NVIC, SCB, SYST, mpu, nvic, scb, syst};
+use cortex_m::peripheral::{FPU, MPU, NVIC, SCB, SYST, fpu, mpu, nvic, scb, syst};
 
 /// The System Control Block.
 pub(crate) fn system_control() -> &'static scb::RegisterBlock {
@@ -22,6 +22,12 @@ pub(crate) fn memory_protection() -> &'static mpu::RegisterBlock {
 pub(crate) fn interrupt_controller() -> &'static nvic::RegisterBlock {
     // SAFETY: as above.
     unsafe { &*NVIC::PTR }
+}
+
+/// The floating-point unit's context control.
+pub(crate) fn float_unit() -> &'static fpu::RegisterBlock {
+    // SAFETY: as above; a core without the unit reads its registers as zero.
+    unsafe { &*FPU::PTR }
 }
 
 /// The system timer.

@@ -1,11 +1,13 @@
 //! From reset to the main thread.
 //!
 //! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; clocks that
-//! memory needs; guards; clock tick; main thread on its own stack (PSP); crash-record check;
-//! `main`. Nothing needed on the way lies in a region whose clock must first be enabled.
+//! memory needs; memory protection; what the image wants first;
+//! kernel and its threads; clock tick; main thread on its own
+//! stack (PSP); crash-record check; `main`. Nothing needed on the way lies in a region whose clock
+//! must first be enabled.
 
 use crate::registers::system_control;
-use crate::{clock, fault, mpu, platform, vectors};
+use crate::{clock, fault, kernel, mpu, platform, vectors};
 use core::arch::naked_asm;
 use crashrig_memory::retain::BootFindings;
 
@@ -98,15 +100,15 @@ extern "C" fn prepare() -> ! {
     enable_float();
     vectors::relocate();
     let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
-    if !cfg!(feature = "without-guard") {
-        mpu::arm_guards();
-    }
+    mpu::arm();
+    (platform::platform().before_kernel)();
+    kernel::start();
     clock::start_tick(platform::platform().core_clock_hz);
     // SAFETY: the main stack is free: nothing has run on it in this boot.
     unsafe { to_main_thread(clocks_missing) }
 }
 
-/// Switches to the main thread's stack and lets interrupts in.
+/// Switches to the main thread's stack.
 ///
 /// # Safety
 /// Called once, in thread mode on the ISR stack, with interrupts masked.
@@ -123,7 +125,6 @@ unsafe extern "C" fn to_main_thread(clocks_missing: u32) -> ! {
         "msr msp, r1",
         "movs r7, #0",
         "mov lr, r7",
-        "cpsie i",
         "bl {main_thread}",
         "udf #0",
         ".pool",
@@ -133,6 +134,9 @@ unsafe extern "C" fn to_main_thread(clocks_missing: u32) -> ! {
 
 /// The main thread: the crash-record check, then the image's main.
 extern "C" fn main_thread(clocks_missing: u32) -> ! {
+    kernel::paint_isr_stack();
+    // SAFETY: handlers and stacks are in place.
+    unsafe { cortex_m::interrupt::enable() };
     let findings = fault::check_records();
     crashrig_main(Boot {
         findings,

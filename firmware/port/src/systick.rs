@@ -1,13 +1,14 @@
-//! The clock tick: counts time, and checks that stack pointers are where they belong.
+//! The clock tick: counts time, lets the kernel know, and checks the stacks in use.
 //!
-//! The check (detector `sp-range`) is for frames that jump a guard region without touching it:
-//! nothing faults then, and the next tick finds the stack pointer outside of its stack.
+//! The checks find what the guard regions did not: a canary that was overwritten, and a stack
+//! pointer outside of its stack, which is a frame that jumped guard and canary.
 
-use crate::{clock, fault, platform};
+use crate::{clock, detectors, fault, kernel, platform};
 use core::arch::naked_asm;
-use crashrig_memory::capture::check_range;
-use crashrig_memory::classify::Entry;
+use crashrig_memory::capture::{Checks, broken_canary, check_stack};
+use crashrig_memory::classify::{Entry, Meaning};
 use crashrig_memory::map::MemoryMap;
+use crashrig_wire::Detector;
 
 /// Saves what a record needs of the interrupted code, then ticks.
 ///
@@ -31,16 +32,28 @@ pub(crate) unsafe extern "C" fn crashrig_systick_entry() {
 }
 
 extern "C" fn tick(msp: u32, psp: u32, exc_return: u32, callee_saved: &[u32; 8]) {
-    const SYSTICK: u32 = 15;
     clock::count_tick();
-    if cfg!(feature = "without-sp-range") {
-        return;
+    let entry = Entry { msp, ..fault::entry(clock::SYSTICK, exc_return, psp) };
+    if let Some(meaning) = check(&entry) {
+        fault::capture_found(&entry, &meaning, callee_saved);
     }
-    let entry = Entry { vector: SYSTICK, exc_return, msp, psp };
+    kernel::tick();
+}
+
+/// What is wrong with the stack of whoever was interrupted, or with the ISR stack's canary.
+pub(crate) fn check(entry: &Entry) -> Option<Meaning> {
+    let stacks = kernel::stacks_in_use();
+    let chip = platform::chip_areas();
     let image = platform::image_areas();
-    // The check needs the stacks only.
-    let map = MemoryMap { image: &image, chip: &[] };
-    if check_range(&entry, &map).is_some() {
-        fault::capture_out_of_range(&entry, callee_saved);
-    }
+    let map = MemoryMap { stacks: &stacks, image: &image, chip: &chip };
+    let checks = Checks {
+        canary: detectors::is_on(Detector::StackCanary),
+        range: detectors::is_on(Detector::SpRange),
+    };
+    let [_, isr] = stacks;
+    let stack = map.stack_of(entry.interrupted()).copied().unwrap_or(isr);
+    check_stack(entry, &map, &kernel::words_of(stack), checks).or_else(|| {
+        let canary = checks.canary.then(|| broken_canary(&isr, &map, &kernel::words_of(isr)));
+        canary.flatten()
+    })
 }

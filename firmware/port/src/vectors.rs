@@ -5,8 +5,8 @@
 //! 256 entries that ARMv7-M allows at most (DDI0403E B1.5.3); the copy has those the chip
 //! implements.
 
-use crate::platform;
 use crate::registers::system_control;
+use crate::{mpu, platform};
 use core::arch::global_asm;
 
 global_asm!(
@@ -22,8 +22,6 @@ global_asm!(
     ".size __crashrig_flash_vectors, . - __crashrig_flash_vectors",
 );
 
-/// Number of SysTick in the vector table.
-const SYSTICK: u32 = 15;
 /// Exceptions of the core in front of the first interrupt.
 pub(crate) const CORE_EXCEPTIONS: u32 = 16;
 
@@ -41,7 +39,7 @@ pub(crate) fn relocate() {
         // SAFETY: the linker script keeps `vectors_size_bytes` free at `vectors_start`.
         unsafe { target.write_volatile(word) };
     }
-    install(SYSTICK, crate::systick::crashrig_systick_entry);
+    crate::kernel::install_handlers();
     cortex_m::asm::dsb();
     if !cfg!(feature = "without-vector-relocation") {
         // SAFETY: written with interrupts masked, and the table that it names is complete.
@@ -75,9 +73,10 @@ pub(crate) fn install(exception: u32, handler: Handler) {
     if 4 * exception < platform::vectors_size_bytes() {
         let address = (platform::vectors_start() + 4 * exception) as usize;
         let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address);
-        // SAFETY: inside of the table in RAM, as checked above.
-        unsafe { pointer.write_volatile(handler as usize as u32) };
-        cortex_m::asm::dsb();
+        mpu::with_writable_vectors(|| {
+            // SAFETY: inside of the table in RAM, as checked above.
+            unsafe { pointer.write_volatile(handler as usize as u32) };
+        });
     }
 }
 

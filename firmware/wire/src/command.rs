@@ -26,8 +26,9 @@ const FAULT_AT: usize = 16;
 const FLAGS_AT: usize = 20;
 const SEED_AT: usize = 24;
 const PARAMETERS_AT: usize = 28;
+const WITHOUT_AT: usize = PARAMETERS_AT + 4 * PARAMETER_COUNT;
 const CRC_AT: usize = MAILBOX_LENGTH - 4;
-const _: () = assert!(PARAMETERS_AT + 4 * PARAMETER_COUNT <= CRC_AT);
+const _: () = assert!(WITHOUT_AT + 4 <= CRC_AT);
 
 /// How many parameters a command has.
 pub const PARAMETER_COUNT: usize = 4;
@@ -47,6 +48,9 @@ pub struct Mailbox {
     pub seed: u32,
     /// What they mean depends on the fault; 0 stands for the fault's own choice.
     pub parameters: [u32; PARAMETER_COUNT],
+    /// Detectors to be switched off for this boot, by [`crate::Detector::bit`]. An image without
+    /// the feature `injection` has no such switches.
+    pub without: u32,
 }
 
 impl Mailbox {
@@ -70,6 +74,7 @@ impl Mailbox {
         for (index, parameter) in self.parameters.iter().enumerate() {
             put_u32(&mut bytes, PARAMETERS_AT + 4 * index, *parameter);
         }
+        put_u32(&mut bytes, WITHOUT_AT, self.without);
         let crc = crc32(bytes.get(..CRC_AT).unwrap_or_default());
         put_u32(&mut bytes, CRC_AT, crc);
         bytes
@@ -93,6 +98,7 @@ impl Mailbox {
             flags: get_u32(bytes, FLAGS_AT),
             seed: get_u32(bytes, SEED_AT),
             parameters: core::array::from_fn(|i| get_u32(bytes, PARAMETERS_AT + 4 * i)),
+            without: get_u32(bytes, WITHOUT_AT),
         })
     }
 
@@ -116,6 +122,7 @@ mod tests {
             flags: Mailbox::SEMIHOSTING,
             seed: 0x5EED,
             parameters: [1, 2, 3, 4],
+            without: 6,
         };
         let bytes = sent.to_bytes();
         assert_eq!(Mailbox::read(&bytes), Some(sent));

@@ -24,4 +24,19 @@ crate::names::closed_list! {
     DefaultHandler = 9, "default-handler";
     /// A HardFault for which no other fault register gives a cause.
     HardFault = 10, "hard-fault";
+    /// The words at the lower limit of a stack were found overwritten, at a switch of threads or at
+    /// a clock tick.
+    StackCanary = 12, "stack-canary";
+}
+
+impl Detector {
+    /// Detectors that an image with the feature `injection` can switch off for a boot, so that the
+    /// one behind is seen at work.
+    pub const SWITCHABLE: &'static [Self] = &[Self::MpuGuard, Self::SpRange, Self::StackCanary];
+
+    /// The bit of the detector in a set of them.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self.code()
+    }
 }

@@ -17,12 +17,8 @@ crate::names::closed_list! {
     DivideByZero = 5, "divide-by-zero";
     /// A Rust panic in a thread.
     Panic = 6, "panic";
-    /// The main thread calls itself until its stack is used up.
-    MainStackRecursion = 7, "main-stack-recursion";
-    /// One frame larger than what is left of the main thread's stack, which jumps the guard region.
-    MainStackLargeFrame = 8, "main-stack-large-frame";
-    /// An interrupt handler calls itself until the ISR stack is used up.
-    IsrStackRecursion = 9, "isr-stack-recursion";
+    /// A stack is used beyond its limit; which one and how is said by `stack` and `way`.
+    StackOverflow = 7, "stack-overflow";
     /// The boot asks for a reset without having ended, as a boot that can never finish would.
     ResetLoop = 10, "reset-loop";
     /// A fault inside the HardFault handler: the core locks up.
@@ -38,6 +34,57 @@ crate::names::closed_list! {
     /// The main stack pointer is set to where nothing is, and an exception is taken: no frame can
     /// be written, and no handler can push.
     WildStackPointer = 16, "wild-stack-pointer";
-    /// One frame of an interrupt handler, larger than the ISR stack, which jumps the guard region.
-    IsrStackLargeFrame = 17, "isr-stack-large-frame";
+    /// The services of the kernel are used as they are meant to be, and checked.
+    KernelServices = 18, "kernel-services";
+    /// A call of address 0.
+    NullCall = 19, "null-call";
+    /// A store through address 0.
+    NullWrite = 20, "null-write";
+    /// A store to flash.
+    FlashWrite = 21, "flash-write";
+    /// A store to the vector table in RAM.
+    VectorWrite = 22, "vector-write";
+    /// Code is copied to static RAM and called.
+    ExecuteRam = 23, "execute-ram";
+    /// Code is copied to the stack and called.
+    ExecuteStack = 24, "execute-stack";
+    /// Code is copied to the CCM and called.
+    ExecuteCcm = 25, "execute-ccm";
+    /// An unprivileged thread stores to the kernel's data.
+    UnprivilegedKernelWrite = 26, "unprivileged-kernel-write";
+    /// An unprivileged thread stores to the vector table in RAM.
+    UnprivilegedVectorWrite = 27, "unprivileged-vector-write";
+    /// An unprivileged thread stores to the crash region.
+    UnprivilegedCrashWrite = 28, "unprivileged-crash-write";
+    /// An unprivileged thread stores to a register of the MPU.
+    UnprivilegedMpuWrite = 29, "unprivileged-mpu-write";
+    /// A bus fault on the timer thread.
+    TimerCrash = 30, "timer-crash";
+    /// A bus fault in an interrupt handler.
+    IsrCrash = 31, "isr-crash";
+    /// A bus fault before the kernel has started.
+    BootCrash = 32, "boot-crash";
+    /// A thread is left while its floating-point state is still to be written, where that cannot be
+    /// written.
+    LateFloat = 33, "late-float";
+}
+
+crate::names::closed_list! {
+    /// How a stack is used beyond its limit.
+    Way, "way";
+    /// Calls and calls, until the limit is passed by a few frames.
+    Recursion = 1, "recursion";
+    /// One frame larger than what is left, written from its upper end down.
+    LargeFrame = 2, "large-frame";
+    /// One frame larger than what is left, of which only the lowest bytes are written, below canary
+    /// and guard.
+    SkippedFrame = 3, "skipped-frame";
+    /// Stores below the lower limit while the stack pointer stays where it is.
+    BelowPointer = 4, "below-pointer";
+    /// The stack is full to its last word when an exception must be stacked.
+    ExceptionFrame = 5, "exception-frame";
+    /// There is room for an exception frame, but not for one with floating-point state.
+    FloatFrame = 6, "float-frame";
+    /// An interrupt preempts a handler that has used up most of the ISR stack.
+    NestedInterrupt = 7, "nested-interrupt";
 }

@@ -89,7 +89,10 @@ fields! {
     STACK_START, "stack_start", 196, 4, Exact;
     STACK_SIZE, "stack_size", 200, 4, Exact;
     THREAD_ENTRY, "thread_entry", 204, 4, Identity;
-    RESERVED, "reserved", 208, 8, Exact;
+    THREAD_NAME, "thread_name", 208, 4, Identity;
+    THREAD_NAME_LENGTH, "thread_name_length", 212, 2, Exact;
+    THREAD_PRIORITY, "thread_priority", 214, 1, Exact;
+    RESERVED, "reserved", 215, 1, Exact;
     TRAIL, "trail", 216, 32, Exact;
     RESERVED_TRAIL, "reserved_trail", 248, 4, Exact;
     CRC, "crc", 252, 4, Identity;

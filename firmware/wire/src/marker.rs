@@ -49,6 +49,19 @@ crate::names::closed_list! {
     ClockTicked = 7, "clock-ticked";
     /// The guard regions of the stacks are enabled in the MPU.
     GuardsArmed = 8, "guards-armed";
+    /// 64 threads were spawned and joined on one stack, and each gave its code.
+    ThreadsJoined = 9, "threads-joined";
+    /// A thread that held a mutex ran before one of higher priority than its own, because one of
+    /// still higher priority waited for the mutex.
+    PriorityInherited = 10, "priority-inherited";
+    /// Queue, semaphore and event flags carried everything between two threads, in order.
+    SignalsCame = 11, "signals-came";
+    /// A one-shot timer expired once and a periodic one until it was stopped.
+    TimersExpired = 12, "timers-expired";
+    /// Two threads computed in floating point in turns, and both were right.
+    FloatKept = 13, "float-kept";
+    /// Each misuse of the kernel that was tried got the error defined for it.
+    MisuseRefused = 14, "misuse-refused";
 }
 
 crate::names::closed_list! {

@@ -7,14 +7,18 @@ use super::{fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
-use crashrig_layout::parse::Board;
+use crashrig_layout::parse::{AddressRange, Board};
 use crashrig_wire::record::Trust;
 use crashrig_wire::region::Slot;
 use crashrig_wire::thread::Area;
-use crashrig_wire::{EndMarker, Kind, Record};
+use crashrig_wire::{EndMarker, Kind, Record, Thread};
 
 /// The name of everything that no area and no region covers.
 pub const UNMAPPED: &str = "unmapped";
+/// The stack of a thread that was spawned.
+pub const USER_STACK: &str = "user-stack";
+/// The guard under such a stack.
+pub const USER_STACK_GUARD: &str = "user-stack-guard";
 
 /// The report of a run.
 #[must_use]
@@ -103,6 +107,7 @@ fn describe(
         backtrace: backtrace(record, ram, symbols),
         fault_text: fault_text::describe(&record.faults),
         disagreements: Vec::new(),
+        thread_name: thread_name(record, image),
         source: source(record, image),
         bytes_lost: None,
     }
@@ -113,17 +118,30 @@ fn region_of(address: u32, record: &Record, image: &Image, board: Option<&Board>
     if let Some(area) = image.area_at(address) {
         return area.name.to_owned();
     }
+    // Where stacks from the heap lie, only the device knows.
+    if let (Thread::User(_), Area::Guard | Area::Stack) = (record.owner.thread, record.owner.area) {
+        let guard = record.owner.area == Area::Guard;
+        return if guard { USER_STACK_GUARD } else { USER_STACK }.to_owned();
+    }
     let Some(board) = board else {
         let is_code = image.code_ranges().iter().any(|range| range.contains(&address));
         let area = if is_code { Area::Flash } else { record.owner.area };
         return if area == Area::Unmapped { UNMAPPED.to_owned() } else { area.to_string() };
     };
-    let region = board.chip.regions.iter().find(|region| {
-        address
-            .checked_sub(region.range.start)
-            .is_some_and(|offset| offset < region.range.size_bytes)
-    });
-    region.map_or_else(|| UNMAPPED.to_owned(), |region| region.name.clone())
+    let regions = board.chip.regions.iter().map(|region| (&region.name, region.range));
+    let aliases = board.chip.aliases.iter().map(|alias| (&alias.name, alias.range));
+    let holds = |range: AddressRange| {
+        address.checked_sub(range.start).is_some_and(|offset| offset < range.size_bytes)
+    };
+    let found = regions.chain(aliases).find(|(_, range)| holds(*range));
+    found.map_or_else(|| UNMAPPED.to_owned(), |(name, _)| name.clone())
+}
+
+/// The name that a record gives its thread.
+fn thread_name(record: &Record, image: &Image) -> Option<String> {
+    let length = usize::from(record.thread_name_length);
+    let name = image.flash_bytes(record.thread_name, length).filter(|name| !name.is_empty())?;
+    Some(plain(&String::from_utf8_lossy(name)))
 }
 
 /// The place in the source that a panic names.

@@ -98,6 +98,7 @@ pub fn crash(crash: &CrashReport) -> Value {
         "backtrace": backtrace,
         "causes": crash.fault_text,
         "source": crash.source,
+        "thread_name": crash.thread_name,
         "bytes_lost": crash.bytes_lost,
         "disagreements": crash.disagreements,
     })
@@ -124,6 +125,7 @@ fn record(record: &Record) -> Value {
         "kind": record.kind.name(),
         "detector": record.detector.name(),
         "thread": record.thread.context().name(),
+        "thread_priority": record.thread_priority,
         "build_id": build_id,
         "run_id": record.run_id,
         "boot": record.boot,
@@ -132,7 +134,10 @@ fn record(record: &Record) -> Value {
         "status": hex(record.status.0),
         "value": record.value,
         "fault_address": trusted(Trust::FAULT_ADDRESS, record.fault_address),
-        "owner": { "area": record.owner.area.name(), "thread": record.owner.thread.context().name() },
+        "owner": {
+            "area": record.owner.area.name(),
+            "thread": record.owner.thread.context().name(),
+        },
         "stack": { "start": hex(record.stack_start), "size_bytes": record.stack_size },
         "r": registers.r.iter().copied().map(hex).collect::<Vec<_>>(),
         "sp": trusted(Trust::STACK_POINTER, registers.sp),

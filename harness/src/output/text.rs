@@ -7,6 +7,7 @@ use crate::report::{BootReport, CrashReport, Report};
 use crate::scenario::Scenario;
 use crate::target::Boundary;
 use crate::verdict::Verdict;
+use crashrig_wire::Thread;
 use crashrig_wire::record::Trust;
 use std::fmt::Write as _;
 
@@ -159,16 +160,25 @@ fn boundary(boundary: &Boundary) -> String {
     }
 }
 
+/// The name of a user thread; the others are named by what they are.
+fn named(crash: &CrashReport) -> String {
+    match (&crash.thread_name, crash.record.thread) {
+        (Some(name), Thread::User(_)) => format!(" \"{name}\""),
+        _ => String::new(),
+    }
+}
+
 /// A record in words: what `explain` prints and what a failure shows.
 pub fn crash(out: &mut String, crash: &CrashReport) {
     let record = &crash.record;
     line(
         out,
         format_args!(
-            "  crash   {} noticed by {}, thread {}, boot {}, slot {}{}",
+            "  crash   {} noticed by {}, thread {}{}, boot {}, slot {}{}",
             record.kind,
             record.detector,
             record.thread.context(),
+            named(crash),
             record.boot,
             crash.slot.name(),
             if crash.partial { " (phase one only)" } else { "" }

@@ -1,5 +1,6 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
+use super::injection::{check_overflow, check_without};
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
 use super::{
@@ -210,6 +211,8 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         fault: fault.unwrap_or(Fault::None),
         then,
         parameter: raw.parameter.unwrap_or(0),
+        overflow: check_overflow(key, raw, fault, problems),
+        without: check_without(&key("without"), &raw.without, problems),
         acknowledge: raw.acknowledge,
         end,
         observed: problems.names(&key("observed"), &raw.observed),
@@ -276,6 +279,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         kind: kind?,
         detector: detector?,
         thread: thread?,
+        thread_name: raw.thread_name.clone(),
         address,
         pc,
         within: raw.within.clone(),

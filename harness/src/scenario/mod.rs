@@ -4,6 +4,7 @@
 //! its problems. Nothing here knows of a target.
 
 pub mod check;
+mod injection;
 mod problems;
 pub mod raw;
 
@@ -11,7 +12,7 @@ use crashrig_layout::Need;
 use crashrig_wire::marker::Found;
 use crashrig_wire::region::Slot;
 use crashrig_wire::thread::Context;
-use crashrig_wire::{Detector, Fault, Kind, Observation};
+use crashrig_wire::{Detector, Fault, Kind, Observation, Way};
 use std::path::PathBuf;
 
 use crate::verdict::VerdictKind;
@@ -56,6 +57,10 @@ pub struct BootPlan {
     pub then: Option<Fault>,
     /// First parameter of the command.
     pub parameter: u32,
+    /// For `stack-overflow`: whose stack, and how.
+    pub overflow: Option<(Context, Way)>,
+    /// Detectors that are switched off for this boot.
+    pub without: Vec<Detector>,
     /// Whether the device marks the records it finds as read.
     pub acknowledge: bool,
     /// How it must end.
@@ -147,6 +152,8 @@ pub struct ExpectedCrash {
     pub detector: Detector,
     /// Whom it is charged to.
     pub thread: Context,
+    /// The name of that thread, if it must be a certain one.
+    pub thread_name: Option<String>,
     /// Where the address that could not be accessed must lie.
     pub address: Option<Place>,
     /// Where the program counter must lie.
@@ -185,10 +192,7 @@ pub struct Control {
 #[must_use]
 pub fn measured_function(fault: Fault) -> Option<&'static str> {
     match fault {
-        Fault::MainStackRecursion => Some("crashrig_image::faults::stack::main_stack_recursion"),
-        Fault::MainStackLargeFrame => Some("crashrig_image::faults::stack::main_stack_large_frame"),
-        Fault::IsrStackRecursion => Some("crashrig_image::faults::stack::isr_stack_recursion"),
-        Fault::IsrStackLargeFrame => Some("crashrig_image::faults::stack::isr_stack_large_frame"),
+        Fault::StackOverflow => Some("crashrig_image::faults::overflow::overflow"),
         _ => None,
     }
 }

@@ -44,6 +44,13 @@ pub struct RawBoot {
     pub then: Option<String>,
     /// First parameter of the command.
     pub parameter: Option<u32>,
+    /// For `stack-overflow`: name of a context that has a stack.
+    pub stack: Option<String>,
+    /// For `stack-overflow`: name of a way.
+    pub way: Option<String>,
+    /// Names of detectors that are switched off.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// Whether records are marked as read.
     #[serde(default)]
     pub acknowledge: bool,
@@ -101,6 +108,8 @@ pub struct RawCrash {
     pub detector: Option<String>,
     /// Name of a thread.
     pub thread: Option<String>,
+    /// The name that the thread was given.
+    pub thread_name: Option<String>,
     /// Where the address lies.
     pub address: Option<RawPlace>,
     /// Where the program counter lies.

@@ -46,6 +46,10 @@ fn the_image_has_everything_that_reports_name() {
         "crash-region",
         "main-stack-guard",
         "main-stack",
+        "timer-stack-guard",
+        "timer-stack",
+        "idle-stack-guard",
+        "idle-stack",
         "isr-stack-guard",
         "isr-stack",
     ];
@@ -66,7 +70,7 @@ fn the_image_has_everything_that_reports_name() {
 fn a_lost_pc_over_the_real_image_still_tells_who_called() {
     let image = image();
     let functions = [
-        "crashrig_image::faults::stack::recurse",
+        "crashrig_image::faults::overflow::overflow",
         "crashrig_image::faults::carry_out",
         "crashrig_image::device::main",
     ];

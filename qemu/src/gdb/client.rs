@@ -103,6 +103,20 @@ impl Client {
         self.channel.send(&packet::encode(payload))
     }
 
+    /// Sends a packet and waits until QEMU has taken it. The stub acknowledges a packet and handles
+    /// it in one go, so whatever is asked on another socket after this comes after it.
+    pub(crate) fn send_taken(&mut self, payload: &str) -> Result<(), Error> {
+        self.send(payload)?;
+        let until = answer_deadline();
+        while self.channel.received().is_empty() {
+            if !self.channel.receive(until)? {
+                let doing = format!("take {payload:?}");
+                return Err(Error::Deadline { socket: "GDB", doing });
+            }
+        }
+        Ok(())
+    }
+
     /// The next stop reply, before the deadline of an answer. The end of the guest is
     /// [`Error::Closed`].
     pub(crate) fn stop_reply(&mut self) -> Result<StopReply, Error> {

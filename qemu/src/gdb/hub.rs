@@ -198,9 +198,9 @@ impl Hub {
 
     /// Lets the guest run.
     pub(crate) fn go_on(&mut self) -> Result<(), Error> {
-        self.client()?.send("c")?;
         self.running = true;
-        Ok(())
+        // QEMU's state is asked for on the other socket: it must not be the one before this.
+        self.client()?.send_taken("c")
     }
 
     /// Collects the stop reply that is owed after the guest has stopped, and says which point the

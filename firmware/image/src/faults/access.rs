@@ -26,11 +26,10 @@ pub fn bus_write(address: u32) {
 /// the first fault is cut short by a second when it follows the trail.
 #[inline(never)]
 pub fn capture_fault(address: u32) {
-    const SPARE_REGION: u32 = 0;
     const SMALLEST_REGION_BYTES: u32 = 32;
     // Far below what is in use of this stack, yet inside of it.
     let trap = platform::main_stack_start() + 512;
-    mpu::no_access(SPARE_REGION, trap, SMALLEST_REGION_BYTES);
+    mpu::no_access(mpu::SPARE_REGION, trap, SMALLEST_REGION_BYTES);
     // SAFETY: none; the load is meant to fault with a frame pointer that leads into the trap.
     unsafe {
         asm!(
@@ -42,4 +41,10 @@ pub fn capture_fault(address: u32) {
         );
     }
     black_box(());
+}
+
+/// A call of address 0.
+#[inline(never)]
+pub fn null_call() {
+    super::execute::call(0);
 }

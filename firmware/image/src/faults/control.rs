@@ -1,9 +1,11 @@
-//! Boots that never end by themselves, and an interrupt that nobody expects.
+//! Boots that never end by themselves, interrupts that nobody expects, and crashes in places of
+//! their own.
 
 use core::arch::asm;
 use core::hint::black_box;
-use cortex_m::peripheral::SCB;
-use crashrig_port::{channel, interrupts};
+use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_port::kernel::{sync::Timer, thread};
+use crashrig_port::{channel, interrupts, mpu};
 
 /// A handler that faults at once.
 extern "C" fn faulting_handler() {
@@ -14,12 +16,8 @@ extern "C" fn faulting_handler() {
 /// Replaces the HardFault handler by one that faults, then causes a HardFault: lockup.
 #[inline(never)]
 pub fn lock_up() {
-    const HARD_FAULT: usize = 3;
-    // SAFETY: the address of SCB is fixed by the architecture; reading VTOR has no side effect.
-    let table = unsafe { (*SCB::PTR).vtor.read() } as usize;
-    let entry = core::ptr::with_exposed_provenance_mut::<u32>(table + 4 * HARD_FAULT);
-    // SAFETY: an entry of the table that VTOR names.
-    unsafe { entry.write_volatile(faulting_handler as *const () as usize as u32) };
+    const HARD_FAULT: u32 = 3;
+    interrupts::install_for_exception(HARD_FAULT, faulting_handler);
     cortex_m::interrupt::disable();
     // With interrupts masked no configurable fault can be taken, so this becomes a HardFault.
     // SAFETY: none; the instruction is meant to fault.
@@ -47,4 +45,78 @@ pub fn foreign_exit(status: u32) -> ! {
 #[inline(never)]
 pub fn unexpected_interrupt() {
     interrupts::raise(interrupts::count() - 3);
+}
+
+/// Where the wild stack pointer goes.
+static NOWHERE: AtomicU32 = AtomicU32::new(0);
+
+/// An interrupt handler loses its stack pointer and faults: the core cannot write the frame, and a
+/// fault handler that pushes before it has a stack of its own locks up.
+#[inline(never)]
+pub fn wild_stack_pointer(address: u32) {
+    let interrupt = interrupts::count() - 2;
+    NOWHERE.store(address, Ordering::Relaxed);
+    interrupts::install(interrupt, handler_without_stack);
+    interrupts::raise(interrupt);
+}
+
+extern "C" fn handler_without_stack() {
+    let nowhere = NOWHERE.load(Ordering::Relaxed);
+    // SAFETY: none; the stack pointer is meant to be lost and the instruction to fault.
+    unsafe { asm!("msr msp, {0}", "udf #0", in(reg) nowhere) };
+}
+
+/// The address of the next crash.
+static CRASH_ADDRESS: AtomicU32 = AtomicU32::new(0);
+
+fn crash() {
+    super::access::bus_read(CRASH_ADDRESS.load(Ordering::Relaxed));
+}
+
+/// A bus fault on the timer thread.
+#[inline(never)]
+pub fn timer_crash(address: u32) {
+    extern "C" fn expired(_: u32) {
+        crash();
+    }
+    CRASH_ADDRESS.store(address, Ordering::Relaxed);
+    if let Ok(timer) = Timer::new(expired, 0) {
+        let _ = timer.start(1, 0);
+        let _ = thread::sleep(100);
+    }
+}
+
+/// A bus fault in an interrupt handler.
+#[inline(never)]
+pub fn isr_crash(address: u32) {
+    extern "C" fn handler() {
+        crash();
+    }
+    CRASH_ADDRESS.store(address, Ordering::Relaxed);
+    let interrupt = interrupts::count() - 2;
+    interrupts::install(interrupt, handler);
+    interrupts::raise(interrupt);
+}
+
+/// A handler uses floating point while the thread that it interrupted has state of its own that the
+/// core has put off writing, and forbids the place first: the write fails late (MLSPERR).
+#[inline(never)]
+pub fn late_float() {
+    const SMALLEST_REGION_BYTES: u32 = 32;
+    extern "C" fn handler() {
+        const FPCAR: usize = 0xE000_EF38;
+        let register = core::ptr::with_exposed_provenance::<u32>(FPCAR);
+        // SAFETY: reading FPCAR (DDI0403E B3.2.22) has no side effect.
+        let place = unsafe { register.read_volatile() };
+        let start = place.next_multiple_of(SMALLEST_REGION_BYTES);
+        mpu::no_access(mpu::SPARE_REGION, start, SMALLEST_REGION_BYTES);
+        // SAFETY: none; the core is meant to fail when it writes s0–s15 of the thread.
+        unsafe { asm!("vmov s0, {0}", in(reg) 2_u32, out("s0") _) };
+    }
+    let interrupt = interrupts::count() - 2;
+    interrupts::install(interrupt, handler);
+    // SAFETY: s0 is not kept over calls.
+    unsafe { asm!("vmov s0, {0}", in(reg) 1_u32, out("s0") _) };
+    interrupts::raise(interrupt);
+    black_box(());
 }

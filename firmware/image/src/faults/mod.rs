@@ -3,34 +3,61 @@
 
 mod access;
 mod control;
+mod execute;
 mod instruction;
-mod stack;
+mod overflow;
+mod privilege;
+mod services;
 
 use crate::board;
+use crashrig_port::platform;
 use crashrig_wire::Fault;
+
+/// What a fault that breaks nothing has found to hold, as bits of observations.
+pub fn held() -> u32 {
+    services::held()
+}
+
+/// A load from nowhere, before there is a kernel.
+pub fn crash_before_kernel([address, ..]: [u32; 4]) {
+    access::bus_read(if address == 0 { board::UNMAPPED_ADDRESS } else { address });
+}
 
 /// Carries out a fault. Returns only if nothing was to be broken, or if what was to break held.
 pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
     let [parameter, ..] = parameters;
     let address = if parameter == 0 { board::UNMAPPED_ADDRESS } else { parameter };
     match fault {
-        Fault::None | Fault::Await => return,
+        // A crash before the kernel has come and gone when this runs.
+        Fault::None | Fault::Await | Fault::BootCrash => return,
         Fault::BusRead => access::bus_read(address),
         Fault::BusWrite => access::bus_write(address),
         Fault::CaptureFault => access::capture_fault(address),
         Fault::UndefinedInstruction => instruction::undefined_instruction(),
         Fault::DivideByZero => instruction::divide_by_zero(),
         Fault::Panic => instruction::panic_on_purpose(parameter),
-        Fault::MainStackRecursion => stack::main_stack_recursion(),
-        Fault::MainStackLargeFrame => stack::main_stack_large_frame(),
-        Fault::IsrStackLargeFrame => stack::isr_stack_large_frame(),
-        Fault::IsrStackRecursion => stack::isr_stack_recursion(),
         Fault::ResetLoop => crashrig_port::reset::reset(),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
         Fault::ForeignExit => control::foreign_exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
-        Fault::WildStackPointer => stack::wild_stack_pointer(address),
+        Fault::WildStackPointer => control::wild_stack_pointer(address),
+        Fault::StackOverflow => overflow::stack_overflow(parameters),
+        Fault::KernelServices => return services::check_all(),
+        Fault::NullCall => access::null_call(),
+        Fault::NullWrite => access::bus_write(0),
+        Fault::FlashWrite => access::bus_write(platform::text_start()),
+        Fault::VectorWrite => access::bus_write(platform::vectors_start()),
+        Fault::ExecuteRam => execute::execute_ram(),
+        Fault::ExecuteStack => execute::execute_stack(),
+        Fault::ExecuteCcm => execute::execute_ccm(),
+        Fault::UnprivilegedKernelWrite => privilege::write(privilege::Target::Kernel),
+        Fault::UnprivilegedVectorWrite => privilege::write(privilege::Target::Vectors),
+        Fault::UnprivilegedCrashWrite => privilege::write(privilege::Target::CrashRegion),
+        Fault::UnprivilegedMpuWrite => privilege::write(privilege::Target::Mpu),
+        Fault::TimerCrash => control::timer_crash(address),
+        Fault::IsrCrash => control::isr_crash(address),
+        Fault::LateFloat => control::late_float(),
     }
     defmt::error!("fault {=str} broke nothing", fault.name());
 }

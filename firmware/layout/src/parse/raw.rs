@@ -139,6 +139,8 @@ pub(crate) struct RawCrashRegion {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawStacks {
     pub main_bytes: u32,
+    pub timer_bytes: u32,
+    pub idle_bytes: u32,
     pub isr_bytes: u32,
     pub guard_bytes: u32,
 }

@@ -1,7 +1,7 @@
 //! Where the static parts of RAM lie: pure arithmetic over chip and board.
 //!
 //! ```text
-//! ram_start      vector table, read/write copy
+//! ram_start      vector table, copy in force, read-only up to the end of its MPU region
 //!                crash region (place `after-vector-table`)
 //! static_start   data, zero-initialised data, stacks of the default threads
 //!                heap
@@ -51,6 +51,10 @@ pub struct StaticLayout {
     pub isr_stack_end: u32,
     /// Size of the main thread's stack in bytes; the linker places it.
     pub main_stack_size_bytes: u32,
+    /// Size of the timer thread's stack in bytes; the linker places it.
+    pub timer_stack_size_bytes: u32,
+    /// Size of the idle thread's stack in bytes; the linker places it.
+    pub idle_stack_size_bytes: u32,
     /// Size of every guard in bytes, a power of two; guards are aligned to it.
     pub guard_size_bytes: u32,
     /// First address of RAM.
@@ -70,7 +74,9 @@ impl StaticLayout {
         let ram = chip.main_ram_range();
         let ram_end = ram.start.saturating_add(ram.size_bytes);
         let vectors_size_bytes = chip.vector_table_bytes();
-        let after_vectors = align_up(ram.start.saturating_add(vectors_size_bytes));
+        // One MPU region covers the table alone. VTOR demands the same of its size as the MPU.
+        let vectors_region = align_up(vectors_size_bytes.max(chip.vector_table_alignment()));
+        let after_vectors = ram.start.saturating_add(vectors_region);
         let isr_stack_start = ram_end.saturating_sub(stacks.isr_bytes);
         let isr_guard_start = isr_stack_start.saturating_sub(stacks.guard_bytes);
         let crash_start = match place {
@@ -98,6 +104,8 @@ impl StaticLayout {
             isr_stack_start,
             isr_stack_end: ram_end,
             main_stack_size_bytes: stacks.main_bytes,
+            timer_stack_size_bytes: stacks.timer_bytes,
+            idle_stack_size_bytes: stacks.idle_bytes,
             guard_size_bytes: stacks.guard_bytes,
             ram_start: ram.start,
             ram_end,
@@ -106,7 +114,7 @@ impl StaticLayout {
 
     /// Name and value of each field, in the order of declaration.
     #[must_use]
-    pub fn fields(&self) -> [(&'static str, u32); 13] {
+    pub fn fields(&self) -> [(&'static str, u32); 15] {
         [
             ("vectors_start", self.vectors_start),
             ("vectors_size_bytes", self.vectors_size_bytes),
@@ -118,6 +126,8 @@ impl StaticLayout {
             ("isr_stack_start", self.isr_stack_start),
             ("isr_stack_end", self.isr_stack_end),
             ("main_stack_size_bytes", self.main_stack_size_bytes),
+            ("timer_stack_size_bytes", self.timer_stack_size_bytes),
+            ("idle_stack_size_bytes", self.idle_stack_size_bytes),
             ("guard_size_bytes", self.guard_size_bytes),
             ("ram_start", self.ram_start),
             ("ram_end", self.ram_end),
@@ -138,13 +148,17 @@ impl StaticLayout {
         self.check_crash(chip, place, &mut Problems::new(crash_file, found));
         let problems = &mut Problems::new(file, found);
         self.check_guard(problems);
-        let room = self.main_stack_size_bytes.saturating_add(self.guard_size_bytes + LEAST_ROOM);
+        let stacks =
+            [self.main_stack_size_bytes, self.timer_stack_size_bytes, self.idle_stack_size_bytes];
+        let room = stacks.iter().fold(LEAST_ROOM, |room, bytes| {
+            room.saturating_add(*bytes).saturating_add(self.guard_size_bytes)
+        });
         let between = self.heap_end.saturating_sub(self.static_start);
         problems.require(
             between >= room,
             "stacks",
             format!("{} for static data and heap", hex(between)),
-            format!("at least {}: the main stack, its guard and {LEAST_ROOM} bytes", hex(room)),
+            format!("at least {}: three stacks with guards, and {LEAST_ROOM} bytes", hex(room)),
         );
     }
 

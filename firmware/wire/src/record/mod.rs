@@ -174,6 +174,12 @@ pub struct Record {
     pub stack_size: u32,
     /// Entry function of `thread`, or 0.
     pub thread_entry: u32,
+    /// Address in flash of the name of `thread`, or 0.
+    pub thread_name: u32,
+    /// Length in bytes of that name.
+    pub thread_name_length: u16,
+    /// Priority of `thread` at the moment of the crash.
+    pub thread_priority: u8,
     /// Return addresses, nearest first; valid up to `trail_length`.
     pub trail: [u32; TRAIL_CAPACITY],
     /// How many entries of `trail` hold.
@@ -227,6 +233,9 @@ impl Record {
             stack_start: 0,
             stack_size: 0,
             thread_entry: 0,
+            thread_name: 0,
+            thread_name_length: 0,
+            thread_priority: 0,
             trail: [0; TRAIL_CAPACITY],
             trail_length: 0,
         }

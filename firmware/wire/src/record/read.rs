@@ -81,6 +81,9 @@ fn decode(b: &[u8; RECORD_LENGTH], whole: bool) -> Result<Record, &'static str> 
         stack_start: word(&field::STACK_START),
         stack_size: word(&field::STACK_SIZE),
         thread_entry: word(&field::THREAD_ENTRY),
+        thread_name: word(&field::THREAD_NAME),
+        thread_name_length: get_u16(b, field::THREAD_NAME_LENGTH.offset),
+        thread_priority: code(&field::THREAD_PRIORITY),
         trail,
         trail_length,
     })

@@ -42,11 +42,14 @@ impl Record {
             (field::STACK_START, self.stack_start),
             (field::STACK_SIZE, self.stack_size),
             (field::THREAD_ENTRY, self.thread_entry),
+            (field::THREAD_NAME, self.thread_name),
         ] {
             put_u32(b, field.offset, value);
         }
         put_u16(b, field::SOURCE_FILE_LENGTH.offset, self.source_file_length);
         put_u16(b, field::SOURCE_LINE.offset, self.source_line);
+        put_u16(b, field::THREAD_NAME_LENGTH.offset, self.thread_name_length);
+        put(b, field::THREAD_PRIORITY.offset, &[self.thread_priority]);
         self.encode_registers(b);
         let crc = core_crc(b);
         put_u32(b, field::CORE_CRC.offset, crc);

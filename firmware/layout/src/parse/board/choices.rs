@@ -51,8 +51,12 @@ pub(super) fn check_crash(
 
 /// Checks sizes of stacks and guards.
 pub(super) fn check_stacks(raw: &RawStacks, problems: &mut Problems<'_>) -> Stacks {
-    for (key, bytes) in [("stacks.main_bytes", raw.main_bytes), ("stacks.isr_bytes", raw.isr_bytes)]
-    {
+    for (key, bytes) in [
+        ("stacks.main_bytes", raw.main_bytes),
+        ("stacks.timer_bytes", raw.timer_bytes),
+        ("stacks.idle_bytes", raw.idle_bytes),
+        ("stacks.isr_bytes", raw.isr_bytes),
+    ] {
         problems.require(
             bytes >= SMALLEST_STACK && bytes.is_multiple_of(8),
             key,
@@ -66,7 +70,13 @@ pub(super) fn check_stacks(raw: &RawStacks, problems: &mut Problems<'_>) -> Stac
         raw.guard_bytes,
         format!("a power of two, at least {SMALLEST_GUARD}"),
     );
-    Stacks { main_bytes: raw.main_bytes, isr_bytes: raw.isr_bytes, guard_bytes: raw.guard_bytes }
+    Stacks {
+        main_bytes: raw.main_bytes,
+        timer_bytes: raw.timer_bytes,
+        idle_bytes: raw.idle_bytes,
+        isr_bytes: raw.isr_bytes,
+        guard_bytes: raw.guard_bytes,
+    }
 }
 
 /// Checks the executable part of RAM: it lies in a region that can fetch.

@@ -60,6 +60,10 @@ pub struct Board {
 pub struct Stacks {
     /// Stack of the main thread; a multiple of 8, at least 256.
     pub main_bytes: u32,
+    /// Stack of the timer thread; a multiple of 8, at least 256.
+    pub timer_bytes: u32,
+    /// Stack of the idle thread; a multiple of 8, at least 256.
+    pub idle_bytes: u32,
     /// Stack of interrupts and of the scheduler; a multiple of 8, at least 256.
     pub isr_bytes: u32,
     /// Guard below every stack; a power of two, at least 128.

@@ -1,0 +1,188 @@
+//! Stacks used beyond their limit: every stack, in every way.
+//!
+//! Each way is told where the stack ends, so that it goes just as far as it needs to, and then
+//! waits for what notices. With every detector off it comes back, and the boot ends without a
+//! record.
+
+use core::arch::naked_asm;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_port::kernel::thread::{self, Options, Stack};
+use crashrig_port::kernel::{FOREVER, priority, sync::Timer};
+use crashrig_port::{interrupts, kernel};
+use crashrig_wire::Way;
+use crashrig_wire::thread::Context;
+
+/// How far below the limit a way goes that is not bound to a guard.
+const OVERRUN_BYTES: u32 = 64;
+/// What is left of a stack that is full to the last word of its canary.
+const CANARY_BYTES: u32 = 16;
+/// Less than an exception frame with floating-point state (104 bytes) above the limit, more than
+/// one without.
+const FLOAT_LEFT_BYTES: u32 = 96;
+/// What a handler leaves of the ISR stack to the one that preempts it: its exception frame and its
+/// first pushes fit.
+const NESTED_LEFT_BYTES: u32 = 200;
+/// How often the loop turns that waits to be noticed: about a hundred clock ticks.
+const WAIT_TURNS: u32 = 1_000_000;
+
+static WAY: AtomicU32 = AtomicU32::new(0);
+static WORKER_STACK: Stack<2048> = Stack::new();
+
+/// Whose stack, and how, as the command says.
+pub fn stack_overflow([stack, way, ..]: [u32; 4]) {
+    let code = |word: u32| u8::try_from(word).unwrap_or(0);
+    WAY.store(way, Ordering::Relaxed);
+    match Context::from_code(code(stack)) {
+        Some(Context::Main) => chosen(),
+        Some(Context::Timer) => on_timer_thread(),
+        Some(Context::Idle) => {
+            thread::set_idle_hook(chosen);
+            let _ = thread::sleep(200);
+        }
+        Some(Context::User) => on_worker_thread(),
+        Some(Context::Isr) => {
+            let interrupt = interrupts::count() - 2;
+            interrupts::install(interrupt, handler);
+            interrupts::raise(interrupt);
+        }
+        _ => defmt::error!("context {=u32} has no stack of its own", stack),
+    }
+}
+
+fn on_timer_thread() {
+    extern "C" fn expired(_: u32) {
+        chosen();
+    }
+    if let Ok(timer) = Timer::new(expired, 0) {
+        let _ = timer.start(1, 0);
+        let _ = thread::sleep(200);
+    }
+}
+
+fn on_worker_thread() {
+    extern "C" fn work(_: u32) -> u32 {
+        chosen();
+        0
+    }
+    let options = Options { name: "worker", priority: priority::HIGH, privileged: true };
+    if let Ok(worker) = thread::spawn_static(&options, &WORKER_STACK, work, 0) {
+        let _ = worker.join(FOREVER);
+    }
+}
+
+extern "C" fn handler() {
+    chosen();
+    black_box(());
+}
+
+fn chosen() {
+    let code = u8::try_from(WAY.load(Ordering::Relaxed)).unwrap_or(0);
+    if let Some(way) = Way::from_code(code) {
+        overflow(way);
+    }
+    black_box(());
+}
+
+/// The stack in use is used beyond its limit. Memory is compared from here on.
+#[inline(never)]
+fn overflow(way: Way) {
+    let stack = kernel::stack_in_use();
+    let (limit, guard) = (stack.start, stack.guard_start);
+    match way {
+        Way::Recursion => {
+            // SAFETY: none; the levels are meant to leave the stack.
+            unsafe { recurse(limit - OVERRUN_BYTES, WAIT_TURNS) };
+        }
+        // SAFETY of the frames: none; they are meant to lie outside of the stack.
+        Way::LargeFrame => frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES),
+        Way::SkippedFrame => frame(guard - OVERRUN_BYTES, guard, guard - OVERRUN_BYTES),
+        Way::BelowPointer => {
+            frame(stack_pointer(), limit + CANARY_BYTES, limit - CANARY_BYTES);
+            // A switch of threads looks at the stack too, sooner than the next tick.
+            let _ = thread::sleep(1);
+        }
+        Way::ExceptionFrame => frame(limit + CANARY_BYTES, 0, 0),
+        Way::FloatFrame => {
+            use_float();
+            frame(limit + FLOAT_LEFT_BYTES, 0, 0);
+        }
+        Way::NestedInterrupt => {
+            let nested = interrupts::count() - 3;
+            interrupts::install(nested, nested_handler);
+            interrupts::pend_above(nested);
+            frame(limit + NESTED_LEFT_BYTES, 0, 0);
+        }
+    }
+    black_box(());
+}
+
+/// The handler that preempts: its frame does not fit any more.
+extern "C" fn nested_handler() {
+    let limit = kernel::stack_in_use().start;
+    frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES);
+    black_box(());
+}
+
+/// One level: 16 bytes of frame, all of them written. Calls itself until the stack pointer is at
+/// `lowest` or below; the deepest level waits, then all come back.
+///
+/// # Safety
+/// None: it breaks what lies below the stack.
+#[unsafe(naked)]
+unsafe extern "C" fn recurse(lowest: u32, turns: u32) {
+    naked_asm!(
+        "push {{r4, r5, r7, lr}}",
+        "add r7, sp, #8",
+        "cmp sp, r0",
+        "bls 2f",
+        "bl {recurse}",
+        "pop {{r4, r5, r7, pc}}",
+        "2: subs r1, #1",
+        "bne 2b",
+        "pop {{r4, r5, r7, pc}}",
+        recurse = sym recurse,
+    )
+}
+
+fn stack_pointer() -> u32 {
+    let pointer: u32;
+    // SAFETY: reading the stack pointer has no side effect.
+    unsafe { core::arch::asm!("mov {0}, sp", out(reg) pointer, options(nomem, nostack)) };
+    pointer & !7
+}
+
+/// Makes the core stack floating-point state with the next exception.
+fn use_float() {
+    // SAFETY: s0 is not kept over calls.
+    unsafe { core::arch::asm!("vmov s0, {0}", in(reg) 1_u32, out("s0") _) };
+}
+
+fn frame(stack_pointer: u32, from: u32, down_to: u32) {
+    // SAFETY: none; the frame is meant to lie outside of the stack.
+    unsafe { take_frame(stack_pointer, from, down_to, WAIT_TURNS) }
+}
+
+/// A frame down to `stack_pointer`: writes every word below `from` down to `down_to`, waits, and
+/// comes back.
+///
+/// # Safety
+/// None: it breaks what lies there.
+#[unsafe(naked)]
+unsafe extern "C" fn take_frame(stack_pointer: u32, from: u32, down_to: u32, turns: u32) {
+    naked_asm!(
+        "push {{r4, r5, r7, lr}}",
+        "add r7, sp, #8",
+        "mov r4, #0xEF",
+        "mov sp, r0",
+        "2: cmp r1, r2",
+        "bls 3f",
+        "str r4, [r1, #-4]!",
+        "b 2b",
+        "3: subs r3, #1",
+        "bne 3b",
+        "sub r4, r7, #8",
+        "mov sp, r4",
+        "pop {{r4, r5, r7, pc}}",
+    )
+}

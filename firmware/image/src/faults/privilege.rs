@@ -1,0 +1,44 @@
+//! An unprivileged thread that reaches for what is not its own.
+
+use crashrig_port::kernel::thread::{self, Options, Stack};
+use crashrig_port::kernel::{FOREVER, priority};
+use crashrig_port::{kernel, platform};
+
+/// What it writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The kernel's tables.
+    Kernel,
+    /// The vector table in RAM.
+    Vectors,
+    /// The crash region.
+    CrashRegion,
+    /// RNR, a register of the MPU (DDI0403E B3.5.7).
+    Mpu,
+}
+
+/// Memory of which 1 KiB, aligned, is the stack.
+static STACK: Stack<4096> = Stack::new();
+
+/// Spawns the thread and waits for it.
+pub fn write(target: Target) {
+    const MPU_RNR: u32 = 0xE000_ED98;
+    let address = match target {
+        Target::Kernel => kernel::data_start(),
+        Target::Vectors => platform::vectors_start(),
+        Target::CrashRegion => platform::crash_start(),
+        Target::Mpu => MPU_RNR,
+    };
+    let options = Options { name: "visitor", priority: priority::HIGH, privileged: false };
+    match thread::spawn_static(&options, &STACK, visit, address) {
+        Ok(visitor) => {
+            let _ = visitor.join(FOREVER);
+        }
+        Err(error) => defmt::error!("no thread: error {=u8}", error as u8),
+    }
+}
+
+extern "C" fn visit(address: u32) -> u32 {
+    super::access::bus_write(address);
+    0
+}

@@ -1,0 +1,198 @@
+//! The services of the kernel, used as they are meant to be. What held goes into the end marker.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_port::kernel::sync::{Flags, Mutex, Queue, Semaphore, Timer};
+use crashrig_port::kernel::thread::{self, Options, Stack};
+use crashrig_port::kernel::{Error, FOREVER, priority};
+use crashrig_wire::Observation;
+
+static LOW_STACK: Stack<2048> = Stack::new();
+static HIGH_STACK: Stack<2048> = Stack::new();
+static HELD: AtomicU32 = AtomicU32::new(0);
+
+/// Bits of what held so far.
+pub fn held() -> u32 {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// Runs every check.
+pub fn check_all() {
+    check(Observation::ThreadsJoined, threads_join());
+    check(Observation::PriorityInherited, priority_is_inherited());
+    check(Observation::SignalsCame, signals_come());
+    check(Observation::TimersExpired, timers_expire());
+    check(Observation::FloatKept, float_is_kept());
+    check(Observation::MisuseRefused, misuse_is_refused());
+}
+
+fn check(what: Observation, result: Result<bool, Error>) {
+    match result {
+        Ok(true) => {
+            HELD.fetch_or(what.bit(), Ordering::Relaxed);
+        }
+        Ok(false) => defmt::error!("{=str} did not hold", what.name()),
+        Err(error) => defmt::error!("{=str}: error {=u8}", what.name(), error as u8),
+    }
+}
+
+const fn worker(name: &'static str, priority: u32) -> Options {
+    Options { name, priority, privileged: true }
+}
+
+/// A thread ends with its code, its stack can be used again, and its handle is stale.
+fn threads_join() -> Result<bool, Error> {
+    extern "C" fn double(argument: u32) -> u32 {
+        2 * argument
+    }
+    let mut held = true;
+    for round in 0..64 {
+        let options = worker("double", if round % 2 == 0 { priority::HIGH } else { priority::LOW });
+        let thread = thread::spawn_static(&options, &LOW_STACK, double, round)?;
+        held &= thread.join(FOREVER)? == 2 * round;
+        held &= thread.join(0) == Err(Error::NoSuchThread);
+    }
+    Ok(held)
+}
+
+static MUTEX: AtomicU32 = AtomicU32::new(0);
+static TRACE: AtomicU32 = AtomicU32::new(0);
+
+fn trace(step: u32) {
+    TRACE.store(TRACE.load(Ordering::Relaxed) << 4 | step, Ordering::Relaxed);
+}
+
+/// The low thread holds the mutex when the high one wants it; it must run before this thread, which
+/// has a priority between the two.
+fn priority_is_inherited() -> Result<bool, Error> {
+    extern "C" fn low(_: u32) -> u32 {
+        let mutex = Mutex::from_handle(MUTEX.load(Ordering::Relaxed));
+        trace(1);
+        let locked = mutex.lock(FOREVER).is_ok();
+        let _ = thread::sleep(2);
+        trace(3);
+        u32::from(locked && mutex.unlock().is_ok())
+    }
+    extern "C" fn high(_: u32) -> u32 {
+        let mutex = Mutex::from_handle(MUTEX.load(Ordering::Relaxed));
+        trace(2);
+        let locked = mutex.lock(FOREVER).is_ok();
+        trace(4);
+        u32::from(locked && mutex.unlock().is_ok())
+    }
+    TRACE.store(0, Ordering::Relaxed);
+    let mutex = Mutex::new()?;
+    MUTEX.store(mutex.handle(), Ordering::Relaxed);
+    let low = thread::spawn_static(&worker("low", priority::LOW), &LOW_STACK, low, 0)?;
+    // The low thread runs only while this one waits; it sleeps with the mutex locked.
+    thread::sleep(1)?;
+    let high = thread::spawn_static(&worker("high", priority::HIGH), &HIGH_STACK, high, 0)?;
+    // This thread never waits: without inheritance the low one would never run again.
+    let busy_until = crashrig_port::clock::uptime_ms() + 10;
+    while crashrig_port::clock::uptime_ms() < busy_until {}
+    trace(5);
+    let held = low.join(FOREVER)? == 1 && high.join(FOREVER)? == 1;
+    mutex.delete()?;
+    Ok(held && TRACE.load(Ordering::Relaxed) == 0x1_2345)
+}
+
+static WORDS: AtomicU32 = AtomicU32::new(0);
+static COUNT: AtomicU32 = AtomicU32::new(0);
+static READY: AtomicU32 = AtomicU32::new(0);
+
+/// Queue, semaphore and flags between two threads.
+fn signals_come() -> Result<bool, Error> {
+    extern "C" fn adder(_: u32) -> u32 {
+        let words = Queue::from_handle(WORDS.load(Ordering::Relaxed));
+        let count = Semaphore::from_handle(COUNT.load(Ordering::Relaxed));
+        let ready = Flags::from_handle(READY.load(Ordering::Relaxed));
+        let mut sum = 0;
+        for _ in 0..8 {
+            sum += words.get(FOREVER).unwrap_or(1000);
+            let _ = count.release();
+        }
+        let _ = ready.set(0b10);
+        sum
+    }
+    let (words, count, ready) = (Queue::new(2)?, Semaphore::new(0, 8)?, Flags::new()?);
+    WORDS.store(words.handle(), Ordering::Relaxed);
+    COUNT.store(count.handle(), Ordering::Relaxed);
+    READY.store(ready.handle(), Ordering::Relaxed);
+    let adder = thread::spawn_static(&worker("adder", priority::LOW), &LOW_STACK, adder, 0)?;
+    for word in 1..=8 {
+        words.put(word, FOREVER)?;
+    }
+    let _ = ready.set(0b01)?;
+    let both = ready.wait_all(0b11, 100)?;
+    let mut counted = 0;
+    while count.acquire(0).is_ok() {
+        counted += 1;
+    }
+    let held = adder.join(FOREVER)? == 36 && both == 0b11 && counted == 8;
+    let timed_out = count.acquire(3) == Err(Error::Timeout);
+    words.delete()?;
+    count.delete()?;
+    ready.delete()?;
+    Ok(held && timed_out)
+}
+
+static EXPIRED: AtomicU32 = AtomicU32::new(0);
+
+/// One timer once, one three times.
+fn timers_expire() -> Result<bool, Error> {
+    extern "C" fn expired(step: u32) {
+        EXPIRED.fetch_add(step, Ordering::Relaxed);
+    }
+    let (once, often) = (Timer::new(expired, 1)?, Timer::new(expired, 0x100)?);
+    once.start(2, 0)?;
+    often.start(1, 2)?;
+    thread::sleep(6)?;
+    often.stop()?;
+    let after = EXPIRED.load(Ordering::Relaxed);
+    thread::sleep(5)?;
+    once.delete()?;
+    often.delete()?;
+    Ok(after == 0x301 && EXPIRED.load(Ordering::Relaxed) == after)
+}
+
+/// Two threads that count in floating point, switched at ticks, both come out right.
+fn float_is_kept() -> Result<bool, Error> {
+    extern "C" fn count(step: u32) -> u32 {
+        let mut sum = 0.0_f32;
+        let until = crashrig_port::clock::uptime_ms() + 12;
+        let mut turns = 0_u32;
+        while crashrig_port::clock::uptime_ms() < until {
+            sum = core::hint::black_box(sum + step as f32);
+            turns += 1;
+            if turns == 10_000 {
+                break;
+            }
+        }
+        u32::from(sum == (turns * step) as f32)
+    }
+    let one = thread::spawn_static(&worker("one", priority::LOW), &LOW_STACK, count, 1)?;
+    let three = thread::spawn_static(&worker("three", priority::LOW), &HIGH_STACK, count, 3)?;
+    Ok(one.join(FOREVER)? == 1 && three.join(FOREVER)? == 1)
+}
+
+/// Each misuse has its error.
+fn misuse_is_refused() -> Result<bool, Error> {
+    extern "C" fn nothing(_: u32) -> u32 {
+        0
+    }
+    let mutex = Mutex::new()?;
+    let not_owner = mutex.unlock() == Err(Error::NotOwner);
+    let priority = thread::spawn_static(&worker("x", 32), &LOW_STACK, nothing, 0);
+    let masked = cortex_m::interrupt::free(|_| thread::sleep(1)) == Err(Error::Masked);
+    let itself = thread::current().map(|thread| thread.join(0));
+    let limit = Semaphore::new(2, 1) == Err(Error::OutOfRange);
+    let stale = {
+        mutex.delete()?;
+        mutex.lock(0) == Err(Error::NoSuchObject)
+    };
+    Ok(not_owner
+        && priority == Err(Error::OutOfRange)
+        && masked
+        && itself == Some(Err(Error::NotThisThread))
+        && limit
+        && stale)
+}

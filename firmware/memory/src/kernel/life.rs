@@ -1,0 +1,120 @@
+//! How threads begin and end.
+
+use super::call::{Error, TERMINATED};
+use super::object::Handle;
+use super::thread::{NewThread, PRIORITY_LIMIT, State, Thread};
+use super::{Kernel, in_range};
+use crate::stack::StackRange;
+
+impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
+    /// The slot that the next new thread will have.
+    ///
+    /// # Errors
+    /// Every slot is in use.
+    pub fn free_slot(&self) -> Result<u8, Error> {
+        (0..)
+            .zip(&self.threads)
+            .find(|(_, thread)| thread.state == State::Free)
+            .map(|(slot, _)| slot)
+            .ok_or(Error::TableFull)
+    }
+
+    /// Adds a thread in the slot that [`Self::free_slot`] names, ready to run.
+    ///
+    /// # Errors
+    /// The table is full, the priority is out of range, or the stack is too small or not aligned to
+    /// eight bytes.
+    pub fn add(&mut self, new: &NewThread) -> Result<Handle, Error> {
+        let slot = self.free_slot()?;
+        if new.priority > PRIORITY_LIMIT {
+            return Err(Error::OutOfRange);
+        }
+        let stack = new.stack;
+        let sound = stack.start.is_multiple_of(8)
+            && stack.end.is_multiple_of(8)
+            && stack.end.saturating_sub(stack.start) >= crate::stack::SMALLEST_STACK_BYTES;
+        if !sound {
+            return Err(Error::BadStack);
+        }
+        let priority = new.priority as u8;
+        let Some(thread) = self.threads.get_mut(usize::from(slot)) else {
+            return Err(Error::TableFull);
+        };
+        *thread = Thread {
+            name: new.name,
+            base_priority: priority,
+            priority,
+            privileged: new.privileged,
+            stack_from_heap: new.stack_from_heap,
+            entry: new.entry,
+            stack,
+            generation: thread.generation,
+            ..Thread::FREE
+        };
+        let handle = Handle { slot, generation: thread.generation };
+        self.make_ready(slot);
+        Ok(handle)
+    }
+
+    /// Whether a thread that has not been joined has a stack that overlaps this one.
+    #[must_use]
+    pub fn overlaps_a_stack(&self, stack: &StackRange) -> bool {
+        self.threads().any(|(_, thread)| {
+            thread.stack.guard_start < stack.end && stack.guard_start < thread.stack.end
+        })
+    }
+
+    /// A stack that came from the heap and that no thread uses any more, once. To be asked until
+    /// there is none, after each call and before the next thread is added.
+    pub fn take_finished_stack(&mut self) -> Option<StackRange> {
+        let over = |state| matches!(state, State::Free | State::Ended(_));
+        let thread =
+            self.threads.iter_mut().find(|thread| thread.stack_from_heap && over(thread.state))?;
+        thread.stack_from_heap = false;
+        Some(core::mem::replace(&mut thread.stack, StackRange::NONE))
+    }
+
+    pub(super) fn exit(&mut self, code: u32) -> Result<Option<u32>, Error> {
+        let slot = self.current.ok_or(Error::FromInterrupt)?;
+        self.end(slot, code & TERMINATED);
+        self.current = None;
+        Ok(None)
+    }
+
+    pub(super) fn terminate(&mut self, handle: u32) -> Result<(), Error> {
+        let slot = self.slot_of(handle)?;
+        let own_kind = self.thread(slot).is_some_and(|thread| {
+            // The kernel's own threads are those of the image, which have names of their own.
+            !matches!(thread.stack.thread, crashrig_wire::Thread::User(_))
+        });
+        if own_kind || Some(slot) == self.current {
+            return Err(Error::NotThisThread);
+        }
+        if matches!(self.thread(slot).map(|thread| thread.state), Some(State::Ended(_))) {
+            return Ok(());
+        }
+        self.end(slot, TERMINATED);
+        Ok(())
+    }
+
+    /// A thread is over: what it owned is handed on, who waits for it goes on.
+    fn end(&mut self, slot: u8, code: u32) {
+        self.leave_ready(slot);
+        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
+            thread.state = State::Ended(code);
+            thread.deadline = None;
+        }
+        self.disown_mutexes(slot);
+        self.wake_joiner(slot, code);
+    }
+
+    pub(super) fn set_priority(&mut self, handle: u32, priority: u32) -> Result<(), Error> {
+        let slot = self.slot_of(handle)?;
+        in_range(priority <= PRIORITY_LIMIT)?;
+        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
+            thread.base_priority = priority as u8;
+        }
+        self.settle_priority(slot);
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! SVC: by which threads ask the kernel.
+//!
+//! The words of a call come in r0 to r3 of the exception frame, the answer goes into r0. Pointers
+//! are never among them, so there is nothing of an unprivileged thread that the kernel would have
+//! to believe.
+
+use super::{carry_out, switch};
+use core::arch::{asm, naked_asm};
+use crashrig_memory::kernel::Caller;
+use crashrig_memory::kernel::call::{Answer, Call, Error, from_word, to_word};
+
+/// # Safety
+/// Only the core calls this, through the vector table in RAM.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn crashrig_svc_entry() {
+    naked_asm!(
+        // A supervisor call that comes from the main stack has no thread that asks.
+        "tst lr, #4",
+        "beq crashrig_fault_entry",
+        "mrs r0, psp",
+        "push {{r4, lr}}",
+        "bl {supervise}",
+        "pop {{r4, pc}}",
+        supervise = sym supervise,
+    )
+}
+
+extern "C" fn supervise(frame: u32) {
+    let word = |index: u32| {
+        let address = (frame + 4 * index) as usize;
+        let pointer = core::ptr::with_exposed_provenance::<u32>(address);
+        // SAFETY: the core has just written a frame there, or it would have faulted instead.
+        unsafe { pointer.read_volatile() }
+    };
+    let answer = match Call::from_words([word(0), word(1), word(2), word(3)]) {
+        Some(call) => carry_out(Caller::Thread, call),
+        None => Answer::Done(Err(Error::NoSuchCall)),
+    };
+    if let Answer::Done(result) = answer {
+        switch::set_answer(frame, to_word(result));
+    }
+}
+
+/// Asks from a thread.
+pub(super) fn call(call: Call) -> Result<u32, Error> {
+    let [number, first, second, third] = call.to_words();
+    let answer: u32;
+    // SAFETY: the handler returns with all registers as they were but for r0.
+    unsafe {
+        asm!(
+            "svc #0",
+            inlateout("r0") number => answer,
+            in("r1") first,
+            in("r2") second,
+            in("r3") third,
+        );
+    }
+    from_word(answer)
+}

@@ -1,0 +1,43 @@
+//! What a boot breaks, checked: the stack of an overflow, and the detectors that are switched off.
+
+use super::problems::Problems;
+use super::raw::RawBoot;
+use crashrig_wire::thread::Context;
+use crashrig_wire::{Detector, Fault, Way};
+
+/// Whose stack and how: both for a stack overflow, neither for anything else.
+pub(super) fn check_overflow(
+    key: impl Fn(&str) -> String,
+    raw: &RawBoot,
+    fault: Option<Fault>,
+    problems: &mut Problems,
+) -> Option<(Context, Way)> {
+    let overflow = fault == Some(Fault::StackOverflow);
+    for (name, value) in [("stack", &raw.stack), ("way", &raw.way)] {
+        let found = value.as_deref().unwrap_or("nothing");
+        if overflow && value.is_none() {
+            problems.add(key(name), found, "a name, because the fault is \"stack-overflow\"");
+        } else if !overflow && value.is_some() {
+            problems.add(key(name), found, "nothing unless the fault is \"stack-overflow\"");
+        }
+    }
+    let stack = problems.name(&key("stack"), raw.stack.as_deref()?);
+    let way = problems.name(&key("way"), raw.way.as_deref()?);
+    stack.zip(way)
+}
+
+/// Names of detectors that can be switched off.
+pub(super) fn check_without(key: &str, names: &[String], problems: &mut Problems) -> Vec<Detector> {
+    let mut detectors = Vec::new();
+    for name in names {
+        let Some(detector) = problems.name::<Detector>(key, name) else { continue };
+        if Detector::SWITCHABLE.contains(&detector) {
+            detectors.push(detector);
+        } else {
+            let known: Vec<_> = Detector::SWITCHABLE.iter().map(|known| known.name()).collect();
+            let expected = format!("one that can be switched off: {}", known.join(", "));
+            problems.add(key.to_owned(), name, expected);
+        }
+    }
+    detectors
+}
