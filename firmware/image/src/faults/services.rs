@@ -68,7 +68,7 @@ fn priority_is_inherited() -> Result<bool, Error> {
         let mutex = Mutex::from_handle(MUTEX.load(Ordering::Relaxed));
         trace(1);
         let locked = mutex.lock(FOREVER).is_ok();
-        let _ = thread::sleep(2);
+        let _ = thread::sleep(5);
         trace(3);
         u32::from(locked && mutex.unlock().is_ok())
     }
@@ -84,7 +84,7 @@ fn priority_is_inherited() -> Result<bool, Error> {
     MUTEX.store(mutex.handle(), Ordering::Relaxed);
     let low = thread::spawn_static(&worker("low", priority::LOW), &LOW_STACK, low, 0)?;
     // The low thread runs only while this one waits; it sleeps with the mutex locked.
-    thread::sleep(1)?;
+    thread::sleep(2)?;
     let high = thread::spawn_static(&worker("high", priority::HIGH), &HIGH_STACK, high, 0)?;
     // This thread never waits: without inheritance the low one would never run again.
     let busy_until = crashrig_port::clock::uptime_ms() + 10;
