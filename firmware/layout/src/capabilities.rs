@@ -55,6 +55,12 @@ impl Capabilities {
         Self(self.0 | other.0)
     }
 
+    /// This set without the capabilities of another.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether every capability of `other` is in this set.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {

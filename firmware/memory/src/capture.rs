@@ -6,7 +6,8 @@
 
 use crate::classify::{Entry, Meaning};
 use crate::map::MemoryMap;
-use crate::stack::{StackRange, Words};
+use crate::stack::StackRange;
+use crate::words::Words;
 use crashrig_wire::record::{FaultStatus, Record, Registers, TRAIL_CAPACITY, Trust};
 use crashrig_wire::thread::{Area, Owner};
 use crashrig_wire::trail::{Memory, walk};

@@ -8,6 +8,7 @@
 //! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.
 //! * [`capture`]: the record of a crash, in two steps.
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
+//! * [`heap`]: memory of several regions, handed out by what it can be used for.
 //! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
 //! * [`raw`]: the one place where an address becomes memory.
 #![no_std]
@@ -18,8 +19,10 @@ extern crate std;
 
 pub mod capture;
 pub mod classify;
+pub mod heap;
 pub mod kernel;
 pub mod map;
 pub mod raw;
 pub mod retain;
 pub mod stack;
+pub mod words;

@@ -1,12 +1,12 @@
 //! The one place of this crate where an address becomes memory.
 //!
-//! Everything here is a volatile access to memory that no Rust object owns: the crash region, and
-//! the stacks and text that a trail is read from.
+//! Everything here is a volatile access to memory that no Rust object owns: the crash region,
+//! the stacks and text that a trail is read from, and the heap's own words.
 #![expect(unsafe_code, reason = "addresses from the linker script become accesses here")]
 
 use crate::map::MemoryMap;
 use crate::retain::Store;
-use crate::stack::{StackRange, Words};
+use crate::words::Words;
 use core::ops::Range;
 use crashrig_wire::trail::Memory;
 
@@ -78,48 +78,6 @@ impl<'a> LiveMemory<'a> {
     }
 }
 
-/// The words of one stack.
-#[derive(Debug)]
-pub struct StackWords(StackRange);
-
-impl StackWords {
-    /// The stack as it lies in RAM.
-    ///
-    /// # Safety
-    /// The stack is RAM that can be read, and no Rust object lies where it is written.
-    #[must_use]
-    pub const unsafe fn new(stack: StackRange) -> Self {
-        Self(stack)
-    }
-
-    fn is_inside(&self, address: u32) -> bool {
-        let StackRange { start, end, .. } = self.0;
-        address.is_multiple_of(4) && start <= address && address < end
-    }
-}
-
-impl Words for StackWords {
-    /// What lies outside of the stack reads as zero.
-    fn read(&self, address: u32) -> u32 {
-        let pointer = core::ptr::with_exposed_provenance::<u32>(address as usize);
-        if self.is_inside(address) {
-            // SAFETY: aligned, and inside of RAM that `new` was promised to be readable.
-            unsafe { pointer.read_volatile() }
-        } else {
-            0
-        }
-    }
-
-    /// What lies outside of the stack is not written.
-    fn write(&mut self, address: u32, word: u32) {
-        if self.is_inside(address) {
-            let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-            // SAFETY: aligned, and inside of RAM that `new` was promised to be nobody else's.
-            unsafe { pointer.write_volatile(word) }
-        }
-    }
-}
-
 impl Memory for LiveMemory<'_> {
     fn stack_word(&self, address: u32) -> Option<u32> {
         let readable = address.is_multiple_of(4) && self.map.is_readable_ram(address, 4);
@@ -139,5 +97,44 @@ impl Memory for LiveMemory<'_> {
             // SAFETY: aligned, and inside of the text that `new` was promised to be readable.
             unsafe { pointer.read_volatile() }
         })
+    }
+}
+
+/// The words of a part of RAM that something of this crate works on, such as a stack.
+#[derive(Debug, Clone)]
+pub struct RamWords(Range<u32>);
+
+impl RamWords {
+    /// The words of a range. Addresses outside read as 0, and what is written there is lost.
+    ///
+    /// # Safety
+    /// The range is RAM that exists and is clocked, that no Rust object lies in where it is
+    /// written, and that nobody else uses so that a write could surprise them.
+    #[must_use]
+    pub const unsafe fn new(range: Range<u32>) -> Self {
+        Self(range)
+    }
+
+    fn pointer(&self, address: u32) -> Option<*mut u32> {
+        let last = address.checked_add(3)?;
+        let inside =
+            address.is_multiple_of(4) && self.0.contains(&address) && self.0.contains(&last);
+        inside.then(|| core::ptr::with_exposed_provenance_mut(address as usize))
+    }
+}
+
+impl Words for RamWords {
+    fn read(&self, address: u32) -> u32 {
+        self.pointer(address).map_or(0, |pointer| {
+            // SAFETY: aligned, and inside of RAM that `new` was promised.
+            unsafe { pointer.read_volatile() }
+        })
+    }
+
+    fn write(&mut self, address: u32, word: u32) {
+        if let Some(pointer) = self.pointer(address) {
+            // SAFETY: aligned, and inside of RAM that `new` was promised.
+            unsafe { pointer.write_volatile(word) }
+        }
     }
 }

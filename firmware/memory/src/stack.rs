@@ -4,6 +4,7 @@
 //! used, so that the highest mark ever reached can be read. The values are those of RTX5
 //! (`osRtxStackMagicWord`, `osRtxStackFillPattern`), so that users of Mbed OS know them in a dump.
 
+use crate::words::Words;
 use crashrig_wire::Thread;
 
 /// What stands in every word of the canary.
@@ -17,14 +18,6 @@ pub const SMALLEST_STACK_BYTES: u32 = 256;
 
 /// Bytes of the canary.
 pub const CANARY_BYTES: u32 = 4 * CANARY_WORDS;
-
-/// Words in memory, addressed as the core addresses them.
-pub trait Words {
-    /// Reads a word; `address` is a multiple of four.
-    fn read(&self, address: u32) -> u32;
-    /// Writes a word; `address` is a multiple of four.
-    fn write(&mut self, address: u32, word: u32);
-}
 
 /// Where a stack lies, and whose it is. Invariant: `guard_start <= start <= end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ pub mod channel;
 pub mod clock;
 pub mod detectors;
 pub mod fault;
+pub mod heap;
 pub mod host_block;
 pub mod interrupts;
 pub mod kernel;

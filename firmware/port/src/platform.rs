@@ -68,6 +68,10 @@ symbols! {
     main_stack_start = __crashrig_main_stack_start;
     /// First address behind the main thread's stack.
     main_stack_end = __crashrig_main_stack_end;
+    /// First address of the heap: what static data leave of main RAM.
+    heap_start = __crashrig_heap_start;
+    /// First address behind the heap.
+    heap_end = __crashrig_heap_end;
     /// First address of the timer thread's stack.
     timer_stack_start = __crashrig_timer_stack_start;
     /// First address behind the timer thread's stack.

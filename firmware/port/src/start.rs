@@ -7,7 +7,7 @@
 //! must first be enabled.
 
 use crate::registers::system_control;
-use crate::{clock, fault, kernel, mpu, platform, vectors};
+use crate::{clock, fault, heap, kernel, mpu, platform, vectors};
 use core::arch::naked_asm;
 use crashrig_memory::retain::BootFindings;
 
@@ -135,6 +135,7 @@ unsafe extern "C" fn to_main_thread(clocks_missing: u32) -> ! {
 /// The main thread: the crash-record check, then the image's main.
 extern "C" fn main_thread(clocks_missing: u32) -> ! {
     kernel::paint_isr_stack();
+    heap::start();
     // SAFETY: handlers and stacks are in place.
     unsafe { cortex_m::interrupt::enable() };
     let findings = fault::check_records();

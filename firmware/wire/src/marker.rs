@@ -62,6 +62,10 @@ crate::names::closed_list! {
     FloatKept = 13, "float-kept";
     /// Each misuse of the kernel that was tried got the error defined for it.
     MisuseRefused = 14, "misuse-refused";
+    /// 64 threads were spawned and joined on stacks from the heap, which was as full as before.
+    HeapThreadsJoined = 15, "heap-threads-joined";
+    /// With the heap used up a spawn was refused with an error, and nothing was lost.
+    SpawnRefused = 16, "spawn-refused";
 }
 
 crate::names::closed_list! {

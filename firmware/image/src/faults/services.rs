@@ -1,10 +1,15 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
 use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
+use crashrig_port::heap;
 use crashrig_port::kernel::sync::{Flags, Mutex, Queue, Semaphore, Timer};
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
 use crashrig_wire::Observation;
+
+/// What a stack's memory must be good for.
+const STACK_MEMORY: Capabilities = Capabilities::DEFAULT;
 
 static LOW_STACK: Stack<2048> = Stack::new();
 static HIGH_STACK: Stack<2048> = Stack::new();
@@ -18,6 +23,8 @@ pub fn held() -> u32 {
 /// Runs every check.
 pub fn check_all() {
     check(Observation::ThreadsJoined, threads_join());
+    check(Observation::HeapThreadsJoined, heap_threads_join());
+    check(Observation::SpawnRefused, spawn_runs_out_of_memory());
     check(Observation::PriorityInherited, priority_is_inherited());
     check(Observation::SignalsCame, signals_come());
     check(Observation::TimersExpired, timers_expire());
@@ -37,6 +44,56 @@ fn check(what: Observation, result: Result<bool, Error>) {
 
 const fn worker(name: &'static str, priority: u32) -> Options {
     Options { name, priority, privileged: true }
+}
+
+/// 64 threads, one after the other, on stacks from the heap: each gives its code, its handle is
+/// stale then, and the heap is as full as before.
+fn heap_threads_join() -> Result<bool, Error> {
+    extern "C" fn triple(argument: u32) -> u32 {
+        3 * argument
+    }
+    let free = || heap::totals(STACK_MEMORY).map_or(0, |totals| totals.free_bytes);
+    let before = free();
+    let mut held = before > 0;
+    for round in 0..64 {
+        let thread =
+            thread::spawn(&worker("triple", priority::LOW), 1024, STACK_MEMORY, triple, round)?;
+        held &= free() < before && thread.high_water_bytes()? < 1024;
+        held &= thread.join(FOREVER)? == 3 * round;
+        held &= thread.join(0) == Err(Error::NoSuchThread);
+    }
+    Ok(held && free() == before && heap::check_integrity().is_ok())
+}
+
+/// Threads that never end, on stacks from the heap, until there is no memory: the next one is
+/// refused with an error. All are ended, and the heap is as full as before.
+fn spawn_runs_out_of_memory() -> Result<bool, Error> {
+    extern "C" fn wait(_: u32) -> u32 {
+        let _ = thread::sleep(FOREVER - 1);
+        0
+    }
+    const LARGE_STACK_BYTES: u32 = 12 << 10;
+    let free = || heap::totals(STACK_MEMORY).map_or(0, |totals| totals.free_bytes);
+    let before = free();
+    let mut threads = [None; 12];
+    let mut refused = None;
+    for (place, number) in threads.iter_mut().zip(0..) {
+        let options = worker("waits", priority::LOW);
+        match thread::spawn(&options, LARGE_STACK_BYTES, STACK_MEMORY, wait, number) {
+            Ok(thread) => *place = Some(thread),
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        }
+    }
+    let mut ended = true;
+    for thread in threads.into_iter().flatten() {
+        thread.terminate()?;
+        ended &= thread.join(FOREVER)? == thread::TERMINATED;
+    }
+    let intact = free() == before && heap::check_integrity().is_ok();
+    Ok(refused == Some(Error::OutOfMemory) && ended && intact)
 }
 
 /// A thread ends with its code, its stack can be used again, and its handle is stale.

@@ -25,7 +25,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
 use crashrig_memory::kernel::thread::NewThread;
 use crashrig_memory::kernel::{Caller, Kernel};
-use crashrig_memory::raw::StackWords;
+use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread;
 
@@ -124,10 +124,10 @@ pub(crate) fn paint_isr_stack() {
 }
 
 /// The words of a stack of this image.
-pub(crate) fn words_of(stack: StackRange) -> StackWords {
+pub(crate) fn words_of(stack: StackRange) -> RamWords {
     // SAFETY: stacks are checked to be RAM of their own when their thread is added; the ISR stack
     // is, by the linker script.
-    unsafe { StackWords::new(stack) }
+    unsafe { RamWords::new(stack.start..stack.end) }
 }
 
 /// One tick: time for the kernel, and a switch if another thread's turn has come.

@@ -1,10 +1,12 @@
 //! Threads as an application uses them.
 
 use super::{ask, switch, with, words_of};
-use crate::platform;
+use crate::{heap, platform};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
+use crashrig_memory::heap::Alignment;
 use crashrig_memory::kernel::call::{Call, Error};
 use crashrig_memory::kernel::object::Handle;
 use crashrig_memory::kernel::thread::NewThread;
@@ -26,8 +28,9 @@ pub struct Options {
     pub privileged: bool,
 }
 
-/// Bytes in front of the guard in a [`Stack`]: the guard must not cover the first byte of a 1 KiB
-/// page, which QEMU would hide from debuggers as a whole.
+/// QEMU hides a whole page of this size from debuggers if a guard covers its first byte.
+const PAGE_BYTES: u32 = 1024;
+/// Bytes in front of the guard in a [`Stack`], which begins with a page.
 const GUARD_OFFSET: u32 = 128;
 
 /// Memory for a stack that its owner keeps: 128 bytes unused, the guard, and the stack.
@@ -51,6 +54,8 @@ impl<const BYTES: usize> Default for Stack<BYTES> {
         Self::new()
     }
 }
+
+pub use crashrig_memory::kernel::call::TERMINATED;
 
 /// A thread, by its handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +178,36 @@ pub fn spawn_static<const BYTES: usize>(
     spawn_on(options, range, false, entry, argument)
 }
 
+/// Starts a thread on a stack of `stack_bytes` from the heap, in memory with all of `caps`. It goes
+/// back to the heap when the thread has ended.
+///
+/// # Errors
+/// There is no such memory, the table of threads is full, or a priority or size is out of range.
+pub fn spawn(
+    options: &Options,
+    stack_bytes: u32,
+    caps: Capabilities,
+    entry: Entry,
+    argument: u32,
+) -> Result<Thread, Error> {
+    let guard_bytes = platform::guard_size_bytes();
+    let size_bytes = stack_bytes.checked_next_multiple_of(8).ok_or(Error::OutOfRange)?;
+    // The guard ends where a page begins, or it would hide a page from debuggers; a stack that is
+    // one region of the memory protection begins at a multiple of its size.
+    let align_bytes = if options.privileged { PAGE_BYTES } else { size_bytes.max(PAGE_BYTES) };
+    let alignment = Alignment { align_bytes, offset_bytes: guard_bytes };
+    let whole = size_bytes.checked_add(guard_bytes).ok_or(Error::OutOfRange)?;
+    let guard_start = heap::allocate(whole, alignment, caps).map_err(|_| Error::OutOfMemory)?;
+    let start = guard_start + guard_bytes;
+    let thread = Named::Unknown;
+    let range = StackRange { thread, guard_start, start, end: start + size_bytes };
+    let spawned = spawn_on(options, range, true, entry, argument);
+    if spawned.is_err() {
+        let _ = heap::free(guard_start);
+    }
+    spawned
+}
+
 /// Starts a thread on a stack; the range's owner is filled in here.
 fn spawn_on(
     options: &Options,
@@ -216,7 +251,10 @@ pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
 
 /// Gives stacks back to the heap that no thread runs on any more.
 pub(super) fn release_finished_stacks() {
-    while let Some(_stack) = with(|kernel| kernel.take_finished_stack()) {}
+    while let Some(stack) = with(|kernel| kernel.take_finished_stack()) {
+        // A heap that somebody wrote over keeps the block: it is told when it is looked at.
+        let _ = heap::free(stack.guard_start);
+    }
 }
 
 /// The timer thread: calls the functions of timers that have expired, one by one.

@@ -1,0 +1,88 @@
+//! The check of a whole region: every header, every link, each against every other word that knows.
+//!
+//! It finds any one changed word of the heap's own and names it. Three passes, each resting on the
+//! one before: the chain of blocks; the lists from their heads; and whether each free block of the
+//! chain was met in a list. Each is bounded by the number of blocks the region can hold.
+
+use super::block::{FREE, Header, NO_LINK, next_link, previous_link};
+use super::error::{Corruption, Expected};
+use super::tlsf::Tlsf;
+use super::tlsf_lists::Class;
+use crate::words::Words;
+
+/// Checks one region.
+///
+/// # Errors
+/// The first word found wrong.
+pub(super) fn check(region: &Tlsf, words: &impl Words) -> Result<(), Corruption> {
+    region.extent.check_ends(words)?;
+    let mut free_blocks = 0;
+    for block in region.extent.blocks(words) {
+        free_blocks += u32::from(block?.is_free);
+    }
+    let mut listed_blocks = 0;
+    for (class, head) in region.lists.heads() {
+        listed_blocks += check_list(region, words, class, head)?;
+    }
+    if listed_blocks == free_blocks {
+        return Ok(());
+    }
+    for block in region.extent.blocks(words) {
+        check_listed(region, words, &block?)?;
+    }
+    Ok(())
+}
+
+/// One list from its head; answers its length. It ends because each block leads back to the one
+/// before, and the first to none: no block can be met twice.
+fn check_list(
+    region: &Tlsf,
+    words: &impl Words,
+    class: Class,
+    head: u32,
+) -> Result<u32, Corruption> {
+    let block = region.extent.block(words, head)?;
+    let wrong = |expected| Corruption { address: head, expected, found: block.word() };
+    if !block.is_free {
+        return Err(wrong(Expected::Word(block.word() | FREE)));
+    }
+    if Class::of(block.size_bytes) != class {
+        return Err(wrong(Expected::Size));
+    }
+    let back = words.read(previous_link(head));
+    if back != NO_LINK {
+        let expected = Expected::Word(NO_LINK);
+        return Err(Corruption { address: previous_link(head), expected, found: back });
+    }
+    let mut length = 1;
+    let mut last = block;
+    while let Some(next) = region.successor(words, &last)? {
+        length += 1;
+        last = next;
+    }
+    Ok(length)
+}
+
+/// A block that says it is free is the head of its list or known to the one before it.
+fn check_listed(region: &Tlsf, words: &impl Words, block: &Header) -> Result<(), Corruption> {
+    if !block.is_free {
+        return Ok(());
+    }
+    let class = Class::of(block.size_bytes);
+    let previous = words.read(previous_link(block.address));
+    let is_head = previous == NO_LINK && region.lists.head(class) == block.address;
+    let before = region.listed(words, previous, class);
+    let forward = before.map(|before| words.read(next_link(before.address)));
+    if is_head || forward == Some(block.address) {
+        return Ok(());
+    }
+    // All that can be reached from the heads has proved sound. Either the block before has lost its
+    // link, or this one was never in a list and is free by its flag alone.
+    Err(if let Some(found) = forward.filter(|forward| *forward == NO_LINK) {
+        let expected = Expected::Word(block.address);
+        Corruption { address: next_link(previous), expected, found }
+    } else {
+        let expected = Expected::Word(block.word() & !FREE);
+        Corruption { address: block.address, expected, found: block.word() }
+    })
+}

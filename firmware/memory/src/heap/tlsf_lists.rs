@@ -1,0 +1,156 @@
+//! The two levels of the segregated fit: which list a size belongs to, and which lists hold blocks.
+//!
+//! The first level (rows) divides sizes by powers of two, the second (columns) divides each power
+//! into eight. Bitmaps find the next list with a block in two steps. Heads and bitmaps stand in the
+//! heap's own state and not in the region, out of reach of who writes beyond a block.
+//!
+//! Source of the method: Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for
+//! real-time systems" (2004), from memory; the code is our own.
+
+use super::block::{GRANULE_BYTES, NO_LINK};
+
+const COLUMNS_LOG2: u32 = 3;
+const COLUMNS: u32 = 1 << COLUMNS_LOG2;
+/// Sizes below it fill row 0, one list for each multiple of the granule.
+const LINEAR_BYTES: u32 = GRANULE_BYTES << COLUMNS_LOG2;
+const ROWS: u32 = 20;
+/// The largest block that has a list: just below 32 MiB.
+pub(super) const LARGEST_BLOCK_BYTES: u32 = (LINEAR_BYTES << (ROWS - 1)) - GRANULE_BYTES;
+
+/// The number of a list; a larger one holds larger blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Class(u32);
+
+impl Class {
+    /// The list that a block of a size is kept in.
+    pub const fn of(size_bytes: u32) -> Self {
+        if size_bytes < LINEAR_BYTES {
+            return Self(size_bytes / GRANULE_BYTES);
+        }
+        let exponent = size_bytes.ilog2();
+        let row = exponent - LINEAR_BYTES.ilog2() + 1;
+        let column = (size_bytes >> (exponent - COLUMNS_LOG2)) - COLUMNS;
+        Self(row * COLUMNS + column)
+    }
+
+    /// The first list whose blocks all hold a size, which is at most [`LARGEST_BLOCK_BYTES`].
+    const fn serving(size_bytes: u32) -> Self {
+        if size_bytes < LINEAR_BYTES {
+            return Self::of(size_bytes);
+        }
+        let step = 1 << (size_bytes.ilog2() - COLUMNS_LOG2);
+        Self::of(size_bytes + step - 1)
+    }
+
+    const fn row(self) -> u32 {
+        self.0 / COLUMNS
+    }
+
+    const fn column(self) -> u32 {
+        self.0 % COLUMNS
+    }
+}
+
+/// The heads of all lists of one region. Invariant: a bit is set where a list has a head.
+#[derive(Debug)]
+pub(super) struct Lists {
+    rows: u32,
+    columns: [u8; ROWS as usize],
+    heads: [u32; (ROWS * COLUMNS) as usize],
+}
+
+impl Lists {
+    /// Lists without blocks.
+    pub const EMPTY: Self =
+        Self { rows: 0, columns: [0; ROWS as usize], heads: [NO_LINK; (ROWS * COLUMNS) as usize] };
+
+    /// Header address of the first block of a list, or [`NO_LINK`].
+    pub fn head(&self, class: Class) -> u32 {
+        self.heads.get(class.0 as usize).copied().unwrap_or(NO_LINK)
+    }
+
+    /// Makes a block the first of its list; [`NO_LINK`] empties the list.
+    pub fn set_head(&mut self, class: Class, head: u32) {
+        let place = self.heads.get_mut(class.0 as usize);
+        let columns = self.columns.get_mut(class.row() as usize);
+        let (Some(place), Some(columns)) = (place, columns) else { return };
+        *place = head;
+        if head == NO_LINK {
+            *columns &= !(1 << class.column());
+        } else {
+            *columns |= 1 << class.column();
+        }
+        if *columns == 0 {
+            self.rows &= !(1 << class.row());
+        } else {
+            self.rows |= 1 << class.row();
+        }
+    }
+
+    /// The first list with a block, each of which holds a size of at most [`LARGEST_BLOCK_BYTES`].
+    pub fn find(&self, size_bytes: u32) -> Option<Class> {
+        let class = Class::serving(size_bytes);
+        let columns = self.columns.get(class.row() as usize)? & (u8::MAX << class.column());
+        if columns != 0 {
+            return Some(Class(class.row() * COLUMNS + columns.trailing_zeros()));
+        }
+        let rows = self.rows & (u32::MAX << (class.row() + 1));
+        let row = rows.trailing_zeros();
+        let columns = self.columns.get(row as usize)?;
+        Some(Class(row * COLUMNS + columns.trailing_zeros()))
+    }
+
+    /// The list with the largest blocks.
+    pub fn top(&self) -> Option<Class> {
+        let row = self.rows.checked_ilog2()?;
+        let column = self.columns.get(row as usize)?.checked_ilog2()?;
+        Some(Class(row * COLUMNS + column))
+    }
+
+    /// All lists that have a block, with their heads.
+    pub fn heads(&self) -> impl Iterator<Item = (Class, u32)> {
+        let heads = (0..).map(Class).zip(self.heads.iter().copied());
+        heads.filter(|(_, head)| *head != NO_LINK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_rise_with_the_size_and_serve_what_they_say() {
+        let mut last = Class(0);
+        for size in (16..1 << 16).step_by(8) {
+            let class = Class::of(size);
+            assert!(last <= class && class.0 - last.0 <= 2, "{size}");
+            let serving = Class::serving(size);
+            // Everything smaller lies in a list below, unless it is served all the same.
+            assert!(class <= serving && serving.0 - class.0 <= 1, "{size}");
+            assert_eq!(serving == class, Class::of(size - 8) != class, "{size}");
+            last = class;
+        }
+        assert_eq!(Class::of(LARGEST_BLOCK_BYTES), Class(ROWS * COLUMNS - 1));
+        assert_eq!(Class::of(LARGEST_BLOCK_BYTES + 8), Class(ROWS * COLUMNS));
+    }
+
+    #[test]
+    fn the_bitmaps_find_what_a_search_through_all_heads_finds() {
+        let mut lists = Lists::EMPTY;
+        for (step, size) in [16, 4096, 24, 72, 1 << 20, 130, LARGEST_BLOCK_BYTES].iter().enumerate()
+        {
+            lists.set_head(Class::of(*size), step as u32);
+            assert_eq!(lists.top(), lists.heads().map(|(class, _)| class).last());
+            for wanted in (4..25).flat_map(|bit| [1 << bit, (1 << bit) + 8, (2 << bit) - 8]) {
+                let served = lists.heads().map(|(class, _)| class);
+                let expected = served.into_iter().find(|class| *class >= Class::serving(wanted));
+                assert_eq!(lists.find(wanted), expected, "{wanted}");
+            }
+        }
+        for (class, _) in Lists::EMPTY.heads().chain([(Class::of(16), 0), (Class::of(4096), 0)]) {
+            lists.set_head(class, NO_LINK);
+        }
+        assert_eq!(lists.find(16), Some(Class::of(24)));
+        assert_eq!((Lists::EMPTY.find(16), Lists::EMPTY.top()), (None, None));
+    }
+}

@@ -1,0 +1,158 @@
+//! A heap that somebody wrote over: each word of its own in turn, each bit of it in turn.
+
+use crate::ram::{MAIN, Ram, Random, one_bank};
+use crashrig_layout::Capabilities;
+use crashrig_memory::heap::{
+    AddressError, Alignment, AllocationError, Block, Corruption, Expected, Heap,
+};
+
+const SIZE: u32 = 2048;
+const CAPS: Capabilities = Capabilities::DMA;
+
+/// A heap with blocks in use and free ones, three of them in one list and two in another, filled
+/// with noise by their owners. Built anew for each case, always the same.
+fn scarred() -> (Heap<Ram, 1>, Ram, Vec<Block>) {
+    let (mut heap, ram) = one_bank(SIZE);
+    let sizes = [24, 56, 24, 40, 56, 8, 24, 120, 56, 16, 40, 200];
+    let owned = sizes.map(|size| heap.allocate(size, CAPS).unwrap());
+    let mut random = Random(99);
+    for (address, size) in owned.iter().zip(sizes) {
+        (*address..address + size).step_by(4).for_each(|word| ram.set(word, random.next()));
+    }
+    // The free 56 are one list, the free 40 another.
+    for index in [1, 4, 8, 3, 10] {
+        heap.free(owned[index]).unwrap();
+    }
+    let again = heap.allocate(40, CAPS).unwrap();
+    assert_eq!(again, owned[10], "last in, first out");
+    heap.free(again).unwrap();
+    let mut blocks = Vec::new();
+    heap.walk(|block| blocks.push(block)).unwrap();
+    assert_eq!(heap.check_integrity(), Ok(()));
+    (heap, ram, blocks)
+}
+
+/// Addresses of all words that are the heap's own.
+fn own_words(blocks: &[Block]) -> Vec<u32> {
+    let mut words = vec![MAIN.0 + SIZE - 8, MAIN.0 + SIZE - 4];
+    for block in blocks {
+        words.extend([block.address - 8, block.address - 4]);
+        if block.is_free {
+            words.extend([block.address, block.address + 4]);
+        }
+    }
+    words
+}
+
+/// What a word may be overwritten with: each bit changed, and values that overruns leave.
+fn damages(word: u32, blocks: &[Block]) -> Vec<u32> {
+    let bits = (0..32).map(|bit| word ^ (1 << bit));
+    let values =
+        [0, 8, 16, 24, 64, u32::MAX, 0xDEAD_BEEF, 0xA5A5_A5A5, MAIN.0, word.wrapping_add(16)];
+    let headers = blocks.iter().flat_map(|block| [block.address - 8, block.size_bytes + 8]);
+    let all = bits.chain(values).chain(headers).filter(|value| *value != word);
+    all.step_by(if cfg!(miri) { 7 } else { 1 }).collect()
+}
+
+#[test]
+fn the_check_names_the_word_whichever_it_is() {
+    let (heap, ram, blocks) = scarred();
+    let mut cases = 0;
+    for address in own_words(&blocks) {
+        let word = ram.get(address);
+        for damage in damages(word, &blocks) {
+            ram.set(address, damage);
+            ram.take_accesses();
+            let found = heap.check_integrity();
+            let place = found.map_err(|Corruption { address, found, .. }| (address, found));
+            assert_eq!(place, Err((address, damage)), "{address:#x}: {word:#x} → {found:x?}");
+            cases += 1;
+        }
+        ram.set(address, word);
+        assert_eq!(heap.check_integrity(), Ok(()), "repaired");
+    }
+    assert!(cfg!(miri) || cases > 2000, "{cases}");
+}
+
+/// Under any damage, no operation leaves the region or loops (the memory sees to that), and an
+/// operation that reports damage has changed nothing.
+#[test]
+fn no_operation_strays_whichever_word_is_damaged() {
+    let (_, ram, blocks) = scarred();
+    let words: Vec<_> = own_words(&blocks).into_iter().map(|at| (at, ram.get(at))).collect();
+    let mut reported = 0;
+    for (address, word) in words.into_iter().step_by(if cfg!(miri) { 5 } else { 1 }) {
+        for damage in damages(word, &blocks) {
+            let (mut heap, ram, _) = scarred();
+            ram.set(address, damage);
+            reported += usize::from(operate(&mut heap, &ram, &blocks));
+        }
+    }
+    assert!(reported > 0);
+}
+
+/// Everything that a heap can be asked for. Whether damage was reported.
+fn operate(heap: &mut Heap<Ram, 1>, ram: &Ram, blocks: &[Block]) -> bool {
+    let mut reported = false;
+    let mut note = |is_corrupt: bool, before: &[u32], ram: &Ram| {
+        reported |= is_corrupt;
+        assert!(!is_corrupt || before == ram.contents(), "a report changes nothing");
+        ram.take_accesses();
+    };
+    let stack = Alignment { align_bytes: 128, offset_bytes: 32 };
+    for size in [8, 24, 40, 56, 120, 300] {
+        for alignment in [Alignment::NATURAL, stack] {
+            let before = ram.contents();
+            let outcome = heap.allocate_aligned(size, alignment, CAPS);
+            note(matches!(outcome, Err(AllocationError::Corrupt(_))), &before, ram);
+        }
+    }
+    for block in blocks {
+        let before = ram.contents();
+        let outcome = heap.free(block.address);
+        note(matches!(outcome, Err(AddressError::Corrupt(_))), &before, ram);
+        let _may_be_refused = heap.containing_block(block.address + 4);
+    }
+    let _may_be_refused = heap.walk(|_| ());
+    let _may_be_refused = heap.totals(CAPS);
+    let _may_be_refused = heap.check_integrity();
+    reported
+}
+
+/// Several words at random, and whole stretches: less can be said, but still nothing strays.
+#[test]
+fn no_operation_strays_in_a_heap_full_of_noise() {
+    for seed in 1..if cfg!(miri) { 4 } else { 400 } {
+        let (mut heap, ram, blocks) = scarred();
+        let mut random = Random(seed);
+        let own = own_words(&blocks);
+        for _ in 0..1 + random.below(6) {
+            let value = match random.below(3) {
+                0 => random.next(),
+                1 => MAIN.0 + 8 * random.below(SIZE / 8),
+                _ => 8 * random.below(64) + random.below(2),
+            };
+            ram.set(own[random.below(own.len() as u32) as usize], value);
+        }
+        let start = MAIN.0 + 4 * random.below(SIZE / 4);
+        let stretch = (start..MAIN.0 + SIZE).step_by(4).take(random.below(20) as usize);
+        stretch.for_each(|address| ram.set(address, random.next()));
+        for _ in 0..3 {
+            operate(&mut heap, &ram, &blocks);
+        }
+    }
+}
+
+/// An overrun into the header behind is told as damage to that header, whoever asks.
+#[test]
+fn an_overrun_is_told_where_it_began() {
+    let (mut heap, ram) = one_bank(SIZE);
+    let [first, second, _third] = [32, 32, 32].map(|size| heap.allocate(size, CAPS).unwrap());
+    (first..first + 40).step_by(4).for_each(|address| ram.set(address, 0x4141_4141));
+    let expected = Expected::Size;
+    let corruption = Corruption { address: second - 8, expected, found: 0x4141_4141 };
+    assert_eq!(heap.free(second), Err(AddressError::Corrupt(corruption)));
+    assert_eq!(heap.free(first), Err(AddressError::Corrupt(corruption)));
+    assert_eq!(heap.check_integrity(), Err(corruption));
+    assert_eq!(heap.walk(|block| assert_eq!(block.address, first)), Err(corruption));
+}

@@ -1,0 +1,117 @@
+//! Memory as a test needs it: it stops the test where the heap strays, and counts what it does.
+
+use crashrig_layout::Capabilities;
+use crashrig_memory::heap::Heap;
+use crashrig_memory::words::Words;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Two banks as on an STM32F4: one for everything, one out of reach of DMA.
+pub const MAIN: (u32, u32) = (0x2000_0000, 0x4000);
+pub const CORE: (u32, u32) = (0x1000_0000, 0x1000);
+/// Capabilities by priority.
+pub const MAIN_CAPS: [Capabilities; 3] =
+    [Capabilities::DMA, Capabilities::BYTE.union(Capabilities::DEFAULT), Capabilities::NONE];
+pub const CORE_CAPS: [Capabilities; 3] =
+    [Capabilities::BYTE.union(Capabilities::DEFAULT), Capabilities::NONE, Capabilities::NONE];
+
+/// More accesses than any operation needs on memory of this size.
+const ENDLESS: usize = 1_000_000;
+
+/// Memory that a heap and a test share. Every access outside of a bank, every access that is not
+/// aligned, and every operation that does not end fails the test.
+#[derive(Clone, Debug)]
+pub struct Ram {
+    banks: Rc<Vec<(u32, RefCell<Vec<u32>>)>>,
+    accesses: Rc<RefCell<usize>>,
+}
+
+impl Ram {
+    /// Banks full of noise.
+    pub fn new(banks: &[(u32, u32)]) -> Self {
+        let mut random = Random(0x5EED);
+        let bank = |(start, size): &(u32, u32)| {
+            let words = (0..size.div_ceil(4)).map(|_| random.next()).collect();
+            (*start, RefCell::new(words))
+        };
+        Self { banks: Rc::new(banks.iter().map(bank).collect()), accesses: Rc::default() }
+    }
+
+    fn place(&self, address: u32) -> (&RefCell<Vec<u32>>, usize) {
+        assert!(address.is_multiple_of(4), "{address:#010x} is not aligned");
+        *self.accesses.borrow_mut() += 1;
+        assert!(*self.accesses.borrow() < ENDLESS, "the operation does not end");
+        let (start, words) = self
+            .banks
+            .iter()
+            .filter(|(start, _)| *start <= address)
+            .max_by_key(|(start, _)| *start)
+            .unwrap_or_else(|| panic!("{address:#010x} lies in no bank"));
+        let index = ((address - start) / 4) as usize;
+        assert!(index < words.borrow().len(), "{address:#010x} lies in no bank");
+        (words, index)
+    }
+
+    pub fn get(&self, address: u32) -> u32 {
+        let (words, index) = self.place(address);
+        words.borrow()[index]
+    }
+
+    pub fn set(&self, address: u32, word: u32) {
+        let (words, index) = self.place(address);
+        words.borrow_mut()[index] = word;
+    }
+
+    /// How many accesses there were since this was asked last.
+    pub fn take_accesses(&self) -> usize {
+        self.accesses.take()
+    }
+
+    /// All words.
+    pub fn contents(&self) -> Vec<u32> {
+        self.banks.iter().flat_map(|(_, words)| words.borrow().clone()).collect()
+    }
+}
+
+impl Words for Ram {
+    fn read(&self, address: u32) -> u32 {
+        self.get(address)
+    }
+    fn write(&mut self, address: u32, word: u32) {
+        self.set(address, word);
+    }
+}
+
+/// A heap over both banks, and its memory.
+pub fn two_banks() -> (Heap<Ram, 4>, Ram) {
+    let ram = Ram::new(&[MAIN, CORE]);
+    let mut heap = Heap::new(ram.clone());
+    assert_eq!(heap.add_region(MAIN.0, MAIN.1, MAIN_CAPS), Ok(0));
+    assert_eq!(heap.add_region(CORE.0, CORE.1, CORE_CAPS), Ok(1));
+    (heap, ram)
+}
+
+/// A heap over one bank of a size.
+pub fn one_bank(size_bytes: u32) -> (Heap<Ram, 1>, Ram) {
+    let ram = Ram::new(&[(MAIN.0, size_bytes)]);
+    let mut heap = Heap::new(ram.clone());
+    assert_eq!(heap.add_region(MAIN.0, size_bytes, MAIN_CAPS), Ok(0));
+    (heap, ram)
+}
+
+/// Numbers from a seed (xorshift; the seed is not zero).
+#[derive(Clone, Debug)]
+pub struct Random(pub u32);
+
+impl Random {
+    pub fn next(&mut self) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0
+    }
+
+    pub fn below(&mut self, limit: u32) -> u32 {
+        self.next() % limit
+    }
+}
