@@ -23,7 +23,7 @@ pub const SILENT_BOOT_BUDGET: usize = 8;
 const LARGEST_REGION: usize = 1 << 20;
 
 /// Milliseconds of target time that a boot runs before a command is sent while it runs.
-const AWAIT_MS: u64 = 5;
+const AWAIT_MS: u64 = 20;
 
 /// Addresses of an image that a run needs.
 struct Places {
