@@ -1,5 +1,7 @@
 //! Expectation × report → verdict, with every mismatch. Pure.
 
+mod ledger;
+
 use crate::report::{BootReport, CrashReport, Report};
 use crate::run::SILENT_BOOT_BUDGET;
 use crate::scenario::{BootPlan, End, ExpectedCrash, Place, Scenario, Start};
@@ -169,10 +171,7 @@ impl Judge {
         for text in context.plan.log_without.iter().filter(|text| log.contains(text.as_str())) {
             self.add(VerdictKind::Log, "log-without", format!("no \"{text}\""), "such a line");
         }
-        if let Some(nested) = context.plan.nested {
-            let found = boot.ledger.map_or(0, |ledger| ledger.nested_count);
-            self.equal(VerdictKind::Record, "nested", nested, found);
-        }
+        self.ledger(context.plan, boot.ledger.as_ref());
     }
 
     /// `{run}` in a text stands for the run the host announced.
@@ -257,6 +256,9 @@ impl Judge {
         if let Some(name) = &expected.thread_name {
             let found = crash.thread_name.as_deref().unwrap_or("none");
             self.equal(VerdictKind::Record, "thread-name", name.as_str(), found);
+        }
+        if let Some(status) = expected.status {
+            self.equal(VerdictKind::Record, "status", status.words(), record.status.words());
         }
         self.equal(VerdictKind::Record, "boot-number", context.device_boot, record.boot);
         self.equal(VerdictKind::Record, "slot", expected.slot.name(), crash.slot.name());

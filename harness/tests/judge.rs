@@ -9,16 +9,22 @@ use crashrig_harness::scenario::Scenario;
 use crashrig_harness::scenario::check::parse;
 use crashrig_harness::target::{Boundary, TARGET_TIME};
 use crashrig_harness::verdict::VerdictKind;
+use crashrig_wire::ledger::SafeMode;
 use crashrig_wire::marker::Found;
 use crashrig_wire::region::Slot;
-use crashrig_wire::{EndMarker, Observation};
+use crashrig_wire::{EndMarker, Ledger, Observation};
 use std::path::Path;
 
 const IDENTITY: Identity = Identity { build_id: *b"thisone!", run_id: 7 };
 
 fn scenario(end: &str) -> Scenario {
+    scenario_with(end, "")
+}
+
+fn scenario_with(end: &str, keys: &str) -> Scenario {
     let text = format!(
-        "timeline = [\"1. a step\"]\ntitle = \"t\"\n[[boot]]\nstart = \"cold\"\nend = \"{end}\"\n"
+        "timeline = [\"1. a step\"]\ntitle = \"t\"\n[[boot]]\nstart = \"cold\"\nend = \"{end}\"\n\
+         {keys}\n"
     );
     parse(Path::new("family/name.toml"), text).expect("a scenario")
 }
@@ -88,6 +94,31 @@ fn a_clean_boot_passes_and_every_flaw_has_its_verdict() {
     check("lockup", vec![boot(lockup, None)], V::Pass, &[]);
     check("hang", vec![boot(hang(TARGET_TIME), None)], V::Pass, &[]);
     check("hang", vec![boot(hang("wall time"), None)], V::Hang, &["end"]);
+}
+
+/// The ledger at the boundary, held against the keys of a scenario.
+#[test]
+fn the_ledger_is_held_against_what_is_expected_of_it() {
+    let check = |keys: &str, ledger: Option<Ledger>, expected: &[(&str, &str, &str)]| {
+        let scenario = scenario_with("clean", keys);
+        let boots = vec![BootReport { ledger, ..boot(Boundary::Reset, Some(marker())) }];
+        let verdict = judge(&scenario, &Report { bench_problem: None, boots }, &IDENTITY);
+        let found: Vec<_> = verdict
+            .mismatches
+            .iter()
+            .map(|m| (m.subject.as_str(), m.expected.as_str(), m.found.as_str()))
+            .collect();
+        assert_eq!(found, expected, "{keys}");
+    };
+    let counted = Ledger { crashes_in_a_row: 3, safe_mode: SafeMode::NoEnd, ..Ledger::NEW };
+    check("", None, &[]);
+    check("", Some(counted), &[]);
+    check("crashes-in-a-row = 3\nsafe-mode = true", Some(counted), &[]);
+    check("crashes-in-a-row = 0\nsafe-mode = false\nnested = 0", Some(Ledger::NEW), &[]);
+    check("crashes-in-a-row = 2", Some(counted), &[("crashes-in-a-row", "2", "3")]);
+    check("safe-mode = false", Some(counted), &[("safe-mode", "false", "true")]);
+    check("nested = 1", Some(counted), &[("nested", "1", "0")]);
+    check("safe-mode = false", None, &[("safe-mode", "false", "no sound ledger")]);
 }
 
 #[test]

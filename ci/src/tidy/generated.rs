@@ -9,6 +9,7 @@ use crate::jobs::JOBS;
 use crate::matrix;
 use crate::mutants::MUTANTS;
 use crashrig_wire::field::{Class, FIELDS};
+use crashrig_wire::ledger;
 
 /// The document that must hold a table, and what the table is made from.
 struct Fact {
@@ -23,6 +24,7 @@ const FACTS: &[Fact] = &[
     Fact { document: "README.md", table: exit_codes },
     Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
     Fact { document: "docs/stacks.md", table: |_| Some(overflows()) },
+    Fact { document: "docs/record.md", table: |_| Some(ledger_fields()) },
     Fact { document: STYLE, table: |_| Some(jobs()) },
     Fact { document: STYLE, table: |_| Some(rules()) },
     Fact { document: STYLE, table: |_| Some(mutants()) },
@@ -34,6 +36,13 @@ const FACTS: &[Fact] = &[
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Area") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "marker", "Observation") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "marker", "Found") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "ledger", "Phase") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "ledger", "SafeMode") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "ledger", "Class") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "status", "Type") },
+    Fact { document: GLOSSARY, table: |tree| numbered_list(tree, "status/module", "Module") },
+    Fact { document: GLOSSARY, table: |tree| numbered_list(tree, "status/code", "Code") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "status/misuse", "Misuse") },
 ];
 
 /// Every document holds its tables, row by row as the code has them.
@@ -103,11 +112,22 @@ pub fn stale(tree: &Tree) -> Vec<(String, String)> {
     stale
 }
 
-fn wire_list(tree: &Tree, module: &str, list: &str) -> Option<Table> {
+fn closed_list(tree: &Tree, module: &str, list: &str) -> Option<wire_lists::List> {
     let source = tree.file(&format!("firmware/wire/src/{module}.rs"))?;
-    let list = wire_lists::find(&source.text, list).ok()??;
+    wire_lists::find(&source.text, list).ok()?
+}
+
+fn wire_list(tree: &Tree, module: &str, list: &str) -> Option<Table> {
+    let list = closed_list(tree, module, list)?;
     let rows = list.entries.into_iter().map(|entry| [format!("`{}`", entry.name), entry.meaning]);
     Some(Table::new([list.what.as_str(), "meaning"], rows))
+}
+
+/// A list whose codes people know by number, too.
+fn numbered_list(tree: &Tree, module: &str, list: &str) -> Option<Table> {
+    let list = closed_list(tree, module, list)?;
+    let row = |entry: wire_lists::Entry| [format!("`{}`", entry.name), entry.code, entry.meaning];
+    Some(Table::new([list.what.as_str(), "number", "meaning"], list.entries.into_iter().map(row)))
 }
 
 fn record_fields() -> Table {
@@ -121,6 +141,14 @@ fn record_fields() -> Table {
         [format!("`{}`", field.name), offset, size, class(field.class).to_owned()]
     });
     Table::new(["field", "offset", "size", "class"], rows)
+}
+
+fn ledger_fields() -> Table {
+    let rows = ledger::FIELDS.iter().map(|field| {
+        let (offset, size) = (field.offset.to_string(), field.size.to_string());
+        [format!("`{}`", field.name), offset, size, field.meaning.to_owned()]
+    });
+    Table::new(["ledger field", "offset", "size", "meaning"], rows)
 }
 
 fn exit_codes(tree: &Tree) -> Option<Table> {
@@ -188,7 +216,8 @@ mod tests {
     fn a_missing_row_or_table_is_found() {
         let mut table = record_fields();
         let last = table.rows.pop().unwrap().join(" | ");
-        let text = format!("{}\n", table.lines().join("\n"));
+        let ledger = ledger_fields().lines().join("\n");
+        let text = format!("{}\n\n{ledger}\n", table.lines().join("\n"));
         let missing = format!(
             "docs/record.md:{}: found no row, expected | {last} | (`cargo ci bless` writes it)",
             table.rows.len() + 3
@@ -202,7 +231,7 @@ mod tests {
         );
         check_rule(
             check,
-            &[("docs/record.md", "# Record\n")],
+            &[("docs/record.md", &format!("# Record\n\n{ledger}\n"))],
             &["docs/record.md:1: found no table `field | offset | size | class`, expected its \
                titles with `|---|` below, and `cargo ci bless`"],
         );
@@ -221,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_table_has_rows() {
-        for table in [record_fields(), rules(), jobs(), mutants()] {
+        for table in [record_fields(), ledger_fields(), rules(), jobs(), mutants()] {
             assert!(table.rows.len() > 4, "{table:?}");
         }
     }

@@ -13,6 +13,8 @@ use syn::punctuated::Punctuated;
 pub struct Entry {
     /// The name in scenario files and reports.
     pub name: String,
+    /// Its code, as the source writes it.
+    pub code: String,
     /// What its doc comment says, in one line.
     pub meaning: String,
 }
@@ -51,6 +53,9 @@ impl Parse for List {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         input.call(syn::Attribute::parse_outer)?;
         let name = input.parse::<syn::Ident>()?.to_string();
+        if input.parse::<Option<syn::Token![as]>>()?.is_some() {
+            input.parse::<syn::Ident>()?;
+        }
         input.parse::<syn::Token![,]>()?;
         let what = input.parse::<syn::LitStr>()?.value();
         input.parse::<syn::Token![;]>()?;
@@ -66,11 +71,11 @@ impl Parse for Row {
         let comments = input.call(syn::Attribute::parse_outer)?;
         input.parse::<syn::Ident>()?;
         input.parse::<syn::Token![=]>()?;
-        input.parse::<TokenTree>()?;
+        let code = input.parse::<TokenTree>()?.to_string();
         input.parse::<syn::Token![,]>()?;
         let name = input.parse::<syn::LitStr>()?.value();
         let lines: Vec<_> = comments.iter().filter_map(comment).collect();
-        Ok(Self(Entry { name, meaning: plain(&lines.join(" ")) }))
+        Ok(Self(Entry { name, code, meaning: plain(&lines.join(" ")) }))
     }
 }
 
@@ -96,7 +101,7 @@ mod tests {
     fn names_and_comments_become_entries() {
         let text = "crate::names::closed_list! {\n/// A.\nOther, \"other\"; /// B\nX = 1, \"x\";\n\
                     }\n\
-                    closed_list! {\n/// The list.\nList, \"list\";\n\
+                    closed_list! {\n/// The list.\nList as u16, \"list\";\n\
                     /// One, see [`A`],\n/// of two.\n\
                     One = 1, \"one\";\n/// Two | more.\nTwo = 2, \"two\"; }\n";
         let list = find(text, "List").unwrap().unwrap();

@@ -7,6 +7,8 @@
 //! * [`map`]: whose memory an address is.
 //! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.
 //! * [`capture`]: the record of a crash, in two steps.
+//! * [`errors`]: the errors of this boot, as Mbed OS users know them.
+//! * [`reboot`]: how many crashes in a row lead to safe mode.
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
 //! * [`heap`]: memory of several regions, handed out by what it can be used for.
 //! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
@@ -19,10 +21,12 @@ extern crate std;
 
 pub mod capture;
 pub mod classify;
+pub mod errors;
 pub mod heap;
 pub mod kernel;
 pub mod map;
 pub mod raw;
+pub mod reboot;
 pub mod retain;
 pub mod stack;
 pub mod words;

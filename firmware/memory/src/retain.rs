@@ -1,13 +1,15 @@
 //! The crash region: two ledgers in turn, slot FIRST and slot LAST, and the policy between them.
 //!
-//! Policy: a record that nobody has read is in FIRST and stays there, however often the device
-//! crashes again; later crashes go to LAST, each replacing the one before. Reading is a mark in the
-//! ledger, so an unread FIRST is never written at all. After a mark FIRST may be used again.
+//! Policy: the oldest record that nobody has read stays where it is, however often the device
+//! crashes again; later crashes go to the other slot, each replacing the one before. Reading is a
+//! mark in the ledger, so an unread record is never written at all. A record that was read stays as
+//! history until its room is needed: of two such, the older one makes room.
 //!
 //! Every write is a word. A reset between any two words leaves either the old state or one whose
 //! damage its own CRC shows: `tests/retain.rs` cuts the power at every word.
 
-use crashrig_wire::ledger::LEDGER_LENGTH;
+use crate::reboot::{self, BootMode, Policy, Start};
+use crashrig_wire::ledger::{LEDGER_LENGTH, Phase};
 use crashrig_wire::marker::Found;
 use crashrig_wire::record::{self, RECORD_LENGTH, Reading, Record, State};
 use crashrig_wire::region::{Geometry, Slot};
@@ -38,6 +40,26 @@ pub struct BootFindings {
     pub last: Found,
 }
 
+/// What a boot is told before anything else of it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootReport {
+    /// How it is to run.
+    pub mode: BootMode,
+    /// The oldest record of this build that was not reported before.
+    pub record: Option<Record>,
+    /// What was found, before the record was marked as read.
+    pub findings: BootFindings,
+}
+
+/// What the policy asks of a record. The fault path decides on a small stack, so records themselves
+/// are not carried around.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    slot: Slot,
+    sequence: u32,
+    build_id: BuildId,
+}
+
 /// The crash region over a store.
 #[derive(Debug)]
 pub struct CrashRegion<S> {
@@ -64,8 +86,8 @@ impl<S: Store> CrashRegion<S> {
         let mut region = Self { store, geometry, ledger, next_copy: 1 - copy, ledger_kept };
         // A ledger older than the records, or a new one, must not give out a sequence twice.
         for slot in Slot::ALL {
-            if let Some(record) = region.read(slot).record() {
-                region.ledger.crashes = region.ledger.crashes.max(record.sequence);
+            if let Some(held) = region.held_in(slot) {
+                region.ledger.crashes = region.ledger.crashes.max(held.sequence);
             }
         }
         region
@@ -85,35 +107,114 @@ impl<S: Store> CrashRegion<S> {
         record::read(&bytes)
     }
 
-    /// Counts a boot and says what is there. To be called once a boot.
+    /// Counts a boot and says what is there, without following how the boot ends. To be called once
+    /// a boot.
     pub fn boot(&mut self, build_id: &BuildId) -> BootFindings {
-        let findings = BootFindings {
-            boot: self.ledger.boots.saturating_add(1),
-            ledger_kept: self.ledger_kept,
-            first: self.find(Slot::First, build_id),
-            last: self.find(Slot::Last, build_id),
-        };
+        let findings = self.findings(build_id);
         self.ledger.boots = findings.boot;
+        self.ledger.phase = Phase::Unfollowed;
         self.write_ledger();
         findings
     }
 
+    /// Begins a boot that is followed: counts it, decides how it is to run, and hands out the
+    /// oldest record that was not reported before. To be called once a boot, instead of
+    /// [`Self::boot`]. All of it is one write of the ledger.
+    pub fn begin(&mut self, build_id: &BuildId, policy: &Policy, start: Start) -> BootReport {
+        let findings = self.findings(build_id);
+        self.ledger.boots = findings.boot;
+        let mode = policy.begin(&mut self.ledger, start);
+        let record = self.mark_oldest(build_id);
+        self.write_ledger();
+        BootReport { mode, record, findings }
+    }
+
+    /// The boot has run for [`Policy::healthy_after_ms`]: crashes in a row are forgotten, and safe
+    /// mode ends with this boot. Writes only what is new.
+    pub fn healthy(&mut self) {
+        let before = self.ledger;
+        reboot::healthy(&mut self.ledger);
+        if self.ledger != before {
+            self.write_ledger();
+        }
+    }
+
+    /// Marks the end of a boot that resets itself in order. The last thing before the reset.
+    pub fn end_in_order(&mut self) {
+        reboot::ended(&mut self.ledger);
+        self.write_ledger();
+    }
+
+    fn findings(&self, build_id: &BuildId) -> BootFindings {
+        BootFindings {
+            boot: self.ledger.boots.saturating_add(1),
+            ledger_kept: self.ledger_kept,
+            first: self.find(Slot::First, build_id),
+            last: self.find(Slot::Last, build_id),
+        }
+    }
+
     fn find(&self, slot: Slot, build_id: &BuildId) -> Found {
-        match self.read(slot).record() {
+        match self.held_in(slot) {
             None => Found::Nothing,
-            Some(record) if record.build_id != *build_id => Found::Foreign,
-            Some(record) if self.is_read(record) => Found::Read,
+            Some(held) if held.build_id != *build_id => Found::Foreign,
+            Some(held) if self.is_read(&held) => Found::Read,
             Some(_) => Found::Unread,
         }
     }
 
-    const fn is_read(&self, record: &Record) -> bool {
-        record.sequence <= self.ledger.read_mark
+    const fn is_read(&self, held: &Held) -> bool {
+        held.sequence <= self.ledger.read_mark
     }
 
-    /// Marks every record there is as read.
+    /// The oldest record of this build that nobody has read, once: it is marked before it is
+    /// returned, so that a device which crashes over its report does not report for ever. What is
+    /// older, of another build, counts as read from then on.
+    pub fn take_report(&mut self, build_id: &BuildId) -> Option<Record> {
+        let record = self.mark_oldest(build_id)?;
+        self.write_ledger();
+        Some(record)
+    }
+
+    fn mark_oldest(&mut self, build_id: &BuildId) -> Option<Record> {
+        let oldest = self.oldest_unread(|held| held.build_id == *build_id)?;
+        self.ledger.read_mark = oldest.sequence;
+        self.read(oldest.slot).record().copied()
+    }
+
+    fn oldest_unread(&self, wanted: impl Fn(&Held) -> bool) -> Option<Held> {
+        let [newer, older] = self.held();
+        let unread = |held: &Held| !self.is_read(held) && wanted(held);
+        older.filter(unread).or(newer.filter(unread))
+    }
+
+    /// Every readable record, read or not and of any build, the newest first.
+    pub fn history(&self) -> impl Iterator<Item = (Slot, Record)> {
+        let record = |held: Held| Some((held.slot, *self.read(held.slot).record()?));
+        self.held().into_iter().flatten().filter_map(record)
+    }
+
+    /// What both slots hold, the newer record first.
+    fn held(&self) -> [Option<Held>; 2] {
+        let [first, last] = Slot::ALL.map(|slot| self.held_in(slot));
+        let sequence = |held: Option<Held>| held.map(|held| held.sequence);
+        if sequence(last) > sequence(first) { [last, first] } else { [first, last] }
+    }
+
+    /// What a slot holds. A frame of its own, so that the record and its bytes are off the stack
+    /// again when this returns.
+    #[inline(never)]
+    fn held_in(&self, slot: Slot) -> Option<Held> {
+        let reading = self.read(slot);
+        let Record { sequence, build_id, .. } = *reading.record()?;
+        Some(Held { slot, sequence, build_id })
+    }
+
+    /// Somebody has looked: marks every record there is as read, forgets crashes in a row, and ends
+    /// safe mode with this boot.
     pub fn acknowledge(&mut self) {
         self.ledger.read_mark = self.ledger.crashes;
+        reboot::acknowledged(&mut self.ledger);
         self.write_ledger();
     }
 
@@ -130,11 +231,13 @@ impl<S: Store> CrashRegion<S> {
         self.ledger.crashes.saturating_add(1)
     }
 
-    /// The slot a new record goes to: FIRST unless it holds a record that nobody has read.
+    /// The slot a new record goes to: never that of the oldest record that nobody has read. If all
+    /// were read, the newest stays as history.
     pub fn slot_for_new(&self) -> Slot {
-        match self.read(Slot::First).record() {
-            Some(record) if !self.is_read(record) => Slot::Last,
-            _ => Slot::First,
+        let [newest, _] = self.held();
+        match self.oldest_unread(|_| true).or(newest) {
+            Some(Held { slot: Slot::First, .. }) => Slot::Last,
+            Some(Held { slot: Slot::Last, .. }) | None => Slot::First,
         }
     }
 
@@ -149,6 +252,7 @@ impl<S: Store> CrashRegion<S> {
         self.ledger.crashes = self.ledger.crashes.max(record.sequence);
         // A boot that crashed before it was counted counts all the same.
         self.ledger.boots = self.ledger.boots.max(record.boot);
+        reboot::crashed(&mut self.ledger, record.status);
         self.write_ledger();
         slot
     }

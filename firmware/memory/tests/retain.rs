@@ -1,66 +1,16 @@
 //! The crash region under resets: the power is cut at every word, and what must survive does.
 #![expect(clippy::indexing_slicing, reason = "a test may stop on a wrong offset")]
 
-use crashrig_memory::retain::{CrashRegion, Store};
+mod ram;
+
+use crashrig_memory::retain::CrashRegion;
 use crashrig_wire::marker::Found;
 use crashrig_wire::record::{Reading, Record};
 use crashrig_wire::region::Slot;
 use crashrig_wire::{Detector, Kind, Thread};
-use std::cell::RefCell;
-use std::rc::Rc;
+use ram::Ram;
 
 const BUILD: [u8; 8] = *b"thisone!";
-const SIZE: usize = 4096;
-
-/// Memory that several "boots" share, and that stops taking writes after a number of words.
-#[derive(Clone)]
-struct Ram {
-    bytes: Rc<RefCell<Vec<u8>>>,
-    writes_left: Rc<RefCell<usize>>,
-}
-
-impl Ram {
-    fn of_noise(seed: u32) -> Self {
-        Self::of_size(SIZE, seed)
-    }
-
-    fn of_size(size: usize, seed: u32) -> Self {
-        let mut state = seed;
-        let bytes = (0..size)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 24) as u8
-            })
-            .collect();
-        Self { bytes: Rc::new(RefCell::new(bytes)), writes_left: Rc::new(RefCell::new(usize::MAX)) }
-    }
-
-    fn copy(&self) -> Self {
-        let bytes = self.bytes.borrow().clone();
-        Self { bytes: Rc::new(RefCell::new(bytes)), writes_left: Rc::new(RefCell::new(usize::MAX)) }
-    }
-
-    fn open(&self) -> CrashRegion<Self> {
-        CrashRegion::open(self.clone())
-    }
-}
-
-impl Store for Ram {
-    fn size(&self) -> usize {
-        self.bytes.borrow().len()
-    }
-    fn read(&self, offset: usize, out: &mut [u8]) {
-        out.copy_from_slice(&self.bytes.borrow()[offset..offset + out.len()]);
-    }
-    fn write_word(&mut self, offset: usize, word: u32) {
-        let mut left = self.writes_left.borrow_mut();
-        if *left > 0 {
-            *left -= 1;
-            self.bytes.borrow_mut()[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
-        }
-    }
-}
-
 fn record(region: &CrashRegion<Ram>, kind: Kind) -> Record {
     Record {
         build_id: BUILD,

@@ -43,7 +43,7 @@ pub use ledger::Ledger;
 pub use marker::{EndMarker, Observation};
 pub use names::UnknownName;
 pub use record::{Reading, Record};
-pub use status::Status;
+pub use status::{Misuse, Status};
 pub use thread::Thread;
 
 /// The first eight bytes of the image's GNU build id (the note the linker writes): which build

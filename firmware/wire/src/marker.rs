@@ -66,6 +66,10 @@ crate::names::closed_list! {
     HeapThreadsJoined = 15, "heap-threads-joined";
     /// With the heap used up a spawn was refused with an error, and nothing was lost.
     SpawnRefused = 16, "spawn-refused";
+    /// The report of a crash was handed over before the image's main ran.
+    CrashReportCalled = 17, "crash-report-called";
+    /// The boot ran in safe mode.
+    SafeMode = 18, "safe-mode";
 }
 
 crate::names::closed_list! {

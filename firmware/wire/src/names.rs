@@ -23,16 +23,20 @@ impl fmt::Display for UnknownName {
 
 impl core::error::Error for UnknownName {}
 
-/// Declares a closed list: an enum with a `u8` code and a kebab-case name per entry.
+/// Declares a closed list: an enum with a code and a kebab-case name per entry. The code is a `u8`
+/// unless the list says otherwise: `List as u16, "list";`.
 macro_rules! closed_list {
+    ( $(#[$list_doc:meta])* $list:ident, $what:literal; $($entries:tt)+ ) => {
+        $crate::names::closed_list! { $(#[$list_doc])* $list as u8, $what; $($entries)+ }
+    };
     (
         $(#[$list_doc:meta])*
-        $list:ident, $what:literal;
+        $list:ident as $code_type:ident, $what:literal;
         $( $(#[$doc:meta])* $variant:ident = $code:literal, $name:literal; )+
     ) => {
         $(#[$list_doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
+        #[repr($code_type)]
         pub enum $list { $( $(#[$doc])* $variant = $code, )+ }
 
         impl $list {
@@ -49,11 +53,11 @@ macro_rules! closed_list {
 
             /// The code used on the wire.
             #[must_use]
-            pub const fn code(self) -> u8 { self as u8 }
+            pub const fn code(self) -> $code_type { self as $code_type }
 
             /// The entry of a code, or nothing if this version knows no such code.
             #[must_use]
-            pub const fn from_code(code: u8) -> Option<Self> {
+            pub const fn from_code(code: $code_type) -> Option<Self> {
                 match code { $( $code => Some(Self::$variant), )+ _ => None }
             }
         }

@@ -4,11 +4,12 @@
 //! 0x000  ledger, copy A   64 bytes
 //! 0x040  ledger, copy B   64 bytes
 //! 0x080  reserved        128 bytes
-//! 0x100  slot FIRST      the oldest record that nobody has read yet
-//!        slot LAST       the newest record, if FIRST was taken
+//! 0x100  slot FIRST      where the first record of a new region goes
+//!        slot LAST       where the next one goes
 //! ```
 //! The slots share what is left in equal parts. A committed slot is never rewritten in place: read
-//! marks live in the ledger. FIRST is replaced only once it was read; LAST by each later crash.
+//! marks live in the ledger. The oldest record that nobody has read keeps its slot, and later
+//! crashes share the other one; when all are read, the older record makes room.
 
 use crate::field::RECORD_LENGTH;
 use crate::ledger::LEDGER_LENGTH;
@@ -24,9 +25,9 @@ const _: () = assert!(Geometry::new(SMALLEST_REGION).slot_size >= RECORD_LENGTH)
 /// Which of the two slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Slot {
-    /// The oldest unread record.
+    /// The one that is used first.
     First,
-    /// The newest record.
+    /// The other one.
     Last,
 }
 

@@ -71,13 +71,21 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
         None => whole_region(bytes, &image, input)?,
     };
     let crashes = crashes(&bytes, &image, input)?;
+    let ledger = records::ledger(&bytes);
     if arguments.json {
         let rows: Vec<_> = crashes.iter().map(json::crash).collect();
-        say!("{:#}", serde_json::json!({ "schema": json::SCHEMA, "records": rows }));
+        let ledger = ledger.as_ref().map(json::ledger);
+        let schema = json::SCHEMA;
+        say!("{:#}", serde_json::json!({ "schema": schema, "ledger": ledger, "records": rows }));
     } else {
         for crash in &crashes {
             let mut out = String::new();
             text::crash(&mut out, crash);
+            say!("{out}");
+        }
+        if let Some(ledger) = &ledger {
+            let mut out = String::new();
+            text::ledger(&mut out, ledger);
             say!("{out}");
         }
     }

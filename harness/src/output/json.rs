@@ -4,10 +4,12 @@ use crate::decode::backtrace::Frame;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::target::Boundary;
 use crate::verdict::Verdict;
-use crashrig_wire::Record;
+use crashrig_wire::ledger::Class;
 use crashrig_wire::record::Trust;
+use crashrig_wire::{Ledger, Record};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Version of the format.
 pub const SCHEMA: u32 = 1;
@@ -67,6 +69,7 @@ fn boot(boot: &BootReport) -> Value {
             "first": marker.first.name(),
             "last": marker.last.name(),
         })),
+        "ledger": boot.ledger.as_ref().map(ledger),
         "crash": boot.crash.as_ref().map(crash),
         "log": log,
         "log_notes": boot.log_notes,
@@ -104,6 +107,25 @@ pub fn crash(crash: &CrashReport) -> Value {
     })
 }
 
+/// The ledger of a crash region.
+#[must_use]
+pub fn ledger(ledger: &Ledger) -> Value {
+    let classes = Class::ALL.iter().map(|class| (class.name(), ledger.crashes_of(*class)));
+    json!({
+        "boots": ledger.boots,
+        "crashes": ledger.crashes,
+        "crashes_by_class": classes.collect::<BTreeMap<_, _>>(),
+        "crashes_in_a_row": ledger.crashes_in_a_row,
+        "boots_without_end": ledger.boots_without_end,
+        "boots_since_crash": ledger.boots_since_crash,
+        "phase": ledger.phase.name(),
+        "safe_mode": ledger.safe_mode.name(),
+        "newest_status": format!("{:#010x}", ledger.newest_status.0),
+        "read_mark": ledger.read_mark,
+        "nested_count": ledger.nested_count,
+    })
+}
+
 fn frame(frame: &Frame) -> Value {
     json!({
         "address": frame.address,
@@ -132,6 +154,7 @@ fn record(record: &Record) -> Value {
         "sequence": record.sequence,
         "uptime_ms": record.uptime_ms,
         "status": hex(record.status.0),
+        "status_words": record.status.words().to_string(),
         "value": record.value,
         "fault_address": trusted(Trust::FAULT_ADDRESS, record.fault_address),
         "owner": {

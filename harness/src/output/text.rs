@@ -1,6 +1,10 @@
 //! A run as people read it: verdict, differences, boots, record, backtrace, log, and what to do
 //! next.
 
+mod ledger;
+
+pub use ledger::ledger;
+
 use crate::decode::backtrace::Frame;
 use crate::evidence::Evidence;
 use crate::report::{BootReport, CrashReport, Report};
@@ -124,15 +128,8 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport) {
         );
         line(out, format_args!("          found first: {}, last: {}", marker.first, marker.last));
     }
-    if let Some(ledger) = boot.ledger.filter(|ledger| ledger.nested_count > 0) {
-        line(
-            out,
-            format_args!(
-                "  nested  {} fault(s) while a record was written, \
-                 the newest at vector {} with CFSR {:#010x}",
-                ledger.nested_count, ledger.nested_vector, ledger.nested_cfsr
-            ),
-        );
+    if let Some(found) = &boot.ledger {
+        ledger(out, found);
     }
     if let Some(found) = &boot.crash {
         crash(out, found);
@@ -187,11 +184,9 @@ pub fn crash(out: &mut String, crash: &CrashReport) {
     line(
         out,
         format_args!(
-            "  status  {:#010x} (module {}, code {}), run {:08x}, \
-             crash {} of this ledger, {} ms after start",
+            "  status  {:#010x} ({}), run {:08x}, crash {} of this ledger, {} ms after start",
             record.status.0,
-            record.status.module(),
-            record.status.code(),
+            record.status.words(),
             record.run_id,
             record.sequence,
             record.uptime_ms

@@ -199,6 +199,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
     if end != End::Clean && (raw.first.is_some() || raw.last.is_some()) {
         problems.add(key("first"), "a finding", "none unless the end is \"clean\"");
     }
+    check_ledger(&key, raw, problems);
     let fault: Option<Fault> =
         raw.fault.as_deref().map_or(Some(Fault::None), |name| problems.name(&key("fault"), name));
     let then = raw.then.as_deref().and_then(|name| problems.name(&key("then"), name));
@@ -222,7 +223,21 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         log: raw.log.clone(),
         log_without: raw.log_without.clone(),
         nested: raw.nested,
+        crashes_in_a_row: raw.crashes_in_a_row,
+        safe_mode: raw.safe_mode,
         console: raw.console.clone(),
+    }
+}
+
+/// The ledger lies in memory, and an exit leaves none to read.
+fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Problems) {
+    let expectations = [
+        ("nested", raw.nested.is_some()),
+        ("crashes-in-a-row", raw.crashes_in_a_row.is_some()),
+        ("safe-mode", raw.safe_mode.is_some()),
+    ];
+    for (name, _) in expectations.iter().filter(|(_, given)| *given && raw.end == "exit") {
+        problems.add(key(name), "an expectation", "none where the end is \"exit\"");
     }
 }
 
@@ -280,6 +295,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         detector: detector?,
         thread: thread?,
         thread_name: raw.thread_name.clone(),
+        status: raw.status.as_deref().and_then(|text| problems.name(&key("status"), text)),
         address,
         pc,
         within: raw.within.clone(),

@@ -12,7 +12,7 @@ use crashrig_layout::Need;
 use crashrig_wire::marker::Found;
 use crashrig_wire::region::Slot;
 use crashrig_wire::thread::Context;
-use crashrig_wire::{Detector, Fault, Kind, Observation, Way};
+use crashrig_wire::{Detector, Fault, Kind, Observation, Status, Way};
 use std::path::PathBuf;
 
 use crate::verdict::VerdictKind;
@@ -79,6 +79,10 @@ pub struct BootPlan {
     pub log_without: Vec<String>,
     /// How many faults the ledger must have counted while records were written.
     pub nested: Option<u32>,
+    /// How many boots in a row the ledger must count at the boundary as crashed or without end.
+    pub crashes_in_a_row: Option<u16>,
+    /// Whether the ledger must say at the boundary that the device is in safe mode.
+    pub safe_mode: Option<bool>,
     /// Texts that must stand on the console of this boot.
     pub console: Vec<String>,
 }
@@ -154,6 +158,8 @@ pub struct ExpectedCrash {
     pub thread: Context,
     /// The name of that thread, if it must be a certain one.
     pub thread_name: Option<String>,
+    /// The error status.
+    pub status: Option<Status>,
     /// Where the address that could not be accessed must lie.
     pub address: Option<Place>,
     /// Where the program counter must lie.

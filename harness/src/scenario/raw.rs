@@ -78,6 +78,10 @@ pub struct RawBoot {
     pub log_without: Vec<String>,
     /// Faults counted while records were written.
     pub nested: Option<u32>,
+    /// Boots in a row that crashed or had no end, as the ledger counts them.
+    pub crashes_in_a_row: Option<u16>,
+    /// Whether the ledger says that the device is in safe mode.
+    pub safe_mode: Option<bool>,
     /// Texts on the console.
     #[serde(default)]
     pub console: Vec<String>,
@@ -110,6 +114,8 @@ pub struct RawCrash {
     pub thread: Option<String>,
     /// The name that the thread was given.
     pub thread_name: Option<String>,
+    /// A status, as a number or in words.
+    pub status: Option<String>,
     /// Where the address lies.
     pub address: Option<RawPlace>,
     /// Where the program counter lies.

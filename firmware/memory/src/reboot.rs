@@ -1,0 +1,114 @@
+//! When a device stops rebooting as if nothing had happened: a limit of crashes in a row, then safe
+//! mode.
+//!
+//! A device that crashes at each start wears itself out and never tells anyone. So each boot is
+//! followed in the ledger: it begins, and it ends in order, with a record, or not at all. The two
+//! bad ends are counted together; at the limit of the [`Policy`] the next boot is told to run in
+//! safe mode. The count is cleared once a boot was [`healthy`] for long enough, or by whoever
+//! looked at the crashes ([`acknowledged`]).
+//!
+//! Everything here is a pure change of a ledger; [`crate::retain`] writes it. A boot without an end
+//! is only noticed by the next one, and a loss of power is not held against anyone: the caller says
+//! what the chip says of its last reset. What hangs before it has begun is never seen here, so a
+//! boot is to begin as early as it can.
+
+use crashrig_wire::ledger::{Class, Phase, SafeMode};
+use crashrig_wire::{Ledger, Status};
+
+/// How many crashes are answered by a mere reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Crashes in a row, boots without an end among them, from which on a boot is in safe mode; 0
+    /// counts as 1.
+    pub reboot_limit: u16,
+    /// How long a boot must run before it counts as healthy, in milliseconds.
+    pub healthy_after_ms: u32,
+}
+
+/// How a boot is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootMode {
+    /// As ever.
+    Normal,
+    /// With as little as is needed to be repaired.
+    Safe {
+        /// Boots in a row that crashed or had no end.
+        crashes_in_a_row: u16,
+    },
+}
+
+/// What a chip says of the reset before this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Any reset with the power on; also where the chip cannot tell.
+    Reset,
+    /// Power came back.
+    PowerOn,
+}
+
+impl Policy {
+    /// How a boot with this ledger is to run. Safe mode, once entered, lasts until it is left:
+    /// another limit in newer firmware does not end it.
+    #[must_use]
+    pub const fn decide(&self, ledger: &Ledger) -> BootMode {
+        let limit = if self.reboot_limit == 0 { 1 } else { self.reboot_limit };
+        let crashes_in_a_row = ledger.crashes_in_a_row;
+        if crashes_in_a_row >= limit || !matches!(ledger.safe_mode, SafeMode::Off) {
+            BootMode::Safe { crashes_in_a_row }
+        } else {
+            BootMode::Normal
+        }
+    }
+
+    /// Whether a boot that has run for so many milliseconds counts as healthy.
+    #[must_use]
+    pub const fn is_healthy_at(&self, uptime_ms: u32) -> bool {
+        uptime_ms >= self.healthy_after_ms
+    }
+
+    /// A boot begins: the one before is counted if it had no end, and the mode is decided and
+    /// noted.
+    pub const fn begin(&self, ledger: &mut Ledger, start: Start) -> BootMode {
+        let without_end = matches!(ledger.phase, Phase::Running) && matches!(start, Start::Reset);
+        if without_end {
+            ledger.crashes_in_a_row = ledger.crashes_in_a_row.saturating_add(1);
+            ledger.boots_without_end = ledger.boots_without_end.saturating_add(1);
+        }
+        ledger.boots_since_crash = ledger.boots_since_crash.saturating_add(1);
+        ledger.phase = Phase::Running;
+        let mode = self.decide(ledger);
+        if matches!(mode, BootMode::Safe { .. }) && matches!(ledger.safe_mode, SafeMode::Off) {
+            ledger.safe_mode = if without_end { SafeMode::NoEnd } else { SafeMode::Crash };
+        }
+        mode
+    }
+}
+
+/// A crash left a record with a status.
+pub fn crashed(ledger: &mut Ledger, status: Status) {
+    ledger.crashes_in_a_row = ledger.crashes_in_a_row.saturating_add(1);
+    ledger.boots_since_crash = 0;
+    ledger.newest_status = status;
+    ledger.phase = Phase::Crashed;
+    let class = usize::from(Class::of(status).code());
+    if let Some(count) = ledger.crashes_by_class.get_mut(class) {
+        *count = count.saturating_add(1);
+    }
+}
+
+/// The boot has run long enough to be trusted. It is not over: should it find no end, that counts.
+pub const fn healthy(ledger: &mut Ledger) {
+    ledger.crashes_in_a_row = 0;
+    ledger.safe_mode = SafeMode::Off;
+}
+
+/// Somebody has looked at the crashes and wants the device to run normally again.
+pub const fn acknowledged(ledger: &mut Ledger) {
+    healthy(ledger);
+}
+
+/// The boot is about to reset itself, in order. That clears nothing: a boot that updates itself or
+/// changes its settings has not proved anything.
+pub const fn ended(ledger: &mut Ledger) {
+    ledger.phase = Phase::Ended;
+}

@@ -1,0 +1,98 @@
+//! What callers of kernel and heap can do wrong, and the one status that each mistake has.
+//!
+//! A misuse is never ignored and never merely an empty answer: whoever finds it raises this status,
+//! with the offending object or number as its value. No two mistakes share a status, so that a
+//! record names the mistake.
+
+use super::{Code, Module, Status};
+
+crate::names::closed_list! {
+    /// A mistake of a caller of the kernel or of a heap.
+    Misuse, "misuse";
+    /// A call that is not allowed in an interrupt handler: one that waits, allocates, or starts a
+    /// thread.
+    CallFromInterrupt = 0, "call-from-interrupt";
+    /// A handle of no living object, or of one of another kind.
+    InvalidObject = 1, "invalid-object";
+    /// A mutex is unlocked by a thread that does not hold it.
+    NotOwner = 2, "not-owner";
+    /// A mutex is locked by its holder more often than it can count, or at all if it does not.
+    RecursionLimit = 3, "recursion-limit";
+    /// A semaphore is given more often than it can count.
+    SemaphoreOverflow = 4, "semaphore-overflow";
+    /// A thread waits for its own end.
+    JoinSelf = 5, "join-self";
+    /// A thread waits for the end of one that does not exist.
+    JoinUnknown = 6, "join-unknown";
+    /// A thread or the kernel is started that already is.
+    DoubleStart = 7, "double-start";
+    /// A priority outside of the kernel's.
+    InvalidPriority = 8, "invalid-priority";
+    /// A stack too small for a thread, or larger than memory.
+    InvalidStackSize = 9, "invalid-stack-size";
+    /// A stack that does not begin or end where the core and its guard need it to.
+    InvalidStackAlignment = 10, "invalid-stack-alignment";
+    /// An item larger than its queue was made for.
+    ItemTooLarge = 11, "item-too-large";
+    /// A delay or period that a timer cannot count.
+    TimerLimit = 12, "timer-limit";
+    /// More threads or objects than the kernel has places for.
+    OutOfPlaces = 13, "out-of-places";
+    /// More calls from interrupts than the kernel can keep waiting.
+    InterruptQueueOverflow = 14, "interrupt-queue-overflow";
+    /// More timers have run out than the timer thread can keep waiting.
+    TimerQueueOverflow = 15, "timer-queue-overflow";
+    /// A stack was used beyond its limit.
+    StackOverflow = 16, "stack-overflow";
+    /// No region that serves the request has memory left, and the caller has no other way.
+    OutOfMemory = 17, "out-of-memory";
+    /// An allocation could not be served, and the caller was told.
+    AllocationFailed = 18, "allocation-failed";
+    /// An alignment that is no power of two.
+    InvalidAlignment = 19, "invalid-alignment";
+    /// A pointer is freed that no heap gave out.
+    FreeForeign = 20, "free-foreign";
+    /// A block is freed that is free.
+    DoubleFree = 21, "double-free";
+    /// The bookkeeping of a heap, or what surrounds a block, was overwritten.
+    HeapCorrupt = 22, "heap-corrupt";
+}
+
+impl Misuse {
+    /// Its status. The number is Mbed's where Mbed has one for exactly this.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        let (module, code) = match self {
+            Self::CallFromInterrupt => (Module::Kernel, Code::ProhibitedInIsrContext),
+            Self::InvalidObject => (Module::Kernel, Code::InvalidObject),
+            Self::NotOwner => (Module::Kernel, Code::MutexUnlockFailed),
+            Self::RecursionLimit => (Module::Kernel, Code::MutexLockFailed),
+            Self::SemaphoreOverflow => (Module::Kernel, Code::SemaphoreUnlockFailed),
+            Self::JoinSelf => (Module::Kernel, Code::JoinSelf),
+            Self::JoinUnknown => (Module::Kernel, Code::ItemNotFound),
+            Self::DoubleStart => (Module::Kernel, Code::AlreadyInitialized),
+            Self::InvalidPriority => (Module::Kernel, Code::InvalidPriority),
+            Self::InvalidStackSize => (Module::Kernel, Code::InvalidSize),
+            Self::InvalidStackAlignment => (Module::Kernel, Code::InvalidAlignment),
+            Self::ItemTooLarge => (Module::Kernel, Code::ItemTooLarge),
+            Self::TimerLimit => (Module::Kernel, Code::TimerLimit),
+            Self::OutOfPlaces => (Module::Kernel, Code::OutOfResources),
+            Self::InterruptQueueOverflow => (Module::Kernel, Code::IsrQueueOverflow),
+            Self::TimerQueueOverflow => (Module::Kernel, Code::TimerQueueOverflow),
+            Self::StackOverflow => (Module::Kernel, Code::StackOverflow),
+            Self::OutOfMemory => (Module::MemorySubsystem, Code::OutOfMemory),
+            Self::AllocationFailed => (Module::MemorySubsystem, Code::AllocFailed),
+            Self::InvalidAlignment => (Module::MemorySubsystem, Code::InvalidAlignment),
+            Self::FreeForeign => (Module::MemorySubsystem, Code::FreeFailed),
+            Self::DoubleFree => (Module::MemorySubsystem, Code::DoubleFree),
+            Self::HeapCorrupt => (Module::MemorySubsystem, Code::HeapCorrupt),
+        };
+        Status::of_code(module, code)
+    }
+
+    /// The misuse that a status stands for.
+    #[must_use]
+    pub fn of(status: Status) -> Option<Self> {
+        Self::ALL.iter().copied().find(|misuse| misuse.status() == status)
+    }
+}
