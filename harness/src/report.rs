@@ -82,7 +82,7 @@ pub struct CrashReport {
     pub disagreements: Vec<String>,
     /// The name of the thread it is charged to, if the record says it.
     pub thread_name: Option<String>,
-    /// Place in the source of a panic.
+    /// Place in the source of a panic or of a reported error.
     pub source: Option<String>,
     /// Bytes below the stack that changed between the fault and the boundary, if they were
     /// measured.

@@ -2,7 +2,7 @@
 
 use crashrig_memory::retain::BootFindings;
 use crashrig_port::host_block::HostBlock;
-use crashrig_port::{clock, platform, reset};
+use crashrig_port::{clock, fault, platform};
 use crashrig_wire::command::MAILBOX_LENGTH;
 use crashrig_wire::marker::MARKER_LENGTH;
 use crashrig_wire::{EndMarker, Fault, Mailbox};
@@ -58,5 +58,5 @@ pub fn end(findings: &BootFindings, run_id: u32, observed: u32) -> ! {
         ticks: clock::uptime_ms(),
     };
     CRASHRIG_END_MARKER.write(&marker.to_bytes());
-    reset::reset()
+    fault::end_boot()
 }

@@ -23,6 +23,8 @@ mod board {
 #[cfg(target_os = "none")]
 mod device {
     use crate::{board, faults, host, observe};
+    use crashrig_memory::reboot::BootMode;
+    use crashrig_memory::retain::BootReport;
     use crashrig_port::{Boot, Platform, clock};
     use crashrig_wire::{Fault, Mailbox};
 
@@ -30,6 +32,7 @@ mod device {
 
     mod entry {
         use super::{Platform, board, main};
+        use crashrig_memory::reboot::Policy;
         crashrig_port::entry!(
             main,
             Platform {
@@ -38,6 +41,8 @@ mod device {
                 core_clock_hz: board::CORE_CLOCK_HZ,
                 executable_ram: board::EXECUTABLE_RAM,
                 before_kernel: super::before_kernel,
+                policy: Policy { reboot_limit: 5, healthy_after_ms: 60 },
+                crash_report: super::crash_report,
             }
         );
     }
@@ -48,6 +53,12 @@ mod device {
             crashrig_port::fault::set_run(command.run_id);
             faults::crash_before_kernel(command.parameters);
         }
+    }
+
+    /// Sees the record before `main`; the host says whether that counts as reading it.
+    fn crash_report(_: &BootReport) -> bool {
+        observe::crash_report_called();
+        host::command().is_some_and(|command| command.has(Mailbox::ACKNOWLEDGE))
     }
 
     /// The main thread.
@@ -81,6 +92,10 @@ mod device {
             defmt::info!("crash records marked as read");
         }
         let command = host::settled(command);
+        if let BootMode::Safe { crashes_in_a_row } = boot.mode {
+            defmt::warn!("safe mode after {=u16} bad ends in a row", crashes_in_a_row);
+            host::end(&boot.findings, run_id, observed)
+        }
         let (fault, parameters) =
             command.map_or((Fault::None, [0; 4]), |command| (command.fault, command.parameters));
         #[cfg(feature = "injection")]

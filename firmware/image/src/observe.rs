@@ -1,7 +1,8 @@
 //! What a boot checks about itself. Each check spoils what it looked at, so that the next boot can
 //! only pass by being started properly again.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crashrig_memory::reboot::BootMode;
 use crashrig_port::host_block::HostBlock;
 use crashrig_port::{Boot, clock, interrupts, platform};
 use crashrig_wire::Observation;
@@ -22,6 +23,13 @@ static ZEROED: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 static KEPT: HostBlock<4> = HostBlock::new();
 
 static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
+
+static REPORTED: AtomicBool = AtomicBool::new(false);
+
+/// The image was shown a record before its main.
+pub fn crash_report_called() {
+    REPORTED.store(true, Ordering::Relaxed);
+}
 
 /// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick
 /// takes.
@@ -44,6 +52,8 @@ pub fn at_start(boot: &Boot) -> u32 {
         (Observation::RamHandlerRan, RAM_HANDLER_RUNS.load(Ordering::Relaxed) == 1),
         (Observation::MainOnOwnStack, on_own_stack()),
         (Observation::GuardsArmed, boot.guards_armed),
+        (Observation::CrashReportCalled, REPORTED.load(Ordering::Relaxed)),
+        (Observation::SafeMode, boot.mode != BootMode::Normal),
     ])
 }
 

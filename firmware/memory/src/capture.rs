@@ -7,11 +7,10 @@
 use crate::classify::{Entry, Meaning};
 use crate::map::MemoryMap;
 use crate::stack::StackRange;
-use crate::words::Words;
 use crashrig_wire::record::{FaultStatus, Record, Registers, TRAIL_CAPACITY, Trust};
 use crashrig_wire::thread::{Area, Owner};
 use crashrig_wire::trail::{Memory, walk};
-use crashrig_wire::{BuildId, Detector, Kind, Thread};
+use crashrig_wire::{BuildId, Detector, Kind, Status, Thread};
 
 /// Size of a direct call (BL) in bytes.
 const CALL_BYTES: u32 = 4;
@@ -45,6 +44,15 @@ pub struct Saved {
     pub faults: FaultStatus,
 }
 
+/// A fatal error as software reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported {
+    /// Which error it is.
+    pub status: Status,
+    /// What else there is to say, by the status.
+    pub value: u32,
+}
+
 /// Where software noticed a crash that no exception reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Noticed {
@@ -54,6 +62,8 @@ pub struct Noticed {
     pub stack_pointer: u32,
     /// The place in the source that it reports.
     pub location: SourceLocation,
+    /// The error it reports; nothing for a panic.
+    pub error: Option<Reported>,
 }
 
 /// A place in the source, as the image keeps it in flash.
@@ -65,64 +75,6 @@ pub struct SourceLocation {
     pub file_length: u32,
     /// Line.
     pub line: u32,
-}
-
-/// Which checks of a stack are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Checks {
-    /// That the canary is whole.
-    pub canary: bool,
-    /// That the stack pointer lies in its stack.
-    pub range: bool,
-}
-
-/// What is wrong with the stack of whoever was interrupted, or nothing.
-///
-/// The canary is looked at first: it shows where an overflow went, also after the stack pointer has
-/// come back. A pointer outside of its stack with a whole canary is a frame that jumped it.
-#[must_use]
-pub fn check_stack(
-    entry: &Entry,
-    map: &MemoryMap<'_>,
-    memory: &impl Words,
-    checks: Checks,
-) -> Option<Meaning> {
-    let thread = entry.interrupted();
-    let stack = map.stack_of(thread)?;
-    let pointer = entry.stack_pointer();
-    let broken = if checks.canary { broken_canary(stack, map, memory) } else { None };
-    // The frame of this very exception has been pushed; the stack pointer may end at the limit.
-    let out = checks.range && !stack.holds_pointer(pointer);
-    broken.or_else(|| out.then(|| overflow(Detector::SpRange, stack, pointer, map))).map(
-        |meaning| {
-            let readable = map.is_readable_ram(pointer, crate::classify::BASIC_FRAME_BYTES);
-            let frame = (readable && pointer.is_multiple_of(4)).then_some(pointer);
-            Meaning { thread, frame, ..meaning }
-        },
-    )
-}
-
-/// The meaning of a stack whose canary was overwritten.
-pub fn broken_canary(
-    stack: &StackRange,
-    map: &MemoryMap<'_>,
-    memory: &impl Words,
-) -> Option<Meaning> {
-    let (address, _) = stack.broken_canary(memory)?;
-    Some(overflow(Detector::StackCanary, stack, address, map))
-}
-
-fn overflow(detector: Detector, stack: &StackRange, address: u32, map: &MemoryMap<'_>) -> Meaning {
-    Meaning {
-        kind: Kind::StackOverflow,
-        detector,
-        thread: stack.thread,
-        fault_address: address,
-        owner: map.owner_of(address),
-        trust: 0,
-        value: stack.start,
-        frame: None,
-    }
 }
 
 /// Phase one of a record: an exception with a meaning.
@@ -148,15 +100,15 @@ pub fn record_of_exception(
     record
 }
 
-/// Phase one of a record: the panic handler noticed.
-pub fn record_of_panic(
+/// Phase one of a record: software noticed, the panic handler or who reports an error.
+pub fn record_of_software(
     noticed: &Noticed,
     entry: &Entry,
     saved: &Saved,
     identity: &Identity,
     map: &MemoryMap<'_>,
 ) -> Record {
-    let Noticed { caller, stack_pointer, location } = *noticed;
+    let Noticed { caller, stack_pointer, location, error } = *noticed;
     let owner = map.owner_of(stack_pointer);
     let thread = if entry.vector != 0 {
         Thread::Isr
@@ -165,9 +117,16 @@ pub fn record_of_panic(
     } else {
         entry.running
     };
-    let mut record = blank(Kind::Panic, Detector::PanicHandler, thread, identity, map);
+    let (kind, detector) = match error {
+        Some(_) => (Kind::Error, Detector::ErrorCall),
+        None => (Kind::Panic, Detector::PanicHandler),
+    };
+    let mut record = blank(kind, detector, thread, identity, map);
     record.trust = Trust(Trust::CALLEE_SAVED | Trust::STACK_POINTER | Trust::PC);
-    record.value = location.line;
+    record.value = error.map_or(location.line, |error| error.value);
+    if let Some(error) = error {
+        record.status = error.status;
+    }
     record.source_file = location.file;
     record.source_file_length = u16::try_from(location.file_length).unwrap_or(u16::MAX);
     record.source_line = u16::try_from(location.line).unwrap_or(u16::MAX);
@@ -246,7 +205,6 @@ mod tests {
     use super::*;
     use crate::classify::classify;
     use crate::map::tests::{IDLE, MAP};
-    use crate::stack::CANARY;
 
     /// A stack whose every word is its own address, and no code.
     struct Own;
@@ -302,45 +260,5 @@ mod tests {
         assert!(!record.trust.has(Trust::FRAME) && !record.trust.has(Trust::PC));
         assert_eq!((record.registers.pc, record.registers.lr), (0, 0));
         assert_eq!(record.registers.sp, 0x2000_2390);
-    }
-
-    /// RAM full of canaries, but for one address.
-    struct Broken(u32);
-    impl Words for Broken {
-        fn read(&self, address: u32) -> u32 {
-            if address == self.0 { 0 } else { CANARY }
-        }
-        fn write(&mut self, _: u32, _: u32) {}
-    }
-
-    fn check(running: Thread, psp: u32, broken: u32, checks: Checks) -> Option<(Detector, u32)> {
-        let (exc_return, msp) = (0xFFFF_FFFD, 0x2001_FFE0);
-        let entry = Entry { vector: 15, exc_return, msp, psp, running, ..IDLE };
-        let meaning = check_stack(&entry, &MAP, &Broken(broken), checks)?;
-        assert_eq!((meaning.thread, meaning.kind), (running, Kind::StackOverflow));
-        Some((meaning.detector, meaning.fault_address))
-    }
-
-    #[test]
-    fn the_checks_of_a_stack_name_the_thread_and_what_they_saw() {
-        let both = Checks { canary: true, range: true };
-        let range = Checks { canary: false, range: true };
-        let canary = Checks { canary: true, range: false };
-        for (running, start, end) in
-            [(Thread::Main, 0x2000_2400, 0x2000_3400), (Thread::User(3), 0x2000_8400, 0x2000_8C00)]
-        {
-            assert_eq!(check(running, start + 16, 0, both), None);
-            assert_eq!(check(running, end, 0, both), None);
-            for outside in [start + 12, start - 0x500, end + 4, 0] {
-                let found = Some((Detector::SpRange, outside));
-                assert_eq!(check(running, outside, 0, both), found);
-                assert_eq!(check(running, outside, 0, canary), None);
-            }
-            let word = start + 8;
-            let found = Some((Detector::StackCanary, word));
-            assert_eq!(check(running, start + 64, word, both), found);
-            assert_eq!(check(running, start - 64, word, both), found, "the canary tells more");
-            assert_eq!(check(running, start + 64, word, range), None);
-        }
     }
 }

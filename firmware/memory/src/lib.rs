@@ -7,6 +7,7 @@
 //! * [`map`]: whose memory an address is.
 //! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.
 //! * [`capture`]: the record of a crash, in two steps.
+//! * [`check`]: what is wrong with the stack in use.
 //! * [`errors`]: the errors of this boot, as Mbed OS users know them.
 //! * [`reboot`]: how many crashes in a row lead to safe mode.
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
@@ -20,6 +21,7 @@
 extern crate std;
 
 pub mod capture;
+pub mod check;
 pub mod classify;
 pub mod errors;
 pub mod heap;

@@ -45,9 +45,9 @@ pub struct BootFindings {
 pub struct BootReport {
     /// How it is to run.
     pub mode: BootMode,
-    /// The oldest record of this build that was not reported before.
+    /// The oldest record of this build that nobody has read yet.
     pub record: Option<Record>,
-    /// What was found, before the record was marked as read.
+    /// What was found in the slots.
     pub findings: BootFindings,
 }
 
@@ -117,15 +117,16 @@ impl<S: Store> CrashRegion<S> {
         findings
     }
 
-    /// Begins a boot that is followed: counts it, decides how it is to run, and hands out the
-    /// oldest record that was not reported before. To be called once a boot, instead of
-    /// [`Self::boot`]. All of it is one write of the ledger.
+    /// Begins a boot that is followed: counts it, decides how it is to run, and shows the oldest
+    /// record that nobody has read, which [`Self::take_report`] then marks. To be called once a
+    /// boot, instead of [`Self::boot`].
     pub fn begin(&mut self, build_id: &BuildId, policy: &Policy, start: Start) -> BootReport {
         let findings = self.findings(build_id);
         self.ledger.boots = findings.boot;
         let mode = policy.begin(&mut self.ledger, start);
-        let record = self.mark_oldest(build_id);
         self.write_ledger();
+        let oldest = self.oldest_unread(|held| held.build_id == *build_id);
+        let record = oldest.and_then(|held| self.read(held.slot).record().copied());
         BootReport { mode, record, findings }
     }
 
@@ -171,14 +172,9 @@ impl<S: Store> CrashRegion<S> {
     /// returned, so that a device which crashes over its report does not report for ever. What is
     /// older, of another build, counts as read from then on.
     pub fn take_report(&mut self, build_id: &BuildId) -> Option<Record> {
-        let record = self.mark_oldest(build_id)?;
-        self.write_ledger();
-        Some(record)
-    }
-
-    fn mark_oldest(&mut self, build_id: &BuildId) -> Option<Record> {
         let oldest = self.oldest_unread(|held| held.build_id == *build_id)?;
         self.ledger.read_mark = oldest.sequence;
+        self.write_ledger();
         self.read(oldest.slot).record().copied()
     }
 

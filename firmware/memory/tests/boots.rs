@@ -33,7 +33,8 @@ fn crash(ram: &Ram, kind: Kind) {
 }
 
 fn reported(ram: &Ram) -> Option<Kind> {
-    begin(ram).record.map(|record| record.kind)
+    begin(ram);
+    ram.open().take_report(&BUILD).map(|record| record.kind)
 }
 
 fn history(ram: &Ram) -> Vec<Kind> {
@@ -48,6 +49,7 @@ fn a_record_is_reported_once_and_then_is_history() {
     let report = begin(&ram);
     assert_eq!(report.record.map(|record| record.kind), Some(Kind::BusFault));
     assert_eq!((report.findings.first, report.findings.boot), (Found::Unread, 2));
+    assert_eq!(reported(&ram), Some(Kind::BusFault), "only taking it marks it");
     assert_eq!(reported(&ram), None);
     assert_eq!(ram.open().boot(&BUILD).first, Found::Read);
     assert_eq!(history(&ram), [Kind::BusFault]);

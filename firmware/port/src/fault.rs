@@ -9,13 +9,14 @@
 use crate::registers::{float_unit, system_control};
 use crate::{clock, kernel, platform, reset};
 use core::arch::naked_asm;
-use core::panic::PanicInfo;
+use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use crashrig_memory::capture::{self, Identity, Noticed, Saved, SourceLocation};
+use crashrig_memory::capture::{self, Identity, Noticed, Reported, Saved, SourceLocation};
 use crashrig_memory::classify::{Entry, Meaning, classify};
 use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
-use crashrig_memory::retain::{BootFindings, CrashRegion};
+use crashrig_memory::reboot::{BootMode, Start};
+use crashrig_memory::retain::{BootReport, CrashRegion};
 use crashrig_wire::Record;
 use crashrig_wire::record::FaultStatus;
 
@@ -78,12 +79,30 @@ unsafe extern "C" fn crashrig_fault_entry() {
     )
 }
 
+/// What software says that noticed something.
+#[derive(Debug, Clone, Copy)]
+struct Notice {
+    location: SourceLocation,
+    error: Option<Reported>,
+}
+
+impl Notice {
+    fn at(location: &Location<'_>, error: Option<Reported>) -> Self {
+        let location = SourceLocation {
+            file: location.file().as_ptr().addr() as u32,
+            file_length: location.file().len() as u32,
+            line: location.line(),
+        };
+        Self { location, error }
+    }
+}
+
 /// Where software that noticed something goes; saves what a record needs.
 ///
 /// # Safety
-/// `location` lives as long as the device runs on.
+/// `notice` lives as long as the device runs on.
 #[unsafe(naked)]
-unsafe extern "C" fn leave_stack_for_panic(location: &SourceLocation) -> ! {
+unsafe extern "C" fn leave_stack_for_notice(notice: &Notice) -> ! {
     naked_asm!(
         "mrs r12, primask",
         "cpsid i",
@@ -97,7 +116,7 @@ unsafe extern "C" fn leave_stack_for_panic(location: &SourceLocation) -> ! {
         "udf #0",
         stack = sym EMERGENCY_STACK,
         size = const EMERGENCY_STACK_BYTES,
-        capture = sym capture_panic,
+        capture = sym capture_notice,
     )
 }
 
@@ -142,13 +161,17 @@ pub(crate) fn entry(vector: u32, exc_return: u32, psp: u32) -> Entry {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let location = info.location().map_or(SourceLocation::default(), |place| SourceLocation {
-        file: place.file().as_ptr().addr() as u32,
-        file_length: place.file().len() as u32,
-        line: place.line(),
-    });
-    // SAFETY: `location` lies on a stack that nothing uses any more once this is called.
-    unsafe { leave_stack_for_panic(&location) }
+    let none = Notice { location: SourceLocation::default(), error: None };
+    let notice = info.location().map_or(none, |location| Notice::at(location, None));
+    // SAFETY: `notice` lies on a stack that nothing uses any more once this is called.
+    unsafe { leave_stack_for_notice(&notice) }
+}
+
+/// Records a fatal error that software reports, and resets.
+pub(crate) fn capture_error(error: Reported, location: &Location<'_>) -> ! {
+    let notice = Notice::at(location, Some(error));
+    // SAFETY: as for a panic.
+    unsafe { leave_stack_for_notice(&notice) }
 }
 
 extern "C" fn capture_exception(
@@ -168,8 +191,8 @@ extern "C" fn capture_meaning(entry: &Entry, meaning: &Meaning, callee_saved: &[
     commit(entry, &saved, |_| *meaning)
 }
 
-extern "C" fn capture_panic(
-    location: &SourceLocation,
+extern "C" fn capture_notice(
+    notice: &Notice,
     stack_pointer: u32,
     caller: u32,
     callee_saved: &[u32; 8],
@@ -183,10 +206,11 @@ extern "C" fn capture_panic(
         (stack_pointer, cortex_m::register::psp::read())
     };
     let entry = Entry { msp, ..entry(vector(), 0, psp) };
-    let noticed = Noticed { caller, stack_pointer, location: *location };
+    let Notice { location, error } = *notice;
+    let noticed = Noticed { caller, stack_pointer, location, error };
     with_region(&entry, &saved.faults, |region, map| {
         let identity = identity(region);
-        let record = capture::record_of_panic(&noticed, &entry, &saved, &identity, map);
+        let record = capture::record_of_software(&noticed, &entry, &saved, &identity, map);
         write(region, record, map)
     })
 }
@@ -255,16 +279,38 @@ fn open_region() -> CrashRegion<RetainedRam> {
     CrashRegion::open(unsafe { RetainedRam::new(start as usize, size as usize) })
 }
 
-/// The crash-record check of a boot.
-pub(crate) fn check_records() -> BootFindings {
-    let findings = open_region().boot(&platform::build_id());
-    BOOT.store(findings.boot, Ordering::Relaxed);
-    findings
+/// The crash-record check of a boot: counts it, decides how it is to run, and shows the image the
+/// oldest record that nobody has read. In safe mode the image is not asked: it may be what crashes.
+pub(crate) fn check_records() -> BootReport {
+    let platform = platform::platform();
+    let mut region = open_region();
+    // No chip of this port tells a power-on from a reset yet; a lost ledger tells it as well.
+    let report = region.begin(&platform::build_id(), &platform.policy, Start::Reset);
+    BOOT.store(report.findings.boot, Ordering::Relaxed);
+    let is_read = report.record.is_some()
+        && report.mode == BootMode::Normal
+        && (platform.crash_report)(&report);
+    if is_read {
+        let _ = region.take_report(&platform::build_id());
+    }
+    report
 }
 
-/// Marks every record there is as read.
+/// Marks every record there is as read, forgets crashes in a row, and ends safe mode with this
+/// boot.
 pub fn acknowledge_records() {
-    open_region().acknowledge();
+    critical_section::with(|_| open_region().acknowledge());
+}
+
+/// This boot has run long enough to be trusted.
+pub(crate) extern "C" fn note_healthy(_: u32) {
+    critical_section::with(|_| open_region().healthy());
+}
+
+/// Resets in order: the boot has come to its end.
+pub fn end_boot() -> ! {
+    critical_section::with(|_| open_region().end_in_order());
+    reset::reset()
 }
 
 /// Tells the run that the records of this boot belong to.

@@ -12,6 +12,7 @@
 pub mod channel;
 pub mod clock;
 pub mod detectors;
+pub mod errors;
 pub mod fault;
 pub mod heap;
 pub mod host_block;

@@ -3,6 +3,8 @@
 use core::ops::Range;
 use crashrig_layout::{Capabilities, ClockEnable, Region, RegionKind};
 use crashrig_memory::map::AreaRange;
+use crashrig_memory::reboot::Policy;
+use crashrig_memory::retain::BootReport;
 use crashrig_wire::thread::{Area, Owner};
 use crashrig_wire::{BuildId, Thread};
 
@@ -17,6 +19,11 @@ pub struct Platform {
     pub core_clock_hz: u32,
     /// The part of RAM that may hold code: first address, and size in bytes.
     pub executable_ram: Option<(u32, u32)>,
+    /// When a boot is in safe mode, and when it counts as healthy.
+    pub policy: Policy,
+    /// Called before `main` with the oldest record that nobody has read; says whether it counts as
+    /// read now. Not called in safe mode.
+    pub crash_report: fn(&BootReport) -> bool,
     /// Called before the kernel starts, on the ISR stack with interrupts masked.
     pub before_kernel: fn(),
 }

@@ -6,14 +6,18 @@
 //! stack (PSP); crash-record check; `main`. Nothing needed on the way lies in a region whose clock
 //! must first be enabled.
 
+use crate::kernel::sync::Timer;
 use crate::registers::system_control;
 use crate::{clock, fault, heap, kernel, mpu, platform, vectors};
 use core::arch::naked_asm;
-use crashrig_memory::retain::BootFindings;
+use crashrig_memory::reboot::BootMode;
+use crashrig_memory::retain::{BootFindings, BootReport};
 
 /// What `main` learns of this boot.
 #[derive(Debug, Clone, Copy)]
 pub struct Boot {
+    /// How this boot is to run.
+    pub mode: BootMode,
     /// What the crash-record check found.
     pub findings: BootFindings,
     /// VTOR was read back and points to the table in RAM.
@@ -138,13 +142,22 @@ extern "C" fn main_thread(clocks_missing: u32) -> ! {
     heap::start();
     // SAFETY: handlers and stacks are in place.
     unsafe { cortex_m::interrupt::enable() };
-    let findings = fault::check_records();
+    let BootReport { mode, findings, .. } = fault::check_records();
+    let healthy_after_ms = platform::platform().policy.healthy_after_ms;
+    // With a table of its own for objects and nobody before it, this cannot fail.
+    let _ = Timer::new(fault::note_healthy, 0)
+        .and_then(|timer| timer.start(ms_to_ticks(healthy_after_ms), 0));
     crashrig_main(Boot {
+        mode,
         findings,
         vectors_in_ram: vectors::in_ram(),
         guards_armed: mpu::guards_armed(),
         clocks_missing,
     })
+}
+
+fn ms_to_ticks(ms: u32) -> u32 {
+    (ms / (1000 / clock::TICK_HZ)).max(1)
 }
 
 /// Gives each configurable fault its own handler, traps division by zero, forgets old fault status,

@@ -5,7 +5,7 @@
 
 use crate::{clock, detectors, fault, kernel, platform};
 use core::arch::naked_asm;
-use crashrig_memory::capture::{Checks, broken_canary, check_stack};
+use crashrig_memory::check::{Checks, broken_canary, check_stack};
 use crashrig_memory::classify::{Entry, Meaning};
 use crashrig_memory::map::MemoryMap;
 use crashrig_wire::Detector;

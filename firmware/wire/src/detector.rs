@@ -27,6 +27,8 @@ crate::names::closed_list! {
     /// The words at the lower limit of a stack were found overwritten, at a switch of threads or at
     /// a clock tick.
     StackCanary = 12, "stack-canary";
+    /// Software that reported a fatal error.
+    ErrorCall = 13, "error-call";
 }
 
 impl Detector {

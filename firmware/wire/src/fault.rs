@@ -19,7 +19,8 @@ crate::names::closed_list! {
     Panic = 6, "panic";
     /// A stack is used beyond its limit; which one and how is said by `stack` and `way`.
     StackOverflow = 7, "stack-overflow";
-    /// The boot asks for a reset without having ended, as a boot that can never finish would.
+    /// The boot asks for a reset without having ended, as a boot that can never finish would; with
+    /// a parameter of 1 it does so in order, which the device does not hold against it.
     ResetLoop = 10, "reset-loop";
     /// A fault inside the HardFault handler: the core locks up.
     Lockup = 11, "lockup";
@@ -67,6 +68,8 @@ crate::names::closed_list! {
     /// A thread is left while its floating-point state is still to be written, where that cannot be
     /// written.
     LateFloat = 33, "late-float";
+    /// The main thread reports a fatal error.
+    ErrorCall = 34, "error-call";
 }
 
 crate::names::closed_list! {

@@ -17,4 +17,6 @@ crate::names::closed_list! {
     Panic = 6, "panic";
     /// An interrupt that has no handler.
     UnexpectedInterrupt = 7, "unexpected-interrupt";
+    /// A fatal error that software reported; the status says which.
+    Error = 8, "error";
 }

@@ -70,6 +70,8 @@ crate::names::closed_list! {
     CrashReportCalled = 17, "crash-report-called";
     /// The boot ran in safe mode.
     SafeMode = 18, "safe-mode";
+    /// Warnings were counted, the first and the last were kept, and the hook was called for each.
+    ErrorsKept = 19, "errors-kept";
 }
 
 crate::names::closed_list! {

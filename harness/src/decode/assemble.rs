@@ -144,9 +144,9 @@ fn thread_name(record: &Record, image: &Image) -> Option<String> {
     Some(plain(&String::from_utf8_lossy(name)))
 }
 
-/// The place in the source that a panic names.
+/// The place in the source that a panic or a reported error names.
 fn source(record: &Record, image: &Image) -> Option<String> {
-    if record.kind != Kind::Panic {
+    if !matches!(record.kind, Kind::Panic | Kind::Error) {
         return None;
     }
     let name = image.flash_bytes(record.source_file, usize::from(record.source_file_length))?;

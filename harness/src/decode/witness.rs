@@ -100,7 +100,10 @@ impl Core {
             Detector::InstructionCheck => has(cfsr::USAGE & !cfsr::DIVBYZERO),
             Detector::DivideTrap => has(cfsr::DIVBYZERO),
             Detector::HardFault => exception == HARD_FAULT && self.cfsr == 0,
-            Detector::SpRange | Detector::StackCanary | Detector::PanicHandler => !is_fault,
+            Detector::SpRange
+            | Detector::StackCanary
+            | Detector::PanicHandler
+            | Detector::ErrorCall => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
         }
     }

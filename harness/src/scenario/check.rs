@@ -223,6 +223,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         log: raw.log.clone(),
         log_without: raw.log_without.clone(),
         nested: raw.nested,
+        silent_boots: raw.silent_boots,
         crashes_in_a_row: raw.crashes_in_a_row,
         safe_mode: raw.safe_mode,
         console: raw.console.clone(),

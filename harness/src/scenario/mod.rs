@@ -79,6 +79,8 @@ pub struct BootPlan {
     pub log_without: Vec<String>,
     /// How many faults the ledger must have counted while records were written.
     pub nested: Option<u32>,
+    /// How many boots before this one must have left neither marker nor record.
+    pub silent_boots: usize,
     /// How many boots in a row the ledger must count at the boundary as crashed or without end.
     pub crashes_in_a_row: Option<u16>,
     /// Whether the ledger must say at the boundary that the device is in safe mode.

@@ -80,6 +80,9 @@ pub struct RawBoot {
     pub nested: Option<u32>,
     /// Boots in a row that crashed or had no end, as the ledger counts them.
     pub crashes_in_a_row: Option<u16>,
+    /// How many boots before this one leave neither marker nor record.
+    #[serde(default)]
+    pub silent_boots: usize,
     /// Whether the ledger says that the device is in safe mode.
     pub safe_mode: Option<bool>,
     /// Texts on the console.

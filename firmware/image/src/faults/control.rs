@@ -5,7 +5,8 @@ use core::arch::asm;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::kernel::{sync::Timer, thread};
-use crashrig_port::{channel, interrupts, mpu};
+use crashrig_port::{channel, errors, fault, interrupts, mpu, reset};
+use crashrig_wire::status::Misuse;
 
 /// A handler that faults at once.
 extern "C" fn faulting_handler() {
@@ -119,4 +120,16 @@ pub fn late_float() {
     unsafe { asm!("vmov s0, {0}", in(reg) 1_u32, out("s0") _) };
     interrupts::raise(interrupt);
     black_box(());
+}
+
+/// Resets without having ended; with a parameter, as if the boot had ended in order.
+#[inline(never)]
+pub fn reset_loop(in_order: u32) -> ! {
+    if in_order == 0 { reset::reset() } else { fault::end_boot() }
+}
+
+/// Reports that there is no memory, as Mbed's own test of its crash report does.
+#[inline(never)]
+pub fn error_call() {
+    errors::fatal(Misuse::OutOfMemory.status(), 0x0DEA_DBAD)
 }

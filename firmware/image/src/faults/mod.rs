@@ -36,7 +36,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UndefinedInstruction => instruction::undefined_instruction(),
         Fault::DivideByZero => instruction::divide_by_zero(),
         Fault::Panic => instruction::panic_on_purpose(parameter),
-        Fault::ResetLoop => crashrig_port::reset::reset(),
+        Fault::ResetLoop => control::reset_loop(parameter),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
         Fault::ForeignExit => control::foreign_exit(parameter),
@@ -58,6 +58,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::TimerCrash => control::timer_crash(address),
         Fault::IsrCrash => control::isr_crash(address),
         Fault::LateFloat => control::late_float(),
+        Fault::ErrorCall => control::error_call(),
     }
     defmt::error!("fault {=str} broke nothing", fault.name());
 }

@@ -2,11 +2,13 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
-use crashrig_port::heap;
+use crashrig_memory::errors::Context;
 use crashrig_port::kernel::sync::{Flags, Mutex, Queue, Semaphore, Timer};
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
+use crashrig_port::{errors, heap};
 use crashrig_wire::Observation;
+use crashrig_wire::status::Misuse;
 
 /// What a stack's memory must be good for.
 const STACK_MEMORY: Capabilities = Capabilities::DEFAULT;
@@ -30,6 +32,7 @@ pub fn check_all() {
     check(Observation::TimersExpired, timers_expire());
     check(Observation::FloatKept, float_is_kept());
     check(Observation::MisuseRefused, misuse_is_refused());
+    check(Observation::ErrorsKept, errors_are_kept());
 }
 
 fn check(what: Observation, result: Result<bool, Error>) {
@@ -229,6 +232,30 @@ fn float_is_kept() -> Result<bool, Error> {
     let one = thread::spawn_static(&worker("one", priority::LOW), &LOW_STACK, count, 1)?;
     let three = thread::spawn_static(&worker("three", priority::LOW), &HIGH_STACK, count, 3)?;
     Ok(one.join(FOREVER)? == 1 && three.join(FOREVER)? == 1)
+}
+
+static HOOK_CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Misuse is warned of: the first and the last are kept, and the hook sees each.
+fn errors_are_kept() -> Result<bool, Error> {
+    fn hook(context: &Context) {
+        let kernels = context.status.module() == Misuse::NotOwner.status().module();
+        HOOK_CALLS.fetch_add(u32::from(kernels), Ordering::Relaxed);
+    }
+    errors::clear();
+    errors::set_hook(Some(hook));
+    let mutex = Mutex::new()?;
+    let refused = mutex.unlock().is_err();
+    mutex.delete()?;
+    let stale = mutex.unlock().is_err();
+    let status = |context: Option<Context>| context.map(|context| context.status);
+    let held = status(errors::first()) == Some(Misuse::NotOwner.status())
+        && status(errors::last()) == Some(Misuse::InvalidObject.status())
+        && errors::count() == 2
+        && HOOK_CALLS.load(Ordering::Relaxed) == 2;
+    errors::set_hook(None);
+    errors::clear();
+    Ok(held && refused && stale && errors::first().is_none())
 }
 
 /// Each misuse has its error.

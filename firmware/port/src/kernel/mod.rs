@@ -18,11 +18,12 @@ pub use crashrig_memory::kernel::call::{Error, FOREVER};
 pub use crashrig_memory::kernel::thread::priority;
 
 use crate::registers::system_control;
-use crate::{clock, interrupts, platform, vectors};
+use crate::{clock, errors, interrupts, platform, vectors};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
+use crashrig_memory::kernel::misuse::misuse_of;
 use crashrig_memory::kernel::thread::NewThread;
 use crashrig_memory::kernel::{Caller, Kernel};
 use crashrig_memory::raw::RamWords;
@@ -157,6 +158,12 @@ fn carry_out(caller: Caller, call: Call) -> Answer {
         let answer = kernel.call(caller, call);
         (answer, kernel.should_switch())
     });
+    if let Answer::Done(Err(error)) = answer
+        && let Some(misuse) = misuse_of(call, error)
+    {
+        let [number, subject, ..] = call.to_words();
+        errors::warning(misuse.status(), number << 24 | subject & 0xFF_FFFF);
+    }
     thread::release_finished_stacks();
     if switch {
         pend_switch();

@@ -56,6 +56,10 @@ crate::names::closed_list! {
     DoubleFree = 21, "double-free";
     /// The bookkeeping of a heap, or what surrounds a block, was overwritten.
     HeapCorrupt = 22, "heap-corrupt";
+    /// A call that the thread has no right to make, or that does not exist.
+    NotAllowed = 23, "not-allowed";
+    /// An argument that is out of its range and has no mistake of its own.
+    InvalidArgument = 24, "invalid-argument";
 }
 
 impl Misuse {
@@ -86,6 +90,8 @@ impl Misuse {
             Self::FreeForeign => (Module::MemorySubsystem, Code::FreeFailed),
             Self::DoubleFree => (Module::MemorySubsystem, Code::DoubleFree),
             Self::HeapCorrupt => (Module::MemorySubsystem, Code::HeapCorrupt),
+            Self::NotAllowed => (Module::Kernel, Code::InvalidOperation),
+            Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
         };
         Status::of_code(module, code)
     }

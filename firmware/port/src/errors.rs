@@ -1,0 +1,84 @@
+//! Errors that software reports: warnings are kept, a fatal error ends the boot with a record.
+//!
+//! What is kept and counted is portable and lies in `memory`; here is the one state of this image,
+//! and who ran.
+
+use crate::{fault, kernel};
+use core::cell::RefCell;
+use core::panic::Location;
+use crashrig_memory::capture::Reported;
+use crashrig_memory::errors::{Context, Errors, Hook, Raised};
+use crashrig_wire::Status;
+use critical_section::Mutex;
+
+static ERRORS: Mutex<RefCell<Errors>> = Mutex::new(RefCell::new(Errors::new()));
+
+/// Reads or changes the state. Not to be nested.
+fn with<R>(work: impl FnOnce(&mut Errors) -> R) -> R {
+    critical_section::with(|token| work(&mut ERRORS.borrow_ref_mut(token)))
+}
+
+/// Sets what is called for each error and warning, or nothing.
+pub fn set_hook(hook: Option<Hook>) {
+    with(|errors| errors.set_hook(hook));
+}
+
+/// Reports an error that the caller survives.
+#[track_caller]
+pub fn warning(status: Status, value: u32) {
+    let context = context(status, value, Location::caller());
+    let hook = with(|errors| errors.warn(&context));
+    if let Some(hook) = hook {
+        hook.call();
+        with(Errors::hook_returned);
+    }
+}
+
+/// Reports an error that nobody survives: hook, record, reset.
+#[track_caller]
+pub fn fatal(status: Status, value: u32) -> ! {
+    let location = Location::caller();
+    let context = context(status, value, location);
+    if let Raised::First(Some(hook)) = with(|errors| errors.raise(&context)) {
+        hook.call();
+    }
+    fault::capture_error(Reported { status, value }, location)
+}
+
+/// The first error of this boot, warnings included.
+#[must_use]
+pub fn first() -> Option<Context> {
+    with(|errors| errors.first().copied())
+}
+
+/// The last error of this boot.
+#[must_use]
+pub fn last() -> Option<Context> {
+    with(|errors| errors.last().copied())
+}
+
+/// How many errors and warnings there were in this boot; saturates.
+#[must_use]
+pub fn count() -> u32 {
+    with(|errors| errors.count())
+}
+
+/// Forgets all of them.
+pub fn clear() {
+    with(Errors::clear);
+}
+
+fn context(status: Status, value: u32, location: &Location<'_>) -> Context {
+    let stack = kernel::stack_in_use();
+    Context {
+        value,
+        thread: stack.thread,
+        thread_entry: kernel::facts_of(stack.thread).entry,
+        stack_start: stack.start,
+        stack_size_bytes: stack.size_bytes(),
+        file: location.file().as_ptr().addr() as u32,
+        file_length_bytes: location.file().len() as u32,
+        line: location.line(),
+        ..Context::of_status(status)
+    }
+}
