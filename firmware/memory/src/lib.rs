@@ -1,4 +1,4 @@
-//! The portable memory model: what a crash means, and how it is kept over a reset.
+//! The portable memory model: what a crash means, how it is kept over a reset, and the heap.
 //!
 //! No assembly, no registers, no addresses of a chip: the port hands in what it read from the core
 //! and what the chip file says, so everything here is tested on the host. This crate knows what

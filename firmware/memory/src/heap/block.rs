@@ -129,7 +129,8 @@ impl Extent {
         (flags & !FREE == 0 && leads_on).then_some(header)
     }
 
-    fn can_be_block(&self, address: u32) -> bool {
+    /// Whether a block could begin at an address: then its header and links can be read.
+    pub fn can_be_block(&self, address: u32) -> bool {
         self.first <= address
             && address < self.end
             && self.end - address >= SMALLEST_BLOCK_BYTES
@@ -225,15 +226,19 @@ impl Extent {
         if let Some(previous) = previous.filter(|previous| previous.size_bytes == found) {
             return Ok(Some(previous));
         }
-        // The tag leads to a header that another block knows: then that header is wrong.
+        // The header that the tag leads to is the wrong one if the block before it knows it, and
+        // it does not agree with another block behind.
         let known = before == self.first
             || before
                 .checked_sub(words.read(previous_size_word(before)))
                 .and_then(|other| self.shape(words, other))
                 .is_some_and(|other| other.next() == before);
+        let agrees = previous.is_some_and(|previous| {
+            words.read(previous_size_word(previous.next())) == previous.size_bytes
+        });
         let found = words.read(before);
         let wrong_size = Corruption { address: before, expected: Expected::Size, found };
-        Err(if known { wrong_size } else { wrong_tag })
+        Err(if known && !agrees { wrong_size } else { wrong_tag })
     }
 
     /// The blocks of the chain from the first to the last. What does not agree with the block

@@ -262,11 +262,33 @@ impl Tlsf {
         let class = Class::of(block.size_bytes);
         let leads_here = if found == NO_LINK {
             self.lists.head(class) == block.address
+        } else if self.listed(words, found, class).is_some() {
+            words.read(next_link(found)) == block.address
         } else {
-            self.listed(words, found, class).is_some()
-                && words.read(next_link(found)) == block.address
+            return Err(self.damage_at(words, found, next_link, block).unwrap_or(wrong));
         };
         if leads_here { Ok(()) } else { Err(wrong) }
+    }
+
+    /// What is wrong with a header whose block leads back: then the link to it is right.
+    fn damage_at(
+        &self,
+        words: &impl Words,
+        address: u32,
+        link: impl Fn(u32) -> u32,
+        neighbour: &Header,
+    ) -> Option<Corruption> {
+        if !self.extent.can_be_block(address) || words.read(link(address)) != neighbour.address {
+            return None;
+        }
+        match self.extent.block(words, address) {
+            Ok(block) if block.is_free => None,
+            Ok(block) => {
+                let expected = Expected::Word(block.word() | FREE);
+                Some(Corruption { address, expected, found: block.word() })
+            }
+            Err(corruption) => Some(corruption),
+        }
     }
 
     /// The block behind a free one in its list, once it leads back.
@@ -286,16 +308,8 @@ impl Tlsf {
         let class = Class::of(block.size_bytes);
         let wrong_link = Corruption { address: link, expected: Expected::FreeBlock, found };
         let Some(next) = self.listed(words, found, class) else {
-            // A block that leads back and only lacks its flag has lost it.
-            let lost =
-                self.extent.block(words, found).ok().filter(|next| {
-                    !next.is_free && words.read(previous_link(found)) == block.address
-                });
-            return Err(lost.map_or(wrong_link, |next| Corruption {
-                address: found,
-                expected: Expected::Word(next.word() | FREE),
-                found: next.word(),
-            }));
+            let damage = self.damage_at(words, found, previous_link, block);
+            return Err(damage.unwrap_or(wrong_link));
         };
         let back_link = previous_link(next.address);
         let back = words.read(back_link);

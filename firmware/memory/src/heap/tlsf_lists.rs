@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn classes_rise_with_the_size_and_serve_what_they_say() {
         let mut last = Class(0);
-        for size in (16..1 << 16).step_by(8) {
+        for size in (16..1 << 13).step_by(8) {
             let class = Class::of(size);
             assert!(last <= class && class.0 - last.0 <= 2, "{size}");
             let serving = Class::serving(size);

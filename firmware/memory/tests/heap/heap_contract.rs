@@ -119,6 +119,14 @@ fn a_stack_ends_its_guard_on_a_round_address() {
     assert_eq!(heap.totals(DMA).unwrap().free_blocks, 1);
 }
 
+/// A block that lies well is used to the last byte, though there is nothing to spare.
+#[test]
+fn an_aligned_request_takes_a_block_that_just_does() {
+    let (mut heap, _) = one_bank(4096);
+    let alignment = Alignment { align_bytes: 1024, offset_bytes: 1016 };
+    assert_eq!(heap.allocate_aligned(4080, alignment, DMA), Ok(MAIN.0 + 8));
+}
+
 #[test]
 fn requests_that_cannot_be_are_told() {
     let (mut heap, _) = one_bank(4096);

@@ -67,9 +67,9 @@ impl Ram {
         self.accesses.take()
     }
 
-    /// All words.
-    pub fn contents(&self) -> Vec<u32> {
-        self.banks.iter().flat_map(|(_, words)| words.borrow().clone()).collect()
+    /// All words of each bank.
+    pub fn contents(&self) -> Vec<Vec<u32>> {
+        self.banks.iter().map(|(_, words)| words.borrow().clone()).collect()
     }
 }
 
