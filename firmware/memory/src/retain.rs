@@ -45,9 +45,10 @@ pub struct BootFindings {
 pub struct BootReport {
     /// How it is to run.
     pub mode: BootMode,
-    /// The oldest record of this build that nobody has read yet.
+    /// The oldest record of this build that nobody has read. It is not marked by this: whoever
+    /// hands it on takes it with [`CrashRegion::take_report`] first.
     pub record: Option<Record>,
-    /// What was found in the slots.
+    /// What was found.
     pub findings: BootFindings,
 }
 
@@ -117,16 +118,15 @@ impl<S: Store> CrashRegion<S> {
         findings
     }
 
-    /// Begins a boot that is followed: counts it, decides how it is to run, and shows the oldest
-    /// record that nobody has read, which [`Self::take_report`] then marks. To be called once a
-    /// boot, instead of [`Self::boot`].
+    /// Begins a boot that is followed: counts it, decides how it is to run, and says what there is
+    /// to report. To be called once a boot, instead of [`Self::boot`]. It is one write of the
+    /// ledger.
     pub fn begin(&mut self, build_id: &BuildId, policy: &Policy, start: Start) -> BootReport {
         let findings = self.findings(build_id);
         self.ledger.boots = findings.boot;
         let mode = policy.begin(&mut self.ledger, start);
         self.write_ledger();
-        let oldest = self.oldest_unread(|held| held.build_id == *build_id);
-        let record = oldest.and_then(|held| self.read(held.slot).record().copied());
+        let record = self.oldest_of(build_id).and_then(|oldest| self.record_in(oldest.slot));
         BootReport { mode, record, findings }
     }
 
@@ -172,10 +172,18 @@ impl<S: Store> CrashRegion<S> {
     /// returned, so that a device which crashes over its report does not report for ever. What is
     /// older, of another build, counts as read from then on.
     pub fn take_report(&mut self, build_id: &BuildId) -> Option<Record> {
-        let oldest = self.oldest_unread(|held| held.build_id == *build_id)?;
+        let oldest = self.oldest_of(build_id)?;
         self.ledger.read_mark = oldest.sequence;
         self.write_ledger();
-        self.read(oldest.slot).record().copied()
+        self.record_in(oldest.slot)
+    }
+
+    fn oldest_of(&self, build_id: &BuildId) -> Option<Held> {
+        self.oldest_unread(|held| held.build_id == *build_id)
+    }
+
+    fn record_in(&self, slot: Slot) -> Option<Record> {
+        self.read(slot).record().copied()
     }
 
     fn oldest_unread(&self, wanted: impl Fn(&Held) -> bool) -> Option<Held> {
@@ -186,7 +194,7 @@ impl<S: Store> CrashRegion<S> {
 
     /// Every readable record, read or not and of any build, the newest first.
     pub fn history(&self) -> impl Iterator<Item = (Slot, Record)> {
-        let record = |held: Held| Some((held.slot, *self.read(held.slot).record()?));
+        let record = |held: Held| Some((held.slot, self.record_in(held.slot)?));
         self.held().into_iter().flatten().filter_map(record)
     }
 
