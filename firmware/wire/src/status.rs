@@ -158,9 +158,10 @@ mod tests {
         for word in [0, 1, 0x0002_0125, 0xC002_0125, 0x8102_0125, 0x80FF_00FF, 0x80FF_1000] {
             assert_eq!(Status(word).status_type(), None, "{word:#010x}");
         }
-        for word in [0xA0FF_0FFF, 0xFFFF_FF00] {
+        for word in [0xA0FF_0FFF, 0xA1FF_1000, 0xFFFF_FF00] {
             assert_eq!(Status(word).status_type(), None, "{word:#010x}");
         }
+        assert_eq!(Status(0x0002_0125).known_code(), None);
     }
 
     #[test]
