@@ -18,6 +18,8 @@ crate::names::closed_list! {
     ResetCause = "reset-cause";
     /// A memory protection unit that is enforced.
     Mpu = "mpu";
+    /// Stack limit registers.
+    StackLimit = "stack-limit";
     /// A floating-point unit with lazy stacking.
     Fpu = "fpu";
     /// Bit-band aliases.

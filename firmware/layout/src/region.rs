@@ -11,6 +11,9 @@ crate::names::closed_list! {
     Flash = "flash";
     /// Memory that a running program only reads.
     Rom = "rom";
+    /// RAM that holds the program: something outside of the chip fills it before the first reset.
+    /// To a program it is flash; nothing but a protection unit keeps stores out of it.
+    CodeRam = "code-ram";
 }
 
 crate::names::closed_list! {
@@ -20,6 +23,9 @@ crate::names::closed_list! {
     Boot = "boot";
     /// Each bit of the target as one word (32 times the size).
     BitBand = "bit-band";
+    /// The same bytes at another address, always: a decoder that leaves address bits out, or the
+    /// non-secure address of memory on a chip with TrustZone.
+    Mirror = "mirror";
 }
 
 /// One memory region of the chip.
@@ -39,6 +45,14 @@ pub struct Region {
     pub masters: Masters,
     /// Resets over which it keeps its contents.
     pub retained_over: Resets,
+}
+
+impl RegionKind {
+    /// Whether it is what a program lies in.
+    #[must_use]
+    pub const fn holds_code(self) -> bool {
+        matches!(self, Self::Flash | Self::CodeRam)
+    }
 }
 
 impl Region {

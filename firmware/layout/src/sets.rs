@@ -19,6 +19,8 @@ crate::names::closed_list! {
     Ethernet = "ethernet";
     /// DMA of the high-speed USB controller.
     UsbHighSpeed = "usb-hs";
+    /// PL081 DMA engines of Arm's FPGA images.
+    Pl081 = "pl081";
 }
 
 crate::names::closed_list! {

@@ -8,8 +8,13 @@ use crashrig_layout::parse::Board;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const BOARDS: [&str; 4] =
-    ["netduinoplus2", "netduinoplus2-crash-ccm", "netduinoplus2-crash-sram2", "stm32f4-discovery"];
+const BOARDS: [&str; 5] = [
+    "mps2-an505",
+    "netduinoplus2",
+    "netduinoplus2-crash-ccm",
+    "netduinoplus2-crash-sram2",
+    "stm32f4-discovery",
+];
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -40,7 +45,7 @@ fn linker_scripts() {
 #[test]
 fn region_tables() {
     // The crash region is the only thing in which the variants differ, so two tables say it all.
-    for board in ["netduinoplus2", "stm32f4-discovery"] {
+    for board in ["mps2-an505", "netduinoplus2", "stm32f4-discovery"] {
         check(board, "regions.rs.txt", regions_rs);
     }
 }

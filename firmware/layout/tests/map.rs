@@ -11,11 +11,11 @@ fn board(name: &str) -> Board {
     Board::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards"), name).unwrap()
 }
 
-fn check_map(version: (u32, u32), expected: &[(&str, u32, u32, ExpectedKind)]) {
-    let map = board("netduinoplus2").expected_map(version).unwrap();
+fn check_map(name: &str, version: (u32, u32), expected: &[(&str, u32, u32, ExpectedKind)]) {
+    let map = board(name).expected_map(version).unwrap();
     let found: Vec<_> =
         map.iter().map(|it| (it.name.as_str(), it.start, it.size_bytes, it.kind)).collect();
-    assert_eq!(found, expected, "version {version:?}");
+    assert_eq!(found, expected, "{name} {version:?}");
 }
 
 #[test]
@@ -24,11 +24,51 @@ fn memory_maps_after_deviations() {
     let boot = ("boot", 0, 0x10_0000, Rom);
     let flash = ("flash", 0x0800_0000, 0x10_0000, Rom);
     let backup = ("backup-sram", 0x4002_4000, 0x400, Stub);
-    check_map((7, 2), &[boot, flash, ("sram1+sram2", 0x2000_0000, 0x3_0000, Ram), backup]);
+    check_map(
+        "netduinoplus2",
+        (7, 2),
+        &[boot, flash, ("sram1+sram2", 0x2000_0000, 0x3_0000, Ram), backup],
+    );
     let ccm = ("ccm", 0x1000_0000, 0x1_0000, Ram);
     let sram = ("sram1+sram2", 0x2000_0000, 0x2_0000, Ram);
-    check_map((10, 0), &[boot, flash, ccm, sram, backup]);
-    check_map((8, 2), &[boot, flash, ccm, sram, backup]);
+    check_map("netduinoplus2", (10, 0), &[boot, flash, ccm, sram, backup]);
+    check_map("netduinoplus2", (8, 2), &[boot, flash, ccm, sram, backup]);
+}
+
+#[test]
+fn mirrors_are_expected_beside_the_memory_they_show() {
+    use ExpectedKind::Ram;
+    let expected = [
+        ("ssram1-non-secure+ssram1-non-secure-again", 0, 0x80_0000, Ram),
+        ("ssram1+ssram1-again", 0x1000_0000, 0x80_0000, Ram),
+        ("sram0-non-secure", 0x2000_0000, 0x8000, Ram),
+        ("ssram2-non-secure+ssram3-non-secure", 0x2800_0000, 0x40_0000, Ram),
+        ("sram0", 0x3000_0000, 0x8000, Ram),
+        ("ssram2+ssram3", 0x3800_0000, 0x40_0000, Ram),
+        ("psram", 0x8000_0000, 0x100_0000, Ram),
+    ];
+    check_map("mps2-an505", (7, 2), &expected);
+    check_map("mps2-an505", (10, 0), &expected);
+}
+
+#[test]
+fn the_core_decides_what_programs_are_built_for() {
+    let check = |name: &str, target: &str| {
+        assert_eq!(board(name).chip.core.rust_target(), target, "{name}");
+    };
+    check("netduinoplus2", "thumbv7em-none-eabihf");
+    check("mps2-an505", "thumbv8m.main-none-eabihf");
+}
+
+#[test]
+fn ram_that_the_board_does_not_use_is_not_laid_out() {
+    let board = board("mps2-an505");
+    assert_eq!(board.chip.main_ram_range().to_string(), "0x3800_0000 to 0x3801_FFFF");
+    let used: Vec<_> =
+        board.chip.regions.iter().map(|it| (it.name.as_str(), it.used_bytes)).collect();
+    let expected =
+        [("ssram1", 0x40_0000), ("sram0", 0), ("ssram2", 0x2_0000), ("ssram3", 0), ("psram", 0)];
+    assert_eq!(used, expected);
 }
 
 #[test]

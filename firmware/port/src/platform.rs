@@ -172,7 +172,7 @@ pub fn chip_areas() -> [AreaRange; REGION_LIMIT] {
 fn area_of(region: &Region) -> Area {
     match region.kind {
         RegionKind::Ram if region.capabilities.contains(Capabilities::DEFAULT) => Area::Ram,
-        RegionKind::Flash => Area::Flash,
+        RegionKind::Flash | RegionKind::CodeRam => Area::Flash,
         RegionKind::Ram | RegionKind::Rom => Area::Other,
     }
 }

@@ -7,7 +7,7 @@ use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::Need;
 use crashrig_layout::RegionKind;
-use crashrig_layout::parse::{Board, ExpectedKind};
+use crashrig_layout::parse::{Board, ChipRegion, ExpectedKind};
 use crashrig_qemu::mtree::{MappedRange, RangeKind};
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
 use std::path::Path;
@@ -124,14 +124,14 @@ impl Target for EmulatorTarget {
 }
 
 impl EmulatorTarget {
-    /// RAM that exists both on the chip and in this emulator: what a power-on fills and a boundary
-    /// keeps.
+    /// RAM that programs of the board use and this emulator has: what a power-on fills and a
+    /// boundary keeps.
     fn ram(&self) -> Vec<(u32, u32)> {
         let mut ram: Vec<(u32, u32)> = Vec::new();
-        let regions =
-            self.board.chip.regions.iter().filter(|region| region.kind == RegionKind::Ram);
+        let used = |region: &&ChipRegion| region.kind == RegionKind::Ram && region.used_bytes > 0;
+        let regions = self.board.chip.regions.iter().filter(used);
         let mut ranges: Vec<_> =
-            regions.map(|region| (region.range.start, region.range.size_bytes)).collect();
+            regions.map(|region| (region.range.start, region.used_bytes)).collect();
         ranges.sort_unstable();
         for (start, size) in ranges {
             let end = u64::from(start) + u64::from(size);

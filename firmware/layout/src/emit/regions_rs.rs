@@ -14,14 +14,10 @@ pub fn regions_rs(board: &Board) -> String {
         super::origin(&board.files)
     );
     constants(&mut text, board);
-    list(
-        &mut text,
-        "Memory regions of the chip.",
-        "REGIONS",
-        "Region",
-        &board.chip.regions,
-        region,
-    );
+    // A region is as large as what is used of it, so that no allocator takes the rest.
+    let used: Vec<_> =
+        board.chip.regions.iter().filter(|region| region.used_bytes > 0).cloned().collect();
+    list(&mut text, "Memory regions of the chip.", "REGIONS", "Region", &used, region);
     aliases(&mut text, board);
     let (at_boot, on_demand): (Vec<_>, Vec<_>) =
         board.chip.clock_enables.iter().cloned().partition(|enable| enable.at_boot);
@@ -112,7 +108,7 @@ fn region(region: &ChipRegion) -> String {
     fields(&[
         ("name", format!("{:?}", region.name)),
         ("start", format!("0x{:08X}", region.range.start)),
-        ("size_bytes", format!("0x{:X}", region.range.size_bytes)),
+        ("size_bytes", format!("0x{:X}", region.used_bytes)),
         ("kind", format!("crashrig_layout::RegionKind::{:?}", region.kind)),
         ("capabilities", capabilities(region.capabilities)),
         ("masters", masters(region.masters)),

@@ -3,6 +3,7 @@
 //! Names of closed lists are plain text here, so that all unknown ones are reported at once.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// A chip file.
 #[derive(Debug, Deserialize)]
@@ -121,6 +122,7 @@ pub(crate) struct RawBoard {
     pub chip: Option<String>,
     pub part: Option<String>,
     pub core_clock_hz: Option<u32>,
+    pub ram_bytes: Option<BTreeMap<String, u32>>,
     pub crash_region: Option<RawCrashRegion>,
     pub stacks: Option<RawStacks>,
     pub executable: Option<RawExecutable>,

@@ -1,12 +1,13 @@
 //! Rules of what a board file chooses: clock, crash region, stacks, the executable part of RAM.
 
 use super::{CrashPlace, Executable, Stacks};
-use crate::Capabilities;
-use crate::parse::chip::Chip;
+use crate::parse::chip::{Chip, ChipRegion};
 use crate::parse::problem::{Problems, hex, listed, quoted};
 use crate::parse::range::AddressRange;
 use crate::parse::raw::{RawCrashRegion, RawExecutable, RawStacks};
 use crate::parse::static_layout::check_crash_size;
+use crate::{Capabilities, RegionKind};
+use std::collections::BTreeMap;
 
 /// Smallest stack in bytes: two exception frames with floating-point state, and a little.
 const SMALLEST_STACK: u32 = 256;
@@ -25,6 +26,46 @@ pub(super) fn check_clock(core_clock_hz: u32, problems: &mut Problems<'_>) {
         core_clock_hz,
         format!("{SLOWEST_CLOCK_HZ} to {FASTEST_CLOCK_HZ}"),
     );
+}
+
+/// The chip with as much of its RAM in use as the board file says; the rest is not used at all.
+pub(super) fn use_ram(
+    mut chip: Chip,
+    used: &BTreeMap<String, u32>,
+    problems: &mut Problems<'_>,
+) -> Option<Chip> {
+    let key = |name: &str| format!("ram_bytes.{name}");
+    let mut right = true;
+    for region in chip.regions.iter_mut().filter(|region| region.kind == RegionKind::Ram) {
+        region.used_bytes = used.get(&region.name).copied().unwrap_or(0);
+        right &= problems.require(
+            region.used_bytes <= region.range.size_bytes && region.used_bytes.is_multiple_of(8),
+            key(&region.name),
+            hex(region.used_bytes),
+            format!("a multiple of 8, up to {}", hex(region.range.size_bytes)),
+        );
+    }
+    for name in used.keys() {
+        let is_ram = |region: &&ChipRegion| region.kind == RegionKind::Ram;
+        let known = chip.regions.iter().filter(is_ram).map(|region| region.name.as_str());
+        let right_name = known.clone().any(|other| other == name);
+        let expected = format!("a region of RAM, one of {}", listed(known));
+        right &= problems.require(right_name, key(name), quoted(name), expected);
+    }
+    let main: Vec<_> = chip.main_ram.iter().filter_map(|name| chip.region(name)).collect();
+    if let Some(first) = main.first() {
+        let found = hex(first.used_bytes);
+        let expected = "some bytes, since main RAM begins there";
+        right &= problems.require(first.used_bytes > 0, key(&first.name), found, expected);
+    }
+    for (before, region) in main.iter().zip(main.iter().skip(1)) {
+        let touches = before.used_bytes == before.range.size_bytes;
+        let expected = format!("none, since not all of `{}` in front of it is used", before.name);
+        let found = hex(region.used_bytes);
+        right &=
+            problems.require(touches || region.used_bytes == 0, key(&region.name), found, expected);
+    }
+    right.then_some(chip)
 }
 
 /// Checks the crash region by itself. Whether its place is retained is a rule of the layout.

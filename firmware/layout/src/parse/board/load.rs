@@ -25,6 +25,21 @@ impl Board {
             _ => Err(LoadError { board: name.to_owned(), problems: found }),
         }
     }
+
+    /// Loads every board of a folder, in the order of their names.
+    ///
+    /// # Errors
+    /// As [`Board::load`], for the first board that does not load; or there is none at all.
+    pub fn load_all(boards_dir: &Path) -> Result<Vec<Self>, LoadError> {
+        let names = names_in(boards_dir);
+        if names.is_empty() {
+            let mut problems = Vec::new();
+            let file = boards_dir.display().to_string();
+            Problems::new(file, &mut problems).add("", "no file", "a file for each board");
+            return Err(LoadError { board: "*".to_owned(), problems });
+        }
+        names.iter().map(|name| Self::load(boards_dir, name)).collect()
+    }
 }
 
 /// The raw files of one board, merged: a key and the file that states it.
@@ -45,6 +60,10 @@ fn load(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Board
     let chip = chip
         .zip(part)
         .and_then(|(chip, part)| select_part(chip, part, &mut Problems::new(file, found)));
+    let chip = chip.and_then(|chip| match &raw.ram_bytes {
+        Some(used) => choices::use_ram(chip, used, &mut Problems::new(file, found)),
+        None => Some(chip),
+    });
     let clock = require(raw.core_clock_hz, "core_clock_hz", "a clock in hertz", file, found);
     if let Some(clock) = clock {
         choices::check_clock(clock, &mut Problems::new(file, found));
@@ -58,11 +77,13 @@ fn load(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Board
         .zip(chip.as_ref())
         .map(|(executable, chip)| choices::check_executable(executable, chip, problems));
     let (chip, placed) = (chip?, placed?);
+    let is_variant = *file != format!("boards/{name}.toml");
     let mut files = vec![format!("boards/{name}.toml"), file.clone()];
     files.dedup();
     files.push(chip_file(&chip.name));
     Some(Board {
         name: name.to_owned(),
+        is_variant,
         files,
         part: part?.clone(),
         chip,
@@ -111,6 +132,7 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
         ("chip", raw.chip.is_some()),
         ("part", raw.part.is_some()),
         ("core_clock_hz", raw.core_clock_hz.is_some()),
+        ("ram_bytes", raw.ram_bytes.is_some()),
         ("stacks", raw.stacks.is_some()),
         ("executable", raw.executable.is_some()),
         ("emulator", raw.emulator.is_some()),

@@ -37,15 +37,19 @@ struct Piece {
     kind: ExpectedKind,
 }
 
+const fn expected_kind(kind: RegionKind) -> ExpectedKind {
+    match kind {
+        RegionKind::Ram | RegionKind::CodeRam => ExpectedKind::Ram,
+        RegionKind::Flash | RegionKind::Rom => ExpectedKind::Rom,
+    }
+}
+
 /// What is there, lowest address first.
 fn pieces(chip: &Chip, deviations: &[Deviation]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for region in &chip.regions {
         let name = region.name.clone();
-        let kind = match region.kind {
-            RegionKind::Ram => ExpectedKind::Ram,
-            RegionKind::Flash | RegionKind::Rom => ExpectedKind::Rom,
-        };
+        let kind = expected_kind(region.kind);
         let deviation = deviations.iter().find(|it| it.region == region.name);
         match deviation.map(|it| (it.kind, it.actual)) {
             None => pieces.push(Piece { name, range: region.range, kind }),
@@ -62,9 +66,17 @@ fn pieces(chip: &Chip, deviations: &[Deviation]) -> Vec<Piece> {
         let name = it.region.clone();
         pieces.push(Piece { name, range: it.actual, kind: ExpectedKind::Ram });
     }
-    for alias in chip.aliases.iter().filter(|alias| alias.kind == AliasKind::Boot) {
-        let name = alias.name.clone();
-        pieces.push(Piece { name, range: alias.range, kind: ExpectedKind::Rom });
+    for alias in &chip.aliases {
+        let shown = alias.target_names.first().and_then(|name| chip.region(name));
+        let kind = match alias.kind {
+            AliasKind::Boot => ExpectedKind::Rom,
+            AliasKind::Mirror => {
+                shown.map_or(ExpectedKind::Ram, |region| expected_kind(region.kind))
+            }
+            // A device to an emulator, not memory.
+            AliasKind::BitBand => continue,
+        };
+        pieces.push(Piece { name: alias.name.clone(), range: alias.range, kind });
     }
     pieces.sort_by_key(|piece| piece.range.start);
     pieces

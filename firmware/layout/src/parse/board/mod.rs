@@ -35,6 +35,8 @@ crate::names::closed_list! {
 pub struct Board {
     /// Name of its file without the ending.
     pub name: String,
+    /// Whether its file has a `base`: it is another board but for what the file states.
+    pub is_variant: bool,
     /// The files it was read from, relative to the folder that holds `boards` and `chips`.
     pub files: Vec<String>,
     /// The chip, as the part that the board carries.
@@ -139,4 +141,18 @@ impl Board {
         })?;
         Ok(map::expected(&self.chip, &emulator.version(version)?.deviations))
     }
+}
+
+/// The Rust targets that images are built for, each with the first board that wants it. Boards
+/// without an emulator count only once they can be reached.
+#[must_use]
+pub fn rust_targets(boards: &[Board]) -> Vec<(&'static str, &Board)> {
+    let mut targets: Vec<(&'static str, &Board)> = Vec::new();
+    for board in boards.iter().filter(|board| board.emulator().is_some()) {
+        let target = board.chip.core.rust_target();
+        if targets.iter().all(|(known, _)| *known != target) {
+            targets.push((target, board));
+        }
+    }
+    targets
 }

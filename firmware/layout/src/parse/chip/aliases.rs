@@ -42,7 +42,7 @@ pub(super) fn check(
         let target = check_target(raw, kind, regions, &key, problems);
         let (Some(kind), Some(target)) = (kind, target) else { continue };
         let size_bytes = match kind {
-            AliasKind::Boot => target.size_bytes,
+            AliasKind::Boot | AliasKind::Mirror => target.size_bytes,
             AliasKind::BitBand => {
                 check_bit_band(raw.start, target, &key, problems);
                 target.size_bytes.saturating_mul(BIT_BAND_FACTOR)
@@ -89,6 +89,12 @@ fn check_target(
         );
     } else {
         problems.require(raw.covers.is_none(), key("covers"), "a range", "regions in `targets`");
+        problems.require(
+            kind != Some(AliasKind::Mirror) || raw.targets.len() <= 1,
+            key("targets"),
+            format!("{} targets", raw.targets.len()),
+            "one region, as a mirror shows the same one always",
+        );
         problems.require(
             !raw.targets.is_empty(),
             key("targets"),

@@ -73,6 +73,14 @@ fn check_parts(raw: &[RawPart], chip: &Chip, problems: &mut Problems<'_>) -> Vec
                 format!("a size at which a sector of `{}` ends", flash.name),
             );
         }
+        if let Some(ram) = chip.flash().filter(|region| region.kind == RegionKind::CodeRam) {
+            problems.require(
+                (1..=ram.range.size_bytes).contains(&part.flash_bytes),
+                format!("part[{index}].flash_bytes"),
+                hex(part.flash_bytes),
+                format!("1 to {}, the size of `{}`", hex(ram.range.size_bytes), ram.name),
+            );
+        }
         parts.push(Part { name: part.name.clone(), flash_bytes: part.flash_bytes, lacks_masters });
     }
     parts

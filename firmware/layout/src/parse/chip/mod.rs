@@ -29,6 +29,20 @@ crate::names::closed_list! {
     CortexM33 = "cortex-m33";
 }
 
+impl Core {
+    /// The Rust target that programs for this core are built for.
+    #[must_use]
+    pub const fn rust_target(self) -> &'static str {
+        match self {
+            Self::CortexM0 => "thumbv6m-none-eabi",
+            Self::CortexM3 => "thumbv7m-none-eabi",
+            Self::CortexM4 => "thumbv7em-none-eabi",
+            Self::CortexM4f | Self::CortexM7 => "thumbv7em-none-eabihf",
+            Self::CortexM33 => "thumbv8m.main-none-eabihf",
+        }
+    }
+}
+
 /// A chip.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -79,6 +93,9 @@ pub struct ChipRegion {
     pub name: String,
     /// Where it lies.
     pub range: AddressRange,
+    /// How many bytes of it, from its first address, programs of the board use; all of them unless
+    /// the board file says otherwise of RAM, and 0 for none.
+    pub used_bytes: u32,
     /// What it is made of.
     pub kind: RegionKind,
     /// What it can be used for.
@@ -161,22 +178,20 @@ impl Chip {
         self.parts.iter().find(|part| part.name == name)
     }
 
-    /// The flash that programs lie in.
+    /// The flash that programs lie in, or the RAM that takes its place.
     #[must_use]
     pub fn flash(&self) -> Option<&ChipRegion> {
-        self.regions.iter().find(|region| region.kind == RegionKind::Flash)
+        self.regions.iter().find(|region| region.kind.holds_code())
     }
 
-    /// The contiguous RAM that programs use, as one range; empty at 0 if the file names none.
+    /// The contiguous RAM that programs of the board use, as one range; empty at 0 if the file
+    /// names none.
     #[must_use]
     pub fn main_ram_range(&self) -> AddressRange {
         let mut pieces = self.main_ram.iter().filter_map(|name| self.region(name));
         let Some(first) = pieces.next() else { return AddressRange { start: 0, size_bytes: 0 } };
-        let rest: u32 = pieces.map(|region| region.range.size_bytes).sum();
-        AddressRange {
-            start: first.range.start,
-            size_bytes: first.range.size_bytes.saturating_add(rest),
-        }
+        let rest: u32 = pieces.map(|region| region.used_bytes).sum();
+        AddressRange { start: first.range.start, size_bytes: first.used_bytes.saturating_add(rest) }
     }
 
     /// Size of the vector table in bytes: sixteen entries of the core, then the interrupts.
@@ -201,8 +216,9 @@ impl Chip {
         for region in &mut self.regions {
             let masters = region.masters.iter().filter(|it| !part.lacks_masters.contains(*it));
             region.masters = masters.collect();
-            if region.kind == RegionKind::Flash {
+            if region.kind.holds_code() {
                 region.range.size_bytes = part.flash_bytes;
+                region.used_bytes = part.flash_bytes;
                 let end = region.range.end();
                 region.sectors.retain(|sector| sector.end() <= end);
             }

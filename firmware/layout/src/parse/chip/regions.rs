@@ -27,8 +27,13 @@ pub(super) fn check(raw: &[RawRegion], problems: &mut Problems<'_>) -> Vec<ChipR
         }
         regions.push(region);
     }
-    let flashes = regions.iter().filter(|region| region.kind == RegionKind::Flash).count();
-    problems.require(flashes == 1, "region", format!("{flashes} of kind `flash`"), "one");
+    let flashes = regions.iter().filter(|region| region.kind.holds_code()).count();
+    problems.require(
+        flashes == 1,
+        "region",
+        format!("{flashes} of kind `flash` or `code-ram`"),
+        "one, which holds the program",
+    );
     regions
 }
 
@@ -70,6 +75,7 @@ fn check_one(
     let region = ChipRegion {
         name: raw.name.clone(),
         range,
+        used_bytes: range.size_bytes,
         kind: kind.unwrap_or(RegionKind::Rom),
         capabilities,
         masters,
