@@ -16,6 +16,10 @@ pub const SECURE_ADDRESS_SPACE: &str = "cpu-secure-memory-0";
 /// The priority that QEMU gives to devices which it only names.
 const UNIMPLEMENTED_PRIORITY: &str = "-1000";
 
+/// The name of what stands in front of memory on machines with a TrustZone memory protection
+/// controller. On all of them it is memory that stands behind it, and which one is not shown.
+const BEHIND_PROTECTION: &str = "tz-mpc-upstream";
+
 /// What answers in a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RangeKind {
@@ -90,15 +94,16 @@ fn parse_range(line: &str) -> Option<MappedRange> {
     let last = u32::try_from(u64::from_str_radix(last, 16).ok()?).ok()?;
     let (properties, name) = rest.split_once("): ")?;
     let (priority, kind) = properties.split_once(", ")?;
+    // What follows an at sign is the place inside a region that is covered in part.
+    let name = name.split(" @").next()?.to_owned();
     let kind = match kind {
         "ram" | "nv-ram" => RangeKind::Ram,
         "rom" | "romd" => RangeKind::Rom,
+        "i/o" if name == BEHIND_PROTECTION => RangeKind::Ram,
         "i/o" if priority == UNIMPLEMENTED_PRIORITY => RangeKind::Stub,
         "i/o" => RangeKind::Device,
         _ => return None,
     };
-    // What follows an at sign is the place inside a region that is covered in part.
-    let name = name.split(" @").next()?.to_owned();
     let size_bytes = u64::from(last.checked_sub(start)?) + 1;
     Some(MappedRange { start, size_bytes, kind, name })
 }
@@ -126,6 +131,10 @@ mod tests {
         check(
             "0000000040024000-00000000400243ff (prio -1000, i/o): BKPSRAM",
             Some((0x4002_4000, 0x400, RangeKind::Stub, "BKPSRAM")),
+        );
+        check(
+            "0000000038000000-00000000381fffff (prio 0, i/o): tz-mpc-upstream",
+            Some((0x3800_0000, 0x20_0000, RangeKind::Ram, "tz-mpc-upstream")),
         );
         check(
             "00000000e000e0f0-00000000e000efff (prio 0, i/o): nvic_sysregs @00000000000000f0",

@@ -48,6 +48,28 @@ fn netduinoplus2_on_10_0_has_128_kib_and_ccm() {
 }
 
 #[test]
+fn memory_behind_a_protection_controller_is_memory() {
+    const BEHIND: &str = "tz-mpc-upstream";
+    const KIB: u64 = 0x400;
+    let ram = |start, kib: u64| (start, kib * KIB, RangeKind::Ram, BEHIND);
+    let expected = [
+        ram(0, 4096),
+        ram(0x0040_0000, 4096),
+        ram(0x1000_0000, 4096),
+        ram(0x1040_0000, 4096),
+        ram(0x2000_0000, 32),
+        ram(0x2800_0000, 2048),
+        ram(0x2820_0000, 2048),
+        ram(0x3000_0000, 32),
+        ram(0x3800_0000, 2048),
+        ram(0x3820_0000, 2048),
+        (0x8000_0000, 16384 * KIB, RangeKind::Ram, "mps.ram"),
+    ];
+    check(include_str!("../mtree/mps2-an505_7_2.txt"), CPU_ADDRESS_SPACE, &expected);
+    check(include_str!("../mtree/mps2-an505_10_0.txt"), CPU_ADDRESS_SPACE, &expected);
+}
+
+#[test]
 fn devices_that_are_only_named_are_told_apart() {
     let map = parse(include_str!("../mtree/netduinoplus2_7_2.txt"), CPU_ADDRESS_SPACE).unwrap();
     let kind = |name: &str| map.iter().find(|range| range.name == name).map(|range| range.kind);
