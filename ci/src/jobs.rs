@@ -1,6 +1,6 @@
 //! The jobs of `cargo ci`, as one flat table.
 
-use crate::setup::{self, emulator, rust};
+use crate::setup::{self, emulator};
 use crate::step::Step;
 use crate::{bless, lint, mutants, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
@@ -26,7 +26,7 @@ pub struct Job {
 pub const JOBS: &[Job] = &[
     Job {
         name: "setup",
-        summary: "add the Rust target and components, provide QEMU 10; needs the network once",
+        summary: "add the Rust targets and components, provide QEMU 10; needs the network once",
         run: || setup::run().map(|()| 0),
     },
     Job {
@@ -139,9 +139,6 @@ fn test_on_old_emulator() -> Result<u8> {
     let test = cargo(["test", "--package", "crashrig-scenarios"]);
     test.env(OVERRIDE_VARIABLE, &program.path).exit_code()
 }
-
-/// The target of the chip, for jobs that build for it.
-pub(crate) const CHIP_TARGET: &str = rust::CHIP_TARGET;
 
 #[cfg(test)]
 mod tests {

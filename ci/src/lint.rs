@@ -3,9 +3,11 @@
 //! The crates of the chip are linted for the chip: a host build of them leaves out what has
 //! registers or assembly in it, and lets the standard library in where it must not be.
 
-use crate::jobs::{CHIP_TARGET, cargo};
+use crate::jobs::cargo;
 use crate::step::Step;
+use crate::workspace;
 use anyhow::{Result, bail};
+use crashrig_layout::parse::rust_targets;
 
 /// The packages that run on the chip.
 const CHIP_PACKAGES: &[&str] =
@@ -16,7 +18,7 @@ const CHIP_PACKAGES: &[&str] =
 /// # Errors
 /// If a check fails; the message names each.
 pub fn run() -> Result<()> {
-    let problems: Vec<_> = steps()
+    let problems: Vec<_> = steps()?
         .iter()
         .filter_map(|step| step.run().err())
         .map(|problem| problem.to_string())
@@ -27,14 +29,19 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-fn steps() -> Vec<Step> {
-    let chip = CHIP_PACKAGES.iter().flat_map(|package| ["--package", *package]);
-    vec![
+fn steps() -> Result<Vec<Step>> {
+    let mut steps = vec![
         cargo(["fmt", "--all", "--check"]),
         cargo(["clippy", "--all-targets", "--", "-D", "warnings"]),
-        cargo(["clippy", "--target", CHIP_TARGET, "--profile", "firmware"])
-            .args(chip)
-            .args(["--", "-D", "warnings"]),
-        cargo(["doc", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings"),
-    ]
+    ];
+    for (target, board) in rust_targets(&workspace::boards()?) {
+        let packages = CHIP_PACKAGES.iter().flat_map(|package| ["--package", *package]);
+        let step = cargo(["clippy", "--target", target, "--profile", "firmware"])
+            .args(packages)
+            .args(["--", "-D", "warnings"]);
+        steps.push(step.env("CRASHRIG_BOARD", &board.name));
+    }
+    let doc = cargo(["doc", "--no-deps", "--document-private-items"]);
+    steps.push(doc.env("RUSTDOCFLAGS", "-D warnings"));
+    Ok(steps)
 }

@@ -1,5 +1,7 @@
 //! Where the workspace lies, and how files in it are named in messages.
 
+use anyhow::{Context as _, Result};
+use crashrig_layout::parse::Board;
 use std::path::{Path, PathBuf};
 
 /// The root folder of the workspace this binary was built from.
@@ -10,6 +12,14 @@ use std::path::{Path, PathBuf};
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Every board there is.
+///
+/// # Errors
+/// A board file is not what it should be.
+pub fn boards() -> Result<Vec<Board>> {
+    Board::load_all(&root().join("firmware/boards")).context("failed to know the boards")
 }
 
 /// A path below `root` as messages show it: relative, with `/` between its parts.

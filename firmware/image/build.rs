@@ -21,6 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("memory.x"), crashrig_layout::emit::memory_x(&board))?;
     fs::write(out.join("regions.rs"), crashrig_layout::emit::regions_rs(&board))?;
     if env::var("CARGO_CFG_TARGET_OS")? == "none" {
+        let (target, wanted) = (env::var("TARGET")?, board.chip.core.rust_target());
+        if target != wanted {
+            return Err(format!("build for {target}: expected {wanted}, as {name} wants").into());
+        }
         println!("cargo:rustc-link-search={}", out.display());
         println!("cargo:rustc-link-search={}", firmware.join("port").display());
         for argument in ["-Tsections.x", "-Tdefmt.x", "--build-id=sha1", "--nmagic"] {

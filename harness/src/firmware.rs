@@ -4,12 +4,13 @@
 //! to nothing: cargo leaves a list of every file that the image depends on beside it, and comparing
 //! their times with the image's is a few dozen calls.
 
+use crashrig_layout::parse::{Board, LoadError};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Target triple of the image.
-pub const TRIPLE: &str = "thumbv7em-none-eabihf";
+/// Folder of the board files, in the workspace.
+pub const BOARDS_FOLDER: &str = "firmware/boards";
 /// Package and binary of the image.
 const PACKAGE: &str = "crashrig-image";
 /// Profile of the workspace manifest.
@@ -43,13 +44,18 @@ pub enum FirmwareError {
     },
     /// The toolchain has no standard library for the chip.
     #[error(
-        "build the image for {board}: the Rust target {TRIPLE} is not installed; \
+        "build the image for {board}: the Rust target {triple} is not installed; \
          run `cargo ci setup`"
     )]
     NotSetUp {
         /// The board.
         board: String,
+        /// What its chip's core wants.
+        triple: &'static str,
     },
+    /// The board file is not what it should be.
+    #[error("{0}")]
+    Board(#[from] LoadError),
 }
 
 /// What to build.
@@ -154,12 +160,14 @@ fn dependencies(list: &str) -> Vec<PathBuf> {
 }
 
 fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
+    let board = Board::load(&request.workspace.join(BOARDS_FOLDER), request.board)?;
+    let triple = board.chip.core.rust_target();
     let mut arguments = vec![
         "build".to_owned(),
         "--package".to_owned(),
         PACKAGE.to_owned(),
         "--target".to_owned(),
-        TRIPLE.to_owned(),
+        triple.to_owned(),
         "--profile".to_owned(),
         PROFILE.to_owned(),
         "--target-dir".to_owned(),
@@ -190,20 +198,25 @@ fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
     if !output.status.success() {
         let board = request.board.to_owned();
         if text.contains("can't find crate for `core`") {
-            return Err(FirmwareError::NotSetUp { board });
+            return Err(FirmwareError::NotSetUp { board, triple });
         }
         let lines: Vec<_> = text.lines().collect();
         let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
         return Err(FirmwareError::Build { board, command, output: end });
     }
-    take_over(request, elf, started)
+    take_over(request, triple, elf, started)
 }
 
 /// Copies image and dependency list out of cargo's folder, which the next board will write over.
 /// The list comes first: an image without its list is not fresh. The image gets the time at which
 /// its build started, so that a file changed during the build makes it stale.
-fn take_over(request: &Request<'_>, elf: &Path, started: SystemTime) -> Result<(), FirmwareError> {
-    let built = request.target_folder.join(TRIPLE).join(PROFILE).join(PACKAGE);
+fn take_over(
+    request: &Request<'_>,
+    triple: &str,
+    elf: &Path,
+    started: SystemTime,
+) -> Result<(), FirmwareError> {
+    let built = request.target_folder.join(triple).join(PROFILE).join(PACKAGE);
     for (from, to) in
         [(built.with_extension("d"), elf.with_extension("d")), (built, elf.to_owned())]
     {

@@ -1,7 +1,7 @@
 //! Where things are on this machine: workspace, boards, scenarios, runs, and the targets there are.
 
 use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle};
-use crate::firmware::{FirmwareError, Request, image};
+use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, image};
 use crate::suite::{SuiteError, Test, scenarios, tests};
 use crate::target::emulator::EmulatorTarget;
 use crate::target::{BenchError, Target};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The board of scenarios that name none.
+/// The board of the demonstration, the benchmark and the look at this machine.
 pub const DEFAULT_BOARD: &str = "netduinoplus2";
 /// The seed of a run that names none. Every run is the same until somebody asks for another.
 pub const DEFAULT_SEED: u64 = 0x5EED;
@@ -81,7 +81,7 @@ impl Rig {
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let workspace = package
             .ancestors()
-            .find(|folder| folder.join("firmware/boards").is_dir())
+            .find(|folder| folder.join(BOARDS_FOLDER).is_dir())
             .map_or_else(|| package.clone(), Path::to_path_buf);
         let target_folder = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| workspace.join("target"), PathBuf::from);
@@ -91,26 +91,29 @@ impl Rig {
     /// Folder of the board files.
     #[must_use]
     pub fn boards(&self) -> PathBuf {
-        self.workspace.join("firmware/boards")
+        self.workspace.join(BOARDS_FOLDER)
     }
 
-    /// Every board that runs under the emulator of this machine, the default board first.
+    /// Every board that runs under the emulator of this machine.
     ///
     /// # Errors
     /// No usable emulator, or a board file that is not what it should be.
     pub fn targets(&self) -> Result<Vec<Arc<dyn Target>>, RigError> {
         let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
-        let mut names = board_names(&self.boards())?;
-        names.sort_by_key(|name| (name != DEFAULT_BOARD, name.clone()));
         let mut targets: Vec<Arc<dyn Target>> = Vec::new();
-        for name in names {
-            let board = Board::load(&self.boards(), &name)
-                .map_err(|error| RigError::Board(error.to_string()))?;
-            if board.emulator().is_some() {
-                targets.push(Arc::new(EmulatorTarget::new(board, program.clone())?));
-            }
+        let boards = self.all_boards()?;
+        for board in boards.into_iter().filter(|board| board.emulator().is_some()) {
+            targets.push(Arc::new(EmulatorTarget::new(board, program.clone())?));
         }
         Ok(targets)
+    }
+
+    /// Every board there is, in the order of names.
+    ///
+    /// # Errors
+    /// A board file that is not what it should be.
+    pub fn all_boards(&self) -> Result<Vec<Board>, RigError> {
+        Board::load_all(&self.boards()).map_err(|error| RigError::Board(error.to_string()))
     }
 
     /// All tests of this machine.
@@ -197,20 +200,6 @@ impl Rig {
         }
         Ok(outcome)
     }
-}
-
-/// Names of the board files.
-fn board_names(folder: &Path) -> Result<Vec<String>, RigError> {
-    let error =
-        |source| RigError::Folder { action: "list boards in", path: folder.to_owned(), source };
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(error)? {
-        let path = entry.map_err(error)?.path();
-        if path.extension() == Some("toml".as_ref()) {
-            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-        }
-    }
-    Ok(names)
 }
 
 /// The seed of this run.

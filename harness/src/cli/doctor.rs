@@ -2,8 +2,8 @@
 
 use super::say::say;
 use crate::exit;
-use crate::firmware::TRIPLE;
 use crate::rig::Rig;
+use crashrig_layout::parse::rust_targets;
 
 /// One thing that was looked at.
 struct Finding {
@@ -20,7 +20,7 @@ pub(super) fn doctor() -> u8 {
             result: system(),
             remedy: "use Linux; nothing else is supported",
         },
-        Finding { what: "rust target", result: rust_target(), remedy: "cargo ci setup" },
+        Finding { what: "rust targets", result: installed_targets(&rig), remedy: "cargo ci setup" },
         Finding {
             what: "emulator",
             result: emulator(),
@@ -64,19 +64,22 @@ fn system() -> Result<String, String> {
     if name == "linux" { Ok(name.to_owned()) } else { Err(format!("this is {name}")) }
 }
 
-fn rust_target() -> Result<String, String> {
-    let output = duct::cmd!("rustc", "--print", "target-libdir", "--target", TRIPLE)
-        .stdout_capture()
-        .stderr_capture()
-        .unchecked()
-        .run()
-        .map_err(|error| error.to_string())?;
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && std::path::Path::new(&folder).is_dir() {
-        Ok(TRIPLE.to_owned())
-    } else {
-        Err(format!("{TRIPLE} is not installed"))
+fn installed_targets(rig: &Rig) -> Result<String, String> {
+    let boards = rig.all_boards().map_err(|error| error.to_string())?;
+    let names: Vec<_> = rust_targets(&boards).into_iter().map(|(name, _)| name).collect();
+    for name in &names {
+        let output = duct::cmd!("rustc", "--print", "target-libdir", "--target", name)
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .run()
+            .map_err(|error| error.to_string())?;
+        let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() || !std::path::Path::new(&folder).is_dir() {
+            return Err(format!("{name} is not installed"));
+        }
     }
+    Ok(names.join(", "))
 }
 
 fn emulator() -> Result<String, String> {
