@@ -1,4 +1,5 @@
-//! `ci/ignored.txt`: the tests that cannot run, one section for each target and version, blessed.
+//! `ci/ignored.txt`: the tests that cannot run, one section for each board of a target and version,
+//! blessed.
 //!
 //! A skip is never silent: the suite holds what it ignores against this file. Sections of versions
 //! that are not on this machine are kept as they are.
@@ -12,7 +13,7 @@ pub const PLACE: &str = "ci/ignored.txt";
 
 /// What stands above the first section.
 const HEADER: &str = "\
-# The tests that cannot run on a target, with the reason. One section for each target and version.
+# The tests that cannot run on a target, with the reason. One section for each board and version.
 # The suite fails when it ignores anything else; `cargo ci bless` writes what this machine ignores.
 ";
 
@@ -26,6 +27,7 @@ struct Listing {
 struct Row {
     test: String,
     target: String,
+    board: String,
     version: String,
     ignored: Option<String>,
 }
@@ -33,7 +35,7 @@ struct Row {
 /// The sections of the file: title, lines.
 pub type Sections = BTreeMap<String, BTreeSet<String>>;
 
-/// The sections that a listing of this machine gives, one for each target and version in it.
+/// The sections that a listing of this machine gives, one for each board and version in it.
 ///
 /// # Errors
 /// If the listing is not what `crashrig list --json` prints.
@@ -43,7 +45,7 @@ pub fn of_listing(text: &str) -> Result<Sections> {
     let mut sections = Sections::new();
     for row in listing.tests {
         let version: Vec<_> = row.version.split('.').take(2).collect();
-        let title = format!("[{} {}]", row.target, version.join("."));
+        let title = format!("[{}::{} {}]", row.target, row.board, version.join("."));
         let lines = sections.entry(title).or_default();
         lines.extend(row.ignored.map(|reason| format!("{}: {reason}", row.test)));
     }
@@ -83,13 +85,18 @@ mod tests {
 
     #[test]
     fn a_listing_becomes_a_section_for_its_version() {
-        let listing = r#"{"schema": 1, "tests": [
-            {"test": "qemu::a::b", "target": "qemu", "version": "7.2.22", "ignored": "no ccm"},
-            {"test": "qemu::a::c", "target": "qemu", "version": "7.2.22", "ignored": null}]}"#;
-        let mut sections = of_file("# old\n\n[qemu 10.0]\n\n[qemu 7.2]\nqemu::gone: x\n");
+        let row = |test: &str, ignored: &str| {
+            format!(
+                r#"{{"test": "qemu::a::{test}", "target": "qemu", "board": "a",
+                "version": "7.2.22", "ignored": {ignored}}}"#
+            )
+        };
+        let rows = [row("b", "\"no ccm\""), row("c", "null")].join(", ");
+        let listing = format!(r#"{{"schema": 1, "tests": [{rows}]}}"#);
+        let mut sections = of_file("# old\n\n[qemu::a 10.0]\n\n[qemu::a 7.2]\nqemu::gone: x\n");
         assert_eq!(sections.len(), 2);
-        sections.extend(of_listing(listing).unwrap());
-        let expected = format!("{HEADER}\n[qemu 10.0]\n\n[qemu 7.2]\nqemu::a::b: no ccm\n");
+        sections.extend(of_listing(&listing).unwrap());
+        let expected = format!("{HEADER}\n[qemu::a 10.0]\n\n[qemu::a 7.2]\nqemu::a::b: no ccm\n");
         assert_eq!(text(&sections), expected);
         assert_eq!(of_file(&expected), sections, "what is written is read again");
         assert!(of_listing("{}").is_err());

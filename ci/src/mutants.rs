@@ -23,6 +23,10 @@ pub struct Mutant {
 pub const MUTANTS: &[Mutant] = &[
     Mutant { feature: "without-guard", removes: "the guard regions under the stacks" },
     Mutant {
+        feature: "without-limit",
+        removes: "the stack limit registers, where the core has them",
+    },
+    Mutant {
         feature: "without-sp-range",
         removes: "the periodic check that the stack pointer lies inside its stack",
     },

@@ -144,6 +144,7 @@ fn conclude(
     board: &Board,
     bundle: PathBuf,
 ) -> Outcome {
+    let scenario = scenario.on(board);
     let report = assemble::report(&evidence, image, board);
     let identity = Identity { build_id: image.build_id(), run_id: evidence.run_id };
     let verdict = judge(&scenario, &report, &identity);

@@ -293,14 +293,11 @@ impl Judge {
         symbol: &Option<String>,
         region: &Option<String>,
     ) {
-        let (wanted, found, holds) = match expected {
-            None => return,
-            Some(Place::Symbol(wanted)) => (wanted, symbol, is_function(symbol, wanted)),
-            Some(Place::Region(wanted)) => (wanted, region, region.as_ref() == Some(wanted)),
-        };
-        if !holds {
+        let Some(expected) = expected else { return };
+        let found = if matches!(expected, Place::Symbol(_)) { symbol } else { region };
+        if !found.as_deref().is_some_and(|found| expected.is(found)) {
             let found = found.clone().unwrap_or_else(|| "unknown".to_owned());
-            self.add(VerdictKind::Record, subject, wanted, found);
+            self.add(VerdictKind::Record, subject, expected, found);
         }
     }
 }

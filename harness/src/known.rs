@@ -31,7 +31,7 @@ pub fn check_names(image: &Image, board: &Board, scenario: &Scenario) -> Result<
                     )));
                 }
                 Place::Symbol(name) => known_function(image, scenario, name)?,
-                Place::Region(_) => {}
+                Place::Region(_) | Place::Role(_) | Place::OneOf(_) => {}
             }
         }
         if let Some(name) = &crash.within {

@@ -91,7 +91,7 @@ fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// All tests. The first target is the one for scenarios that name no board.
+/// All tests. A scenario that names no board runs on every board that is not a variant of another.
 ///
 /// # Errors
 /// A scenario names a board that no target has.
@@ -113,10 +113,11 @@ pub fn tests(
                 });
             }
         }
-        let chosen = targets.iter().enumerate().filter(|(index, target)| {
-            wanted.contains(&target.board().name) || (wanted.is_empty() && *index == 0)
+        let chosen = targets.iter().filter(|target| {
+            let board = target.board();
+            wanted.contains(&board.name) || (wanted.is_empty() && !board.is_variant)
         });
-        for (_, target) in chosen {
+        for target in chosen {
             let mut needs = target.board().needs().chain(scenario.needs.iter().copied());
             let lack = needs.find_map(|need| target.has(need).err());
             tests.push(Test {

@@ -6,6 +6,7 @@ use crashrig_harness::scenario::Scenario;
 use crashrig_harness::scenario::check::CONTROL_FAMILY;
 use crashrig_harness::suite::scenarios;
 use crashrig_wire::{Detector, Fault, Observation};
+use std::collections::BTreeMap;
 
 fn all() -> Vec<Scenario> {
     scenarios(&Rig::here().workspace.join("scenarios")).expect("every scenario is accepted")
@@ -35,7 +36,9 @@ fn every_detector_must_fire_in_a_scenario() {
     for detector in Detector::ALL {
         let fires = scenarios
             .iter()
-            .any(|s| !is_control(s) && s.crashes.iter().any(|crash| crash.detector == *detector));
+            .filter(|scenario| !is_control(scenario))
+            .flat_map(|scenario| &scenario.crashes)
+            .any(|it| it.detector == *detector);
         assert_eq!(fires, !WITHOUT_SCENARIO.contains(detector), "{detector}");
     }
 }
@@ -51,31 +54,27 @@ fn every_observation_is_demanded_by_a_scenario() {
     }
 }
 
-/// The ignored tests of this target and version are the blessed ones: a skip is never silent.
+/// The ignored tests of each board and version are the blessed ones: a skip is never silent.
 #[test]
 fn the_ignored_tests_are_the_blessed_ones() {
     let rig = Rig::here();
-    let tests = rig.tests().expect("the tests of this machine");
-    let first = tests.first().unwrap();
-    let version: Vec<_> = first.target.version().split('.').take(2).collect();
-    let section = format!("[{} {}]", first.target.name(), version.join("."));
-    let found: Vec<_> = tests
-        .iter()
-        .filter_map(|test| Some(format!("{}: {}", test.name, test.ignored.as_ref()?)))
-        .collect();
     let path = rig.workspace.join("ci/ignored.txt");
     let text = std::fs::read_to_string(&path).expect("ci/ignored.txt");
-    let blessed: Vec<_> = text
-        .lines()
-        .skip_while(|line| *line != section)
-        .skip(1)
-        .take_while(|line| !line.starts_with('['))
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
-        .collect();
-    assert!(
-        text.lines().any(|line| line == section),
-        "{} has no section {section}",
-        path.display()
-    );
-    assert_eq!(found, blessed, "section {section} of {}", path.display());
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for test in rig.tests().expect("the tests of this machine") {
+        let version: Vec<_> = test.target.version().split('.').take(2).collect();
+        let board = &test.target.board().name;
+        let section = format!("[{}::{board} {}]", test.target.name(), version.join("."));
+        let lines = found.entry(section).or_default();
+        lines.extend(test.ignored.map(|reason| format!("{}: {reason}", test.name)));
+    }
+    for (section, found) in found {
+        let mut rest = text.lines().skip_while(|line| *line != section);
+        assert!(rest.next().is_some(), "{} has no section {section}", path.display());
+        let blessed: Vec<_> = rest
+            .take_while(|line| !line.starts_with('['))
+            .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+            .collect();
+        assert_eq!(found, blessed, "section {section} of {}", path.display());
+    }
 }

@@ -17,10 +17,11 @@ pub const STACKS: [Context; 5] =
     [Context::Main, Context::Timer, Context::Idle, Context::User, Context::Isr];
 
 /// What the columns show at work, with what is switched off for it.
-pub const COLUMNS: [(Detector, &[Detector]); 3] = [
-    (Detector::MpuGuard, &[]),
-    (Detector::StackCanary, &[Detector::MpuGuard]),
-    (Detector::SpRange, &[Detector::MpuGuard, Detector::StackCanary]),
+pub const COLUMNS: [(Detector, &[Detector]); 4] = [
+    (Detector::StackLimit, &[]),
+    (Detector::MpuGuard, &[Detector::StackLimit]),
+    (Detector::StackCanary, &[Detector::StackLimit, Detector::MpuGuard]),
+    (Detector::SpRange, &[Detector::StackLimit, Detector::MpuGuard, Detector::StackCanary]),
 ];
 
 /// One place of the matrix.
@@ -43,7 +44,7 @@ pub fn cells() -> impl Iterator<Item = Cell> {
             COLUMNS.into_iter().map(move |(detector, without)| {
                 // A frame that jumps both is found with both switched on.
                 let jumps = *way == Way::SkippedFrame && detector == Detector::SpRange;
-                let without = if jumps { &[] } else { without };
+                let without = if jumps { &[Detector::StackLimit] } else { without };
                 Cell { stack, way: *way, detector, without }
             })
         })
@@ -57,7 +58,9 @@ impl Cell {
         match (self.way, self.stack, self.detector) {
             (Way::SkippedFrame, _, Detector::MpuGuard) => Some("jumps the guard"),
             (Way::SkippedFrame, _, Detector::StackCanary) => Some("jumps the canary"),
-            (Way::BelowPointer, _, Detector::SpRange) => Some("the pointer stays in its stack"),
+            (Way::BelowPointer, _, Detector::SpRange | Detector::StackLimit) => {
+                Some("the pointer stays in its stack")
+            }
             (Way::NestedInterrupt, stack, _) if stack != Context::Isr => {
                 Some("interrupts nest on the ISR stack")
             }
@@ -82,7 +85,7 @@ pub fn files() -> Vec<(String, String)> {
 }
 
 /// The rows of the matrix: stack, way, and a cell for each detector.
-pub fn rows() -> impl Iterator<Item = [String; 5]> {
+pub fn rows() -> impl Iterator<Item = [String; 6]> {
     STACKS.into_iter().flat_map(|stack| {
         Way::ALL.iter().map(move |way| {
             let mut row =
@@ -90,7 +93,7 @@ pub fn rows() -> impl Iterator<Item = [String; 5]> {
                     cell.reason().map_or_else(|| format!("`{}`", cell.name()), str::to_owned)
                 });
             let mut next = || row.next().unwrap_or_default();
-            [stack.name().to_owned(), way.name().to_owned(), next(), next(), next()]
+            [stack.name().to_owned(), way.name().to_owned(), next(), next(), next(), next()]
         })
     })
 }

@@ -73,28 +73,31 @@ fn what(way: Way) -> &'static str {
 
 fn noticed(detector: Detector) -> &'static str {
     match detector {
+        Detector::StackLimit => "the limit register refuses the stack pointer",
         Detector::MpuGuard => "the guard region refuses",
         Detector::StackCanary => "without the guard, the canary is found overwritten",
         _ => "the stack pointer is found outside of its stack",
     }
 }
 
-fn needs(cell: &Cell) -> &'static str {
-    match (cell.way, cell.without.is_empty()) {
-        (Way::FloatFrame, true) => "\"mpu\", \"fpu\"",
-        (Way::FloatFrame, false) => "\"fpu\"",
-        (_, true) => "\"mpu\"",
-        (_, false) => "",
-    }
+fn needs(cell: &Cell) -> String {
+    let needs = [
+        (cell.detector == Detector::StackLimit, "stack-limit"),
+        (!cell.without.contains(&Detector::MpuGuard), "mpu"),
+        (cell.way == Way::FloatFrame, "fpu"),
+    ];
+    let names: Vec<_> =
+        needs.iter().filter(|(is, _)| *is).map(|(_, name)| format!("\"{name}\"")).collect();
+    names.join(", ")
 }
 
 /// Where the address of the record lies.
 fn region(cell: &Cell) -> String {
     match (cell.detector, cell.way, cell.stack) {
         (Detector::StackCanary, _, stack) => format!("{stack}-stack"),
-        // Below the guard: the ISR stack lies at the end of RAM, the others near its start.
-        (_, Way::SkippedFrame, Context::Isr) => "sram2".to_owned(),
-        (_, Way::SkippedFrame, _) => "sram1".to_owned(),
+        // The first word below the limit, whatever the frame jumps.
+        (Detector::StackLimit, _, stack) => format!("{stack}-stack-guard"),
+        (_, Way::SkippedFrame, _) => "main-ram".to_owned(),
         (_, _, stack) => format!("{stack}-stack-guard"),
     }
 }

@@ -157,7 +157,8 @@ fn exit_codes(tree: &Tree) -> Option<Table> {
 }
 
 fn overflows() -> Table {
-    let titles = ["stack", "way", "guard", "canary, guard off", "range, both off"];
+    let titles =
+        ["stack", "way", "limit", "guard, limit off", "canary, guard off too", "range, all off"];
     Table::new(titles, matrix::rows())
 }
 

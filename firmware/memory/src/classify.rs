@@ -1,8 +1,12 @@
 //! What the fault registers mean: kind, detector, thread, and whether a stacked frame exists.
 //!
 //! Bits and their meaning: DDI0403E B3.2.15 (CFSR), B3.2.16 (HFSR). The order of the questions
-//! matters: an overflow is known by its address first, then by the core's failure to stack, and
-//! only an exception without either is what its own bit says.
+//! matters: an overflow is known by the limit that was broken or by its address first, then by the
+//! core's failure to stack, and only an exception without any is what its own bit says.
+//!
+//! ARMv8-M adds CFSR.STKOF and the exception SecureFault. In secure state its EXC_RETURN has the
+//! bits that are used here at the same places; one more says whose stack the frame is on (measured
+//! on QEMU; DDI0553, from memory).
 
 use crate::map::MemoryMap;
 use crashrig_wire::record::{FaultStatus, Trust};
@@ -15,9 +19,14 @@ const EXC_RETURN_PROCESS_STACK: u32 = 1 << 2;
 const EXC_RETURN_THREAD_MODE: u32 = 1 << 3;
 /// EXC_RETURN: *clear* when the frame holds floating-point state.
 const EXC_RETURN_BASIC_FRAME: u32 = 1 << 4;
+/// EXC_RETURN: *clear* when the frame lies on a stack of ARMv8-M's non-secure state, whose stack
+/// pointers are not those of an [`Entry`]. Always set on ARMv7-M.
+const EXC_RETURN_OWN_STATE: u32 = 1 << 6;
 /// xPSR: a word of padding was put above the frame to align it (DDI0403E B1.5.7).
 const XPSR_REALIGNED: u32 = 1 << 9;
 
+/// The highest exception that is a fault: SecureFault, which ARMv7-M does not have.
+const SECURE_FAULT: u32 = 7;
 /// Floating-point state could not be written late.
 const LATE_FLOAT: u32 = cfsr::MLSPERR | cfsr::LSPERR;
 /// s0–s15 and FPSCR.
@@ -103,7 +112,13 @@ pub struct Meaning {
 #[must_use]
 pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Meaning {
     let stack_pointer = entry.stack_pointer();
-    let (fault_address, valid) = if faults.cfsr & cfsr::MMARVALID != 0 {
+    let thread = charged(entry, faults.cfsr, map);
+    let limit = map.stack_of(thread).map_or(0, |stack| stack.start);
+    let limit_broken = faults.cfsr & cfsr::STKOF != 0;
+    let (fault_address, valid) = if limit_broken {
+        // No register says how far below the limit: the first word there was refused in any case.
+        (limit.wrapping_sub(4), false)
+    } else if faults.cfsr & cfsr::MMARVALID != 0 {
         (faults.mmfar, true)
     } else if faults.cfsr & cfsr::BFARVALID != 0 {
         (faults.bfar, true)
@@ -115,13 +130,12 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
     } else {
         (0, false)
     };
-    let has_address = valid || faults.cfsr & cfsr::STACKING != 0;
+    let has_address = valid || limit_broken || faults.cfsr & cfsr::STACKING != 0;
     let owner = if has_address { map.owner_of(fault_address) } else { Owner::NONE };
-    let thread = charged(entry, faults.cfsr, map);
     let own_guard = owner == Owner { area: Area::Guard, thread: map.stack_owner(thread) };
     let (kind, detector) = kind_of(entry.vector, faults.cfsr, own_guard);
     let value = match kind {
-        Kind::StackOverflow => map.stack_of(thread).map_or(0, |stack| stack.start),
+        Kind::StackOverflow => limit,
         _ => entry.vector,
     };
     let float_lost = faults.cfsr & LATE_FLOAT != 0;
@@ -145,9 +159,11 @@ fn charged(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Thread {
 /// `own_guard`: the address lies in the guard of the stack that was in use. A store into another's
 /// guard is a wild store, not an overflow.
 fn kind_of(vector: u32, status: u32, own_guard: bool) -> (Kind, Detector) {
-    let is_fault = (3..=6).contains(&vector);
+    let is_fault = (3..=SECURE_FAULT).contains(&vector);
     if !is_fault {
         (Kind::UnexpectedInterrupt, Detector::DefaultHandler)
+    } else if status & cfsr::STKOF != 0 {
+        (Kind::StackOverflow, Detector::StackLimit)
     } else if status & cfsr::MEMMANAGE != 0 && own_guard {
         (Kind::StackOverflow, Detector::MpuGuard)
     } else if status & cfsr::STACKING != 0 {
@@ -158,19 +174,24 @@ fn kind_of(vector: u32, status: u32, own_guard: bool) -> (Kind, Detector) {
         (Kind::UsageFault, Detector::DivideTrap)
     } else if status & cfsr::USAGE != 0 {
         (Kind::UsageFault, Detector::InstructionCheck)
-    } else if status & cfsr::MEMMANAGE != 0 {
+    } else if status & cfsr::MEMMANAGE != 0 || vector == SECURE_FAULT {
         (Kind::MemoryFault, Detector::MemoryProtection)
     } else {
         (Kind::HardFault, Detector::HardFault)
     }
 }
 
-/// Where the stacked frame lies, if there is one: the core reported no failure to write it, and it
-/// lies aligned in readable RAM. A late floating-point failure (MLSPERR, LSPERR) leaves the frame
-/// of the fault itself intact, so it does not count here.
+/// Where the stacked frame lies, if there is one that can be found: the core reported no failure to
+/// write it, it is of this security state, and it lies aligned in readable RAM. A late
+/// floating-point failure (MLSPERR, LSPERR) leaves the frame of the fault itself intact, so it does
+/// not count here. A frame that would have gone below the limit is not written and leaves the stack
+/// pointer at the limit; one that fits to the byte ends there too, and is given up.
 fn frame_address(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Option<u32> {
     let frame = entry.stack_pointer();
-    let written = status & cfsr::FRAME_LOST == 0;
+    let at_limit = map.stack_of(entry.interrupted()).is_some_and(|stack| stack.start == frame);
+    let refused = status & cfsr::STKOF != 0 && at_limit;
+    let here = entry.exc_return & EXC_RETURN_OWN_STATE != 0;
+    let written = status & cfsr::FRAME_LOST == 0 && !refused && here;
     let sound = frame.is_multiple_of(4) && map.is_readable_ram(frame, BASIC_FRAME_BYTES);
     (written && sound).then_some(frame)
 }
@@ -230,6 +251,8 @@ mod tests {
         let hard = (K::HardFault, D::HardFault, T::Main);
         let spare = (K::UnexpectedInterrupt, D::DefaultHandler, T::Main);
         let (off, nowhere) = (PSP + 2, 0x3000_0000);
+        let (main_limit, limit) = ((K::StackOverflow, D::StackLimit, T::Main), 0x2000_2400);
+        const STKOF: u32 = cfsr::STKOF;
         #[rustfmt::skip]
         let cases = [
             ("push into the guard", 4, THREAD, 0x2000_23C8, 0x92, guard, main_guard, false),
@@ -247,6 +270,12 @@ mod tests {
             ("execute never", 4, THREAD, PSP, 0x01, 0, wild_store, true),
             ("hard fault without a cause", 3, THREAD, PSP, 0, 0, hard, true),
             ("spare interrupt", 97, THREAD, PSP, 0, 0, spare, true),
+            ("push below the limit", 6, THREAD, limit, STKOF, 0, main_limit, false),
+            ("frame above the limit", 6, THREAD, limit + 8, STKOF, 0, main_limit, true),
+            ("escalated push", 3, THREAD, limit, STKOF, 0, main_limit, false),
+            ("bus fault, no room", 5, THREAD, limit, STKOF | 0x8200, off, main_limit, false),
+            ("secure fault", 7, THREAD, PSP, 0, 0, wild_store, true),
+            ("secure fault of non-secure code", 7, 0xFFFF_FFBD, PSP, 0, 0, wild_store, false),
             ("stack pointer off by two", 6, THREAD, off, 0x1_0000, 0, check_failed, false),
         ];
         for (name, vector, exc_return, psp, cfsr, address, expected, frame) in cases {
@@ -270,6 +299,16 @@ mod tests {
         let meaning = classify(&entry, &faults, &MAP);
         assert_eq!(meaning.fault_address, 0xD000_0000);
         assert_eq!(meaning.owner.area, Area::Unmapped);
+        assert_eq!(meaning.trust & Trust::FAULT_ADDRESS, 0);
+    }
+
+    #[test]
+    fn a_broken_limit_is_charged_to_the_first_word_below_it() {
+        let entry = Entry { vector: 6, exc_return: THREAD, msp: MSP, psp: 0x2000_2400, ..IDLE };
+        let faults = FaultStatus { cfsr: cfsr::STKOF, ..FaultStatus::default() };
+        let meaning = classify(&entry, &faults, &MAP);
+        assert_eq!((meaning.fault_address, meaning.value), (0x2000_23FC, 0x2000_2400));
+        assert_eq!(meaning.owner, Owner { area: Area::Guard, thread: Thread::Main });
         assert_eq!(meaning.trust & Trust::FAULT_ADDRESS, 0);
     }
 

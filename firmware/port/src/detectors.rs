@@ -17,13 +17,17 @@ static OFF: AtomicU32 = AtomicU32::new(0);
 #[cfg(feature = "injection")]
 pub fn switch_off(detectors: u32) {
     OFF.store(detectors, Ordering::Relaxed);
-    critical_section::with(|_| crate::mpu::arm());
+    critical_section::with(|_| {
+        crate::mpu::arm();
+        crate::limits::arm();
+    });
 }
 
 /// Whether a detector is on.
 pub(crate) fn is_on(detector: Detector) -> bool {
     let left_out = match detector {
         Detector::MpuGuard => cfg!(feature = "without-guard"),
+        Detector::StackLimit => cfg!(feature = "without-limit"),
         Detector::StackCanary => cfg!(feature = "without-canary"),
         Detector::SpRange => cfg!(feature = "without-sp-range"),
         _ => false,

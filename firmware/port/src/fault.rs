@@ -1,8 +1,8 @@
 //! The fault entry and what it leads to: a record, then a reset.
 //!
 //! The entry must not trust the stack that faulted. It switches to an emergency stack of its own
-//! before it pushes anything (a core with stack limit registers would have to clear them first;
-//! ARMv7-M has none), and only then decides, by the fault registers, whether an exception frame
+//! before it pushes anything (where the core has stack limit registers, without them), and only
+//! then decides, by the fault registers, whether an exception frame
 //! exists. A second fault on the way finds [`CAPTURING`] set, notes itself in the ledger and
 //! resets: what was committed before stays.
 
@@ -18,10 +18,13 @@ use crashrig_memory::raw::{LiveMemory, RetainedRam};
 use crashrig_memory::reboot::{BootMode, Start};
 use crashrig_memory::retain::{BootReport, CrashRegion};
 use crashrig_wire::Record;
-use crashrig_wire::record::FaultStatus;
+use crashrig_wire::record::{Architecture, FaultStatus};
 
 /// Size of the emergency stack in bytes. The capture path was seen to use 2,164 of them.
 const EMERGENCY_STACK_BYTES: usize = 6144;
+
+const ARCHITECTURE: Architecture =
+    if cfg!(armv8m) { Architecture::Armv8m } else { Architecture::Armv7m };
 
 #[repr(C, align(8))]
 struct EmergencyStack(core::cell::UnsafeCell<[u8; EMERGENCY_STACK_BYTES]>);
@@ -44,7 +47,10 @@ static RUN_ID: AtomicU32 = AtomicU32::new(0);
 #[cfg(not(feature = "without-emergency-stack"))]
 macro_rules! switch_stack {
     () => {
-        "movw r3, #:lower16:{stack}\nmovt r3, #:upper16:{stack}\nadd r3, #{size}\nmov sp, r3"
+        concat!(
+            $crate::limits::take_limits_away!(),
+            "movw r3, #:lower16:{stack}\nmovt r3, #:upper16:{stack}\nadd r3, #{size}\nmov sp, r3"
+        )
     };
 }
 #[cfg(feature = "without-emergency-stack")]
@@ -245,6 +251,7 @@ fn with_region(
 
 /// Both phases.
 fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &MemoryMap<'_>) {
+    record.architecture = ARCHITECTURE;
     let facts = kernel::facts_of(record.thread);
     record.thread_entry = facts.entry;
     record.thread_name = facts.name.as_ptr().addr() as u32;
@@ -339,10 +346,23 @@ fn fault_status() -> FaultStatus {
         dfsr: scb.dfsr.read(),
         mmfar: scb.mmfar.read(),
         bfar: scb.bfar.read(),
-        afsr: scb.afsr.read(),
+        afsr: auxiliary_status(),
         shcsr: scb.shcsr.read(),
         icsr: scb.icsr.read(),
         vtor: scb.vtor.read(),
         ccr: scb.ccr.read(),
     }
+}
+
+#[cfg(not(armv8m))]
+fn auxiliary_status() -> u32 {
+    system_control().afsr.read()
+}
+
+/// AFSR, which no known core of this architecture has, is read all the same: QEMU's log shows the
+/// read, and the moment of the capture by it. The status of SecureFaults takes its place.
+#[cfg(armv8m)]
+fn auxiliary_status() -> u32 {
+    let _ = system_control().afsr.read();
+    crate::registers::secure_fault_status()
 }

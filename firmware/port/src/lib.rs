@@ -6,7 +6,8 @@
 //! crash and never what was asked for: the command types of `wire` are out of its sight.
 //!
 //! Sources: DDI0403E (ARMv7-M), PM0214 (Cortex-M4 of the STM32F4). Registers of the core come from
-//! `cortex-m`; registers of the chip come from the chip file.
+//! `cortex-m`; registers of the chip come from the chip file. ARMv8-M runs in secure state; what
+//! differs there stands behind `cfg(armv8m)`, mostly in `limits.rs` and `mpu_v8.rs`.
 #![no_std]
 
 pub mod channel;
@@ -18,6 +19,8 @@ pub mod heap;
 pub mod host_block;
 pub mod interrupts;
 pub mod kernel;
+mod limits;
+#[cfg_attr(armv8m, path = "mpu_v8.rs")]
 pub mod mpu;
 pub mod platform;
 mod registers;

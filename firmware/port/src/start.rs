@@ -8,7 +8,7 @@
 
 use crate::kernel::sync::Timer;
 use crate::registers::system_control;
-use crate::{clock, fault, heap, kernel, mpu, platform, vectors};
+use crate::{clock, fault, heap, kernel, limits, mpu, platform, vectors};
 use core::arch::naked_asm;
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootFindings, BootReport};
@@ -22,7 +22,7 @@ pub struct Boot {
     pub findings: BootFindings,
     /// VTOR was read back and points to the table in RAM.
     pub vectors_in_ram: bool,
-    /// The guards were read back from the MPU.
+    /// The guards were read back from the MPU, and limits from their registers where there are any.
     pub guards_armed: bool,
     /// How many clocks of memory regions did not come up within their bounded wait.
     pub clocks_missing: u32,
@@ -63,6 +63,7 @@ unsafe extern "C" fn crashrig_reset() -> ! {
         "movs r0, #0",
         "msr control, r0",
         "isb",
+        limits::take_limits_away!(),
         "ldr r0, =__crashrig_isr_stack_end",
         "mov sp, r0",
         "ldr r0, =__crashrig_data_start",
@@ -105,6 +106,7 @@ extern "C" fn prepare() -> ! {
     vectors::relocate();
     let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
     mpu::arm();
+    limits::arm();
     (platform::platform().before_kernel)();
     kernel::start();
     clock::start_tick(platform::platform().core_clock_hz);
@@ -151,7 +153,7 @@ extern "C" fn main_thread(clocks_missing: u32) -> ! {
         mode,
         findings,
         vectors_in_ram: vectors::in_ram(),
-        guards_armed: mpu::guards_armed(),
+        guards_armed: mpu::guards_armed() && limits::armed(),
         clocks_missing,
     })
 }
@@ -163,11 +165,13 @@ fn ms_to_ticks(ms: u32) -> u32 {
 /// Gives each configurable fault its own handler, traps division by zero, forgets old fault status,
 /// and puts the clock and the switch below every fault (DDI0403E B3.2.8, B3.2.10, B3.2.13).
 fn enable_faults() {
-    const USAGE_BUS_MEMORY: u32 = 0b111 << 16;
+    // SecureFault exists on ARMv8-M only; elsewhere its bit is reserved.
+    const USAGE_BUS_MEMORY: u32 = if cfg!(armv8m) { 0b1111 << 16 } else { 0b111 << 16 };
     const DIV_0_TRP: u32 = 1 << 4;
     const STKALIGN: u32 = 1 << 9;
     const LOWEST: u8 = 0xFF;
-    const BELOW_FAULTS: u8 = 0x10;
+    // Three bits of priority count on every chip here, at least.
+    const BELOW_FAULTS: u8 = 0x20;
     let scb = system_control();
     // SAFETY: writing ones clears the status bits.
     unsafe { scb.cfsr.write(u32::MAX) };

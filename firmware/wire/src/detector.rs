@@ -24,6 +24,9 @@ crate::names::closed_list! {
     DefaultHandler = 9, "default-handler";
     /// A HardFault for which no other fault register gives a cause.
     HardFault = 10, "hard-fault";
+    /// A stack limit register (MSPLIM or PSPLIM) refused a stack pointer below the stack
+    /// (CFSR.STKOF). ARMv8-M only.
+    StackLimit = 11, "stack-limit";
     /// The words at the lower limit of a stack were found overwritten, at a switch of threads or at
     /// a clock tick.
     StackCanary = 12, "stack-canary";
@@ -33,8 +36,9 @@ crate::names::closed_list! {
 
 impl Detector {
     /// Detectors that an image with the feature `injection` can switch off for a boot, so that the
-    /// one behind is seen at work.
-    pub const SWITCHABLE: &'static [Self] = &[Self::MpuGuard, Self::SpRange, Self::StackCanary];
+    /// one behind is seen at work. One that the core does not have is off anyway.
+    pub const SWITCHABLE: &'static [Self] =
+        &[Self::StackLimit, Self::MpuGuard, Self::SpRange, Self::StackCanary];
 
     /// The bit of the detector in a set of them.
     #[must_use]

@@ -47,7 +47,8 @@ crate::names::closed_list! {
     MainOnOwnStack = 6, "main-on-own-stack";
     /// The periodic clock has ticked.
     ClockTicked = 7, "clock-ticked";
-    /// The guard regions of the stacks are enabled in the MPU.
+    /// The guard regions of the stacks are enabled in the MPU, and the stack limit registers are
+    /// set where the core has them.
     GuardsArmed = 8, "guards-armed";
     /// 64 threads were spawned and joined on one stack, and each gave its code.
     ThreadsJoined = 9, "threads-joined";

@@ -3,7 +3,8 @@
 
 use crashrig_wire::field::{CRC, FIELDS, TRAIL};
 use crashrig_wire::record::{
-    Corruption, FaultStatus, RECORD_LENGTH, Reading, Record, Registers, State, Trust, read,
+    Architecture, Corruption, FaultStatus, RECORD_LENGTH, Reading, Record, Registers, State, Trust,
+    read,
 };
 use crashrig_wire::thread::{Area, Owner};
 use crashrig_wire::{Detector, Kind, Thread};
@@ -49,6 +50,12 @@ fn the_golden_bytes_of_version_1_are_read() {
 fn a_complete_record_comes_back_whole() {
     let bytes = sample().to_bytes(State::Complete);
     assert_eq!(read(&bytes), Reading::Valid(sample()));
+}
+
+#[test]
+fn a_record_says_which_architecture_it_is_of() {
+    let record = Record { architecture: Architecture::Armv8m, ..sample() };
+    assert_eq!(read(&record.to_bytes(State::Complete)), Reading::Valid(record));
 }
 
 #[test]

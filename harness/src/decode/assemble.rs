@@ -105,7 +105,7 @@ fn describe(
         address_region: has_address.then(|| region(record.fault_address)),
         address_symbol: has_address.then(|| function(record.fault_address)).flatten(),
         backtrace: backtrace(record, ram, symbols),
-        fault_text: fault_text::describe(&record.faults),
+        fault_text: fault_text::describe(record.architecture, &record.faults),
         disagreements: Vec::new(),
         thread_name: thread_name(record, image),
         source: source(record, image),

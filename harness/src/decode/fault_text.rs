@@ -1,16 +1,49 @@
 //! What the bits of the fault status registers mean, in words. Every bit has a line.
 //!
 //! Bits and meaning: DDI0403E B3.2.15 (CFSR: MMFSR, BFSR, UFSR), B3.2.16 (HFSR), B3.2.17 (MMFAR),
-//! B3.2.18 (BFAR).
+//! B3.2.18 (BFAR). What only ARMv8-M has (CFSR.STKOF, SFSR): DDI0553, from memory.
 
 use crashrig_wire::cfsr;
-use crashrig_wire::record::FaultStatus;
+use crashrig_wire::record::{Architecture, FaultStatus};
 
 /// Which register a bit stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Register {
     Cfsr,
     Hfsr,
+    /// Stands in the place of AFSR in a record of ARMv8-M.
+    Sfsr,
+}
+
+impl Register {
+    const ALL: [Self; 3] = [Self::Cfsr, Self::Hfsr, Self::Sfsr];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cfsr => "CFSR",
+            Self::Hfsr => "HFSR",
+            Self::Sfsr => "SFSR",
+        }
+    }
+
+    /// What a record says of it.
+    const fn of(self, architecture: Architecture, faults: &FaultStatus) -> u32 {
+        match (self, architecture) {
+            (Self::Cfsr, _) => faults.cfsr,
+            (Self::Hfsr, _) => faults.hfsr,
+            (Self::Sfsr, Architecture::Armv8m) => faults.afsr,
+            (Self::Sfsr, Architecture::Armv7m) => 0,
+        }
+    }
+
+    /// Bits that are no cause: they say that an address register holds.
+    const fn valid_bits(self) -> u32 {
+        match self {
+            Self::Cfsr => cfsr::MMARVALID | cfsr::BFARVALID,
+            Self::Hfsr => 0,
+            Self::Sfsr => 1 << 6,
+        }
+    }
 }
 
 /// Which address register tells where, if it is valid.
@@ -44,7 +77,7 @@ const fn bit(
 #[rustfmt::skip]
 const BITS: &[Bit] = {
     use AddressIn::{Bfar, Mmfar, Nothing};
-    use Register::{Cfsr, Hfsr};
+    use Register::{Cfsr, Hfsr, Sfsr};
     &[
         bit(Cfsr, 0, "IACCVIOL", "fetch from memory that may not be executed", Nothing),
         bit(Cfsr, 1, "DACCVIOL", "data access refused by the memory protection", Mmfar),
@@ -61,33 +94,29 @@ const BITS: &[Bit] = {
         bit(Cfsr, 17, "INVSTATE", "invalid state, such as no Thumb bit", Nothing),
         bit(Cfsr, 18, "INVPC", "exception return with an invalid EXC_RETURN or frame", Nothing),
         bit(Cfsr, 19, "NOCP", "instruction for a coprocessor that is off or absent", Nothing),
+        bit(Cfsr, 20, "STKOF", "stack pointer refused by its limit register", Nothing),
         bit(Cfsr, 24, "UNALIGNED", "unaligned access", Nothing),
         bit(Cfsr, 25, "DIVBYZERO", "division by zero", Nothing),
         bit(Hfsr, 1, "VECTTBL", "bus error on reading the vector table", Nothing),
         bit(Hfsr, 30, "FORCED", "escalated: the fault's own handler could not run", Nothing),
         bit(Hfsr, 31, "DEBUGEVT", "debug event without a debugger, such as BKPT", Nothing),
+        bit(Sfsr, 0, "INVEP", "non-secure code entered secure code where it may not", Nothing),
+        bit(Sfsr, 1, "INVIS", "exception frame without its integrity signature", Nothing),
+        bit(Sfsr, 2, "INVER", "exception return to the wrong security state", Nothing),
+        bit(Sfsr, 3, "AUVIOL", "access to secure memory from non-secure state", Nothing),
+        bit(Sfsr, 4, "INVTRAN", "branch from secure to non-secure state without a mark", Nothing),
+        bit(Sfsr, 5, "LSPERR", "late floating-point stacking refused by its security", Nothing),
+        bit(Sfsr, 7, "LSERR", "error of late floating-point state", Nothing),
     ]
 };
 
 /// The meaning of every set bit, most specific register first, with the address where one is valid.
 #[must_use]
-pub fn describe(faults: &FaultStatus) -> Vec<String> {
+pub fn describe(architecture: Architecture, faults: &FaultStatus) -> Vec<String> {
     let mut lines = Vec::new();
-    let (mut known_cfsr, mut known_hfsr) = (cfsr::MMARVALID | cfsr::BFARVALID, 0);
     let mut shown = [false; 2];
     for bit in BITS {
-        let mask = 1 << bit.number;
-        let (value, register) = match bit.register {
-            Register::Cfsr => {
-                known_cfsr |= mask;
-                (faults.cfsr, "CFSR")
-            }
-            Register::Hfsr => {
-                known_hfsr |= mask;
-                (faults.hfsr, "HFSR")
-            }
-        };
-        if value & mask == 0 {
+        if bit.register.of(architecture, faults) & 1 << bit.number == 0 {
             continue;
         }
         let place = match bit.address {
@@ -101,7 +130,7 @@ pub fn describe(faults: &FaultStatus) -> Vec<String> {
             }
             _ => String::new(),
         };
-        lines.push(format!("{}{place} ({register}.{})", bit.text, bit.name));
+        lines.push(format!("{}{place} ({}.{})", bit.text, bit.register.name(), bit.name));
     }
     let valid = [(cfsr::MMARVALID, "MMFAR", faults.mmfar), (cfsr::BFARVALID, "BFAR", faults.bfar)];
     for ((mask, name, address), shown) in valid.into_iter().zip(shown) {
@@ -109,14 +138,12 @@ pub fn describe(faults: &FaultStatus) -> Vec<String> {
             lines.push(format!("{name} holds {address:#010x}"));
         }
     }
-    for (value, known, name) in
-        [(faults.cfsr, known_cfsr, "CFSR"), (faults.hfsr, known_hfsr, "HFSR")]
-    {
-        if value & !known != 0 {
-            lines.push(format!(
-                "bits {:#010x} of {name} have no meaning on ARMv7-M",
-                value & !known
-            ));
+    for register in Register::ALL {
+        let rows = BITS.iter().filter(|row| row.register == register);
+        let known = rows.fold(register.valid_bits(), |known, row| known | 1 << row.number);
+        let unknown = register.of(architecture, faults) & !known;
+        if unknown != 0 {
+            lines.push(format!("bits {unknown:#010x} of {} have no meaning", register.name()));
         }
     }
     lines
@@ -129,16 +156,19 @@ mod tests {
     fn check(cfsr: u32, hfsr: u32, expected: &[&str]) {
         let (mmfar, bfar) = (0x2000_17E0, 0xD000_0000);
         let faults = FaultStatus { cfsr, hfsr, mmfar, bfar, ..FaultStatus::default() };
-        assert_eq!(describe(&faults), expected, "CFSR {cfsr:#010x}, HFSR {hfsr:#010x}");
+        assert_eq!(
+            describe(Architecture::Armv7m, &faults),
+            expected,
+            "CFSR {cfsr:#010x}, HFSR {hfsr:#010x}"
+        );
     }
 
-    /// Position and name of each cause are those of `wire`; STKOF is not of this architecture.
+    /// Position and name of each cause are those of `wire`.
     #[test]
     fn every_cause_of_the_architecture_has_a_row() {
         let rows = BITS.iter().filter(|row| matches!(row.register, Register::Cfsr));
         let rows: Vec<_> = rows.map(|row| (row.name, 1 << row.number)).collect();
-        let named = cfsr::NAMED.iter().copied().filter(|(name, _)| *name != "STKOF");
-        assert_eq!(rows, named.collect::<Vec<(&str, u32)>>());
+        assert_eq!(rows, cfsr::NAMED);
     }
 
     #[test]
@@ -164,13 +194,18 @@ mod tests {
         );
         check(0x80, 0, &["MMFAR holds 0x200017e0"]);
         check(
-            0x0010_0000,
+            0x0020_0000,
             1,
-            &[
-                "bits 0x00100000 of CFSR have no meaning on ARMv7-M",
-                "bits 0x00000001 of HFSR have no meaning on ARMv7-M",
-            ],
+            &["bits 0x00200000 of CFSR have no meaning", "bits 0x00000001 of HFSR have no meaning"],
         );
+    }
+
+    #[test]
+    fn the_status_of_secure_faults_is_told_on_the_architecture_that_has_it() {
+        let faults = FaultStatus { afsr: 0x48, ..FaultStatus::default() };
+        let expected = ["access to secure memory from non-secure state (SFSR.AUVIOL)"];
+        assert_eq!(describe(Architecture::Armv8m, &faults), expected);
+        assert_eq!(describe(Architecture::Armv7m, &faults), [""; 0]);
     }
 
     #[test]
@@ -178,7 +213,7 @@ mod tests {
         for number in 0..32 {
             for (cfsr, hfsr) in [(1 << number, 0), (0, 1 << number)] {
                 let faults = FaultStatus { cfsr, hfsr, ..FaultStatus::default() };
-                assert_eq!(describe(&faults).len(), 1, "bit {number}");
+                assert_eq!(describe(Architecture::Armv7m, &faults).len(), 1, "bit {number}");
             }
         }
     }

@@ -3,8 +3,8 @@
 //! QEMU writes down what its model of the core does: which exceptions it takes, which fault status
 //! bits it sets, and which devices it has none of. That makes it a witness that shares nothing with
 //! the firmware under test; [`super::witness`] compares the two. The lines are those of QEMU 7.2
-//! and 10.0, which are equal (samples in `tests/data/oracle`). A line that is not known is kept as
-//! a remark, so that a newer QEMU loses nothing silently.
+//! and 10.0, which are equal (samples of ARMv7-M and ARMv8-M in `tests/data/oracle`). A line that
+//! is not known is kept as a remark, so that a newer QEMU loses nothing silently.
 
 use crashrig_wire::cfsr;
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ pub enum OracleEvent {
     VectorTableError,
     /// An exception was taken.
     Taken {
-        /// Its number: 3 HardFault, 4 MemManage, 5 BusFault, 6 UsageFault, 15 SysTick, 16 and up
-        /// interrupts.
+        /// Its number: 3 HardFault, 4 MemManage, 5 BusFault, 6 UsageFault, 7 SecureFault,
+        /// 15 SysTick, 16 and up interrupts.
         exception: u32,
     },
     /// An exception handler returned.
@@ -215,7 +215,8 @@ impl LogReader {
 /// The lines that follow a raised exception, without their three dots.
 fn continuation(rest: &str) -> Option<OracleEvent> {
     if let Some(exception) = rest.strip_prefix("taking pending ").and_then(|rest| {
-        // One word says which security state takes it; this architecture has one.
+        // One word says which security state takes it: `nonsecure` on ARMv7-M, which has one, and
+        // `secure` on ARMv8-M as it is used here.
         number_after(rest, "secure exception ")
     }) {
         return Some(OracleEvent::Taken { exception });

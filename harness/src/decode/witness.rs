@@ -32,8 +32,9 @@ const HFSR_VECTTBL: u32 = 1 << 1;
 const HFSR_FORCED: u32 = 1 << 30;
 
 const HARD_FAULT: u32 = 3;
-/// HardFault, MemManage, BusFault and UsageFault.
-const FAULTS: std::ops::RangeInclusive<u32> = 3..=6;
+/// HardFault, MemManage, BusFault, UsageFault and SecureFault, which only ARMv8-M has.
+const FAULTS: std::ops::RangeInclusive<u32> = 3..=7;
+const SECURE_FAULT: u32 = 7;
 /// ICSR.VECTACTIVE (DDI0403E B3.2.4).
 const VECTACTIVE: u32 = 0x1FF;
 
@@ -96,8 +97,9 @@ impl Core {
             Detector::MpuGuard => has(cfsr::DACCVIOL | cfsr::MSTKERR),
             Detector::StackingError => has(cfsr::STACKING),
             Detector::BusError => has(cfsr::BUS),
-            Detector::MemoryProtection => has(cfsr::MEMMANAGE),
-            Detector::InstructionCheck => has(cfsr::USAGE & !cfsr::DIVBYZERO),
+            Detector::MemoryProtection => has(cfsr::MEMMANAGE) || exception == SECURE_FAULT,
+            Detector::StackLimit => has(cfsr::STKOF),
+            Detector::InstructionCheck => has(cfsr::USAGE & !cfsr::DIVBYZERO & !cfsr::STKOF),
             Detector::DivideTrap => has(cfsr::DIVBYZERO),
             Detector::HardFault => exception == HARD_FAULT && self.cfsr == 0,
             Detector::SpRange

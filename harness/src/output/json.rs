@@ -151,6 +151,7 @@ fn record(record: &Record) -> Value {
         "build_id": build_id,
         "run_id": record.run_id,
         "boot": record.boot,
+        "architecture": record.architecture.name(),
         "sequence": record.sequence,
         "uptime_ms": record.uptime_ms,
         "status": hex(record.status.0),

@@ -4,7 +4,7 @@ use super::injection::{check_overflow, check_without};
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
 use super::{
-    BootPlan, Control, End, ExpectedCrash, Fill, Place, Scenario, Start, Tamper, TamperKind,
+    BootPlan, Control, End, ExpectedCrash, Fill, Place, Role, Scenario, Start, Tamper, TamperKind,
     measured_function,
 };
 use crate::verdict::VerdictKind;
@@ -309,7 +309,9 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
 fn check_place(key: &str, raw: &RawPlace, problems: &mut Problems) -> Option<Place> {
     match (&raw.symbol, &raw.region) {
         (Some(symbol), None) => Some(Place::Symbol(symbol.clone())),
-        (None, Some(region)) => Some(Place::Region(region.clone())),
+        (None, Some(region)) => {
+            Some(Role::of(region).map_or_else(|| Place::Region(region.clone()), Place::Role))
+        }
         _ => {
             problems.add(key, "both or neither", "exactly one of symbol and region");
             None

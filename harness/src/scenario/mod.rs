@@ -5,15 +5,19 @@
 
 pub mod check;
 mod injection;
+mod place;
 mod problems;
 pub mod raw;
 
 use crashrig_layout::Need;
+use crashrig_layout::parse::Board;
 use crashrig_wire::marker::Found;
 use crashrig_wire::region::Slot;
 use crashrig_wire::thread::Context;
 use crashrig_wire::{Detector, Fault, Kind, Observation, Status, Way};
 use std::path::PathBuf;
+
+pub use place::Role;
 
 use crate::verdict::VerdictKind;
 
@@ -32,7 +36,7 @@ pub struct Scenario {
     pub timeline: Vec<String>,
     /// What a target must have.
     pub needs: Vec<Need>,
-    /// Boards it runs on; empty stands for the board a target has by default.
+    /// Boards it runs on; empty stands for every board that is not a variant of another.
     pub boards: Vec<String>,
     /// The boots, in order; the number of a boot is its place, from 1.
     pub boots: Vec<BootPlan>,
@@ -183,6 +187,10 @@ pub enum Place {
     Symbol(String),
     /// An area of the image or a region of the chip; `unmapped` is everything else.
     Region(String),
+    /// A region of the chip, by what it is for.
+    Role(Role),
+    /// One of some regions: what a role means on a board.
+    OneOf(Vec<String>),
 }
 
 /// How a control must be judged.
@@ -206,6 +214,20 @@ pub fn measured_function(fault: Fault) -> Option<&'static str> {
 }
 
 impl Scenario {
+    /// The scenario as it is meant for a board: regions that are named by what they are for become
+    /// the ones that its chip has.
+    #[must_use]
+    pub fn on(mut self, board: &Board) -> Self {
+        for crash in &mut self.crashes {
+            for place in [&mut crash.address, &mut crash.pc].into_iter().flatten() {
+                if let Place::Role(role) = place {
+                    *place = Place::OneOf(role.regions(board));
+                }
+            }
+        }
+        self
+    }
+
     /// The boot of a number, from 1.
     #[must_use]
     pub fn boot(&self, number: u32) -> Option<&BootPlan> {

@@ -9,7 +9,7 @@ use crashrig_harness::decode::{fault_text, oracle, records, witness};
 use crashrig_harness::image::Image;
 use crashrig_harness::noise::Noise;
 use crashrig_wire::Record;
-use crashrig_wire::record::{RECORD_LENGTH, State, read};
+use crashrig_wire::record::{Architecture, RECORD_LENGTH, State, read};
 use std::path::Path;
 
 const SEED: u64 = 0x5EED;
@@ -88,7 +88,10 @@ fn records_of_any_content_are_described() {
         noise.fill(&mut ram);
         let ranges = [RamRange { start: STACK, bytes: &ram }];
         described += backtrace(&hostile, &ranges, &symbols).len();
-        let _ = (fault_text::describe(&hostile.faults), witness::agree(&hostile, &[]));
+        for architecture in Architecture::ALL {
+            let _ = fault_text::describe(*architecture, &hostile.faults);
+        }
+        let _ = witness::agree(&hostile, &[]);
     }
     assert!(described >= 2000);
 }

@@ -6,7 +6,7 @@
 //! used them; s0–s15 the core stacks lazily (DDI0403E B1.5.7), which saving s16–s31 makes it do.
 
 use super::{IDLE_SLOT, THREAD_LIMIT, stacks_in_use, with};
-use crate::{fault, mpu, systick};
+use crate::{fault, limits, mpu, systick};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -122,6 +122,7 @@ extern "C" fn switch(stack_pointer: u32, exc_return: u32) -> *const Context {
         set_answer(frame, to_word(answer));
     }
     mpu::follow(&stack, privileged);
+    limits::follow(&stack);
     RUNNING.store(context.addr() as u32, Ordering::Relaxed);
     context
 }
@@ -140,6 +141,7 @@ pub(super) fn begin(slot: u8) {
     RUNNING.store(context(slot).addr() as u32, Ordering::Relaxed);
     let [stack, _] = stacks_in_use();
     mpu::follow(&stack, true);
+    limits::follow(&stack);
 }
 
 /// Prepares the registers of a new thread, so that a switch to it calls its function.

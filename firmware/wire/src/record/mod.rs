@@ -29,6 +29,9 @@ crate::names::closed_list! {
     Architecture, "architecture";
     /// ARMv7-M: r0–r12, sp, lr, pc, xPSR; CFSR and its fellows (DDI0403E B3.2).
     Armv7m = 1, "armv7-m";
+    /// ARMv8-M Mainline in secure state: the same, and the field `afsr` holds SFSR, the status of
+    /// SecureFaults.
+    Armv8m = 2, "armv8-m";
 }
 
 /// How far the writer came. The words are far apart: at least eight bits differ between any two.
@@ -117,7 +120,7 @@ pub struct FaultStatus {
     pub mmfar: u32,
     /// BusFault address; holds only with CFSR.BFARVALID.
     pub bfar: u32,
-    /// Auxiliary fault status.
+    /// Auxiliary fault status; on ARMv8-M the status of SecureFaults.
     pub afsr: u32,
     /// System handler control and state.
     pub shcsr: u32,
@@ -132,6 +135,8 @@ pub struct FaultStatus {
 /// Everything a record says, decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
+    /// Which blocks it holds.
+    pub architecture: Architecture,
     /// What happened.
     pub kind: Kind,
     /// What noticed.
@@ -187,10 +192,11 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record that says nothing but its kind, its detector and its thread.
+    /// A record of ARMv7-M that says nothing but its kind, its detector and its thread.
     #[must_use]
     pub const fn blank(kind: Kind, detector: Detector, thread: Thread) -> Self {
         Self {
+            architecture: Architecture::Armv7m,
             kind,
             detector,
             thread,

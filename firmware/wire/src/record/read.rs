@@ -48,7 +48,7 @@ pub fn read(bytes: &[u8]) -> Reading {
 fn decode(b: &[u8; RECORD_LENGTH], whole: bool) -> Result<Record, &'static str> {
     let code = |f: &field::Field| get_u8(b, f.offset);
     let word = |f: &field::Field| get_u32(b, f.offset);
-    Architecture::from_code(code(&field::ARCHITECTURE)).ok_or(field::ARCHITECTURE.name)?;
+    let architecture = Architecture::from_code(code(&field::ARCHITECTURE));
     let trail_length = if whole { get_u16(b, field::TRAIL_LENGTH.offset) } else { 0 };
     if usize::from(trail_length) > TRAIL_CAPACITY {
         return Err(field::TRAIL_LENGTH.name);
@@ -60,6 +60,7 @@ fn decode(b: &[u8; RECORD_LENGTH], whole: bool) -> Result<Record, &'static str> 
         }
     }
     Ok(Record {
+        architecture: architecture.ok_or(field::ARCHITECTURE.name)?,
         kind: Kind::from_code(code(&field::KIND)).ok_or(field::KIND.name)?,
         detector: Detector::from_code(code(&field::DETECTOR)).ok_or(field::DETECTOR.name)?,
         thread: Thread::from_code(code(&field::THREAD)).ok_or(field::THREAD.name)?,

@@ -1,6 +1,6 @@
 //! The writer: a record as bytes, both seals computed.
 
-use super::{Architecture, MAGIC, RECORD_LENGTH, Record, State, VERSION, core_crc, whole_crc};
+use super::{MAGIC, RECORD_LENGTH, Record, State, VERSION, core_crc, whole_crc};
 use crate::bytes::{put, put_u16, put_u32};
 use crate::field;
 
@@ -19,12 +19,8 @@ impl Record {
         put_u32(b, field::MAGIC.offset, MAGIC);
         put_u16(b, field::VERSION.offset, VERSION);
         put_u16(b, field::LENGTH.offset, RECORD_LENGTH as u16);
-        let codes = [
-            Architecture::Armv7m.code(),
-            self.kind.code(),
-            self.detector.code(),
-            self.thread.code(),
-        ];
+        let codes =
+            [self.architecture.code(), self.kind.code(), self.detector.code(), self.thread.code()];
         put(b, field::ARCHITECTURE.offset, &codes);
         put_u32(b, field::STATE.offset, state as u32);
         put_u16(b, field::TRUST.offset, self.trust.0);
