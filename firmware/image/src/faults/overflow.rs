@@ -9,7 +9,7 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{FOREVER, priority, sync::Timer};
-use crashrig_port::{interrupts, kernel};
+use crashrig_port::{clock, interrupts, kernel};
 use crashrig_wire::Way;
 use crashrig_wire::thread::Context;
 
@@ -89,6 +89,7 @@ fn chosen() {
 fn overflow(way: Way) {
     let stack = kernel::stack_in_use();
     let (limit, guard) = (stack.start, stack.guard_start);
+    wait_for_tick();
     match way {
         Way::Recursion => {
             // SAFETY: none; the levels are meant to leave the stack.
@@ -115,6 +116,13 @@ fn overflow(way: Way) {
         }
     }
     black_box(());
+}
+
+/// Comes back just after a clock tick: what follows is done before the next one, and none looks at
+/// the stack halfway.
+fn wait_for_tick() {
+    let now = clock::uptime_ms();
+    while clock::uptime_ms() == now {}
 }
 
 /// The handler that preempts: its frame does not fit any more.

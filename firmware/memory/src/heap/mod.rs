@@ -65,15 +65,16 @@ impl Block {
 #[derive(Debug)]
 pub struct Heap<W, const REGIONS: usize> {
     words: W,
-    /// Invariant: filled from the front, and no two share memory.
-    regions: [Option<Region>; REGIONS],
+    /// Invariant: the first `used` are regions, and no two share memory.
+    regions: [Region; REGIONS],
+    used: usize,
 }
 
 impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// A heap without memory.
     #[must_use]
     pub const fn new(words: W) -> Self {
-        Self { words, regions: [const { None }; REGIONS] }
+        Self { words, regions: [const { Region::EMPTY }; REGIONS], used: 0 }
     }
 
     /// Gives the heap a region; what it holds is lost. Answers its index.
@@ -91,14 +92,13 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
         caps: [Capabilities; PRIORITIES],
     ) -> Result<usize, RegionError> {
         let shared = |region: &Region| region.overlaps(start, size_bytes);
-        if let Some(region) = self.regions.iter().flatten().position(shared) {
+        if let Some(region) = self.regions().position(shared) {
             return Err(RegionError::Overlap { region });
         }
-        let mut places = self.regions.iter_mut().enumerate();
-        let Some((index, place)) = places.find(|(_, place)| place.is_none()) else {
-            return Err(RegionError::Full { capacity: REGIONS });
-        };
-        *place = Some(Region::new(&mut self.words, start, size_bytes, caps)?);
+        let index = self.used;
+        let place = self.regions.get_mut(index).ok_or(RegionError::Full { capacity: REGIONS })?;
+        place.format(&mut self.words, start, size_bytes, caps)?;
+        self.used += 1;
         Ok(index)
     }
 
@@ -135,7 +135,7 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
         }
         let mut largest_free_block = 0;
         for priority in 0..PRIORITIES {
-            for region in self.regions.iter_mut().flatten() {
+            for region in self.regions.iter_mut().take(self.used) {
                 // A region that could not serve it at one priority is not tried again at the next.
                 if region.priority_for(caps) != Some(priority) {
                     continue;
@@ -156,7 +156,7 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// The address is none that is handed out now, or a word of the heap's own is wrong. The heap
     /// is as before.
     pub fn free(&mut self, address: u32) -> Result<u32, AddressError> {
-        let mut regions = self.regions.iter_mut().flatten();
+        let mut regions = self.regions.iter_mut().take(self.used);
         let region = regions.find(|region| region.contains(address));
         let region = region.ok_or(AddressError::Foreign { address })?;
         Ok(region.free(&mut self.words, address)?.payload_bytes())
@@ -186,7 +186,7 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// # Errors
     /// A word of the heap's own is wrong.
     pub fn totals(&self, caps: Capabilities) -> Result<Totals, Corruption> {
-        let regions = self.regions.iter().flatten();
+        let regions = self.regions();
         regions
             .filter(|region| region.capabilities().contains(caps))
             .try_fold(Totals::default(), |totals, region| {
@@ -199,7 +199,7 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// # Errors
     /// A word of the heap's own is wrong.
     pub fn region_totals(&self, region: usize) -> Result<Option<Totals>, Corruption> {
-        let region = self.regions.get(region).and_then(Option::as_ref);
+        let region = self.regions().nth(region);
         region.map(|region| region.totals(&self.words)).transpose()
     }
 
@@ -208,7 +208,7 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// # Errors
     /// A header is wrong; the blocks before it have been shown.
     pub fn walk(&self, mut visit: impl FnMut(Block)) -> Result<(), Corruption> {
-        for (index, region) in self.regions.iter().flatten().enumerate() {
+        for (index, region) in self.regions().enumerate() {
             for block in region.tlsf.extent.blocks(&self.words) {
                 visit(Block::new(index, &block?));
             }
@@ -221,12 +221,16 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// # Errors
     /// The first word found wrong.
     pub fn check_integrity(&self) -> Result<(), Corruption> {
-        let mut regions = self.regions.iter().flatten();
+        let mut regions = self.regions();
         regions.try_for_each(|region| integrity::check(&region.tlsf, &self.words))
     }
 
+    fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter().take(self.used)
+    }
+
     fn region_of(&self, address: u32) -> Result<(usize, &Region), AddressError> {
-        let mut regions = self.regions.iter().flatten().enumerate();
+        let mut regions = self.regions().enumerate();
         let found = regions.find(|(_, region)| region.contains(address));
         found.ok_or(AddressError::Foreign { address })
     }

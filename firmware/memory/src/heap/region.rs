@@ -25,26 +25,38 @@ pub(super) struct Region {
 }
 
 impl Region {
+    /// No region.
+    pub const EMPTY: Self = Self {
+        tlsf: Tlsf::EMPTY,
+        caps: [Capabilities::NONE; PRIORITIES],
+        total_bytes: 0,
+        minimum_free_bytes: 0,
+        failed_allocations: 0,
+    };
+
     /// Formats a region. Bytes before the first and behind the last multiple of eight are not used.
     ///
     /// # Errors
     /// The size does not do, or the memory does not keep what is written.
-    pub fn new(
+    pub fn format(
+        &mut self,
         words: &mut impl Words,
         start: u32,
         size_bytes: u32,
         caps: [Capabilities; PRIORITIES],
-    ) -> Result<Self, RegionError> {
+    ) -> Result<(), RegionError> {
         let extent = extent(start, size_bytes).ok_or(RegionError::Size {
             size_bytes,
             smallest_bytes: SMALLEST_BLOCK_BYTES + HEADER_BYTES,
             largest_bytes: LARGEST_BLOCK_BYTES + HEADER_BYTES,
         })?;
-        let tlsf = Tlsf::format(words, extent);
-        integrity::check(&tlsf, words).map_err(RegionError::NotMemory)?;
-        let total_bytes = tlsf.free_bytes;
-        let minimum_free_bytes = total_bytes;
-        Ok(Self { tlsf, caps, total_bytes, minimum_free_bytes, failed_allocations: 0 })
+        self.tlsf.format(words, extent);
+        integrity::check(&self.tlsf, words).map_err(RegionError::NotMemory)?;
+        self.caps = caps;
+        self.total_bytes = self.tlsf.free_bytes;
+        self.minimum_free_bytes = self.total_bytes;
+        self.failed_allocations = 0;
+        Ok(())
     }
 
     /// Whether an address lies in a block of the region.

@@ -29,18 +29,22 @@ pub(super) struct Tlsf {
 }
 
 impl Tlsf {
-    /// Makes one free block of the region. What was there is lost.
-    pub fn format(words: &mut impl Words, extent: Extent) -> Self {
-        let mut made = Self {
-            extent,
-            lists: Lists::EMPTY,
-            free_bytes: 0,
-            free_blocks: 0,
-            allocated_blocks: 0,
-        };
+    /// No region.
+    pub const EMPTY: Self = Self {
+        extent: Extent { first: 0, end: 0 },
+        lists: Lists::EMPTY,
+        free_bytes: 0,
+        free_blocks: 0,
+        allocated_blocks: 0,
+    };
+
+    /// Makes one free block of a region. What was there is lost. In place, because this is too
+    /// large to be handed around on a small stack.
+    pub fn format(&mut self, words: &mut impl Words, extent: Extent) {
+        *self = Self::EMPTY;
+        self.extent = extent;
         let block = extent.format(words);
-        made.insert(words, &block);
-        made
+        self.insert(words, &block);
     }
 
     /// Hands out a block. Nothing, if no list has one that is sure to do.
