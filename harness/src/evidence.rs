@@ -5,6 +5,7 @@
 //! link where the file system allows) and per boot the memory and streams. `evidence.json` is
 //! written last and at once, so a bundle without it is one of a run that did not end.
 
+use crate::entry::EntryReading;
 use crate::target::Boundary;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -104,6 +105,9 @@ pub struct BootEvidence {
     pub boundary: Boundary,
     /// Instructions it executed, where the target counts them.
     pub instructions: Option<u64>,
+    /// What the host read where a capture began, if it stopped there.
+    #[serde(default)]
+    pub entry: Option<EntryReading>,
     /// The crash region before the first instruction.
     pub region_before: Blob,
     /// The crash region at the boundary; empty if RAM was gone.

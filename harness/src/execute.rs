@@ -1,7 +1,8 @@
 //! One test from image to verdict: run, bundle, decode, judge. The test binary and `crashrig run`
 //! both come through here, and `crashrig judge` takes the second half on a stored bundle.
 
-use crate::decode::assemble;
+use crate::decode::{assemble, twin};
+use crate::entry::Entries;
 use crate::evidence::{self, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
 use crate::image::{Image, ImageError};
 use crate::judge::{Identity, judge};
@@ -90,33 +91,83 @@ pub struct Setting<'a> {
     pub seed: u64,
 }
 
+/// The folder in a bundle that holds the bundle of the second run.
+const SECOND_RUN: &str = "at-entry";
+
 /// Runs a test and judges it. The bundle stays, whatever the verdict.
+///
+/// A scenario with crashes is run a second time, stopped where each capture begins: its records
+/// must hold what the host reads there, and be those of the first run.
 ///
 /// # Errors
 /// The image is not one, or the bundle cannot be written. Trouble of the bench is a verdict.
 pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError> {
     let bundle = setting.run_folder.join(test.name.replace("::", "."));
     let _ = std::fs::remove_dir_all(&bundle);
-    std::fs::create_dir_all(&bundle).map_err(|source| BundleError::File {
-        action: "create",
-        path: bundle.clone(),
-        source,
-    })?;
-    evidence::link_image(&bundle, setting.image)?;
     let image = Image::parse(evidence::read_file(setting.image)?, setting.image)?;
-    let identity =
-        RunIdentity { test: &test.name, run_id: run_id(&test.name, setting), seed: setting.seed };
-    let evidence = run(test.target.as_ref(), &image, &test.scenario, &identity, &bundle);
-    evidence::write(&bundle, &evidence, &test.scenario.text)?;
-    let scenario = test.scenario.as_ref().clone();
-    Ok(conclude(scenario, evidence, &image, test.target.board(), bundle))
+    let identity = RunIdentity {
+        test: &test.name,
+        run_id: run_id(&test.name, setting),
+        seed: setting.seed,
+        stop_at_entry: false,
+    };
+    let first = run_into(&bundle, test, setting, &image, &identity)?;
+    let is_wanted = test.scenario.control.is_none() && !test.scenario.crashes.is_empty();
+    if !first.verdict.is_pass() || !is_wanted || Entries::of(&image).is_empty() {
+        return Ok(first);
+    }
+    let identity = RunIdentity { stop_at_entry: true, ..identity };
+    let second = run_into(&bundle.join(SECOND_RUN), test, setting, &image, &identity)?;
+    Ok(join(first, second))
 }
 
-/// Judges a stored bundle again, without a device.
+/// One run into a folder of its own.
+fn run_into(
+    bundle: &Path,
+    test: &Test,
+    setting: &Setting<'_>,
+    image: &Image,
+    identity: &RunIdentity<'_>,
+) -> Result<Outcome, JudgeError> {
+    std::fs::create_dir_all(bundle).map_err(|source| BundleError::File {
+        action: "create",
+        path: bundle.to_owned(),
+        source,
+    })?;
+    evidence::link_image(bundle, setting.image)?;
+    let evidence = run(test.target.as_ref(), image, &test.scenario, identity, bundle);
+    evidence::write(bundle, &evidence, &test.scenario.text)?;
+    let scenario = test.scenario.as_ref().clone();
+    Ok(conclude(scenario, evidence, image, test.target.board(), bundle.to_owned()))
+}
+
+/// The outcome of both runs of a test: the second one if it fails, otherwise the first with
+/// whatever differs in the second.
+fn join(mut first: Outcome, second: Outcome) -> Outcome {
+    if !second.verdict.is_pass() {
+        return second;
+    }
+    let runs = [&first, &second].map(|outcome| (&outcome.evidence, &outcome.report));
+    let [one, other] = runs;
+    first.verdict = Verdict::of(twin::differences(one, other));
+    first.evidence.wall_ms += second.evidence.wall_ms;
+    first
+}
+
+/// Judges a stored bundle again, without a device, and that of the second run in it.
 ///
 /// # Errors
 /// The bundle, its scenario, its image or its board are not what they should be.
 pub fn judge_bundle(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError> {
+    let first = judge_run(bundle, boards)?;
+    let second = bundle.join(SECOND_RUN);
+    if !first.verdict.is_pass() || !second.join(evidence::EVIDENCE_FILE).is_file() {
+        return Ok(first);
+    }
+    Ok(join(first, judge_run(&second, boards)?))
+}
+
+fn judge_run(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError> {
     let evidence = evidence::read(bundle)?;
     let scenario = scenario_of(bundle, &evidence)?;
     let path = bundle.join(IMAGE_FILE);

@@ -284,6 +284,9 @@ impl Judge {
         for disagreement in &crash.disagreements {
             self.add(VerdictKind::Record, "witness", "the emulator's own log", disagreement);
         }
+        for difference in &crash.entry_differences {
+            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
+        }
     }
 
     fn place(

@@ -2,7 +2,8 @@
 //!
 //! * [`scenario`]: what is broken and what must notice, from files.
 //! * [`suite`], [`rig`]: which tests there are on this machine.
-//! * [`target`]: the only stage that talks to a device; [`run`] drives one scenario on it.
+//! * [`target`]: the only stage that talks to a device; [`run`] drives one scenario on it, and
+//!   [`entry`] reads the core where a capture begins.
 //! * [`evidence`]: the raw bytes a run leaves, in a folder that can be judged again.
 //! * [`image`], [`decode`]: evidence and an ELF make a [`report`]. Pure.
 //! * [`judge`]: expectation and report make a [`verdict`]. Pure.
@@ -16,6 +17,7 @@
 pub mod agree;
 pub mod cli;
 pub mod decode;
+pub mod entry;
 pub mod evidence;
 pub mod execute;
 pub mod exit;

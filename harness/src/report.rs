@@ -80,6 +80,8 @@ pub struct CrashReport {
     pub fault_text: Vec<String>,
     /// Where the record and the emulator's own log differ.
     pub disagreements: Vec<String>,
+    /// Where the record differs from what the host read at the entry, if it stopped there.
+    pub entry_differences: Vec<String>,
     /// The name of the thread it is charged to, if the record says it.
     pub thread_name: Option<String>,
     /// Place in the source of a panic or of a reported error.

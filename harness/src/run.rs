@@ -3,6 +3,7 @@
 //! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
+use crate::entry::{self, Entries};
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
@@ -44,6 +45,8 @@ pub struct RunIdentity<'a> {
     pub run_id: u32,
     /// Everything random comes from here.
     pub seed: u64,
+    /// Whether the device is stopped, and its core read, where a capture begins.
+    pub stop_at_entry: bool,
 }
 
 /// Runs a scenario. Trouble of the bench is part of the evidence.
@@ -94,6 +97,7 @@ fn drive(
     let mut driver = Driver {
         session,
         places,
+        entries: if identity.stop_at_entry { Entries::of(image) } else { Entries::default() },
         noise: Noise::new(identity.seed),
         run_id: identity.run_id,
         ticket: 0,
@@ -106,7 +110,7 @@ fn drive(
         loop {
             let first_try = driver.silent_boots == 0;
             let number = evidence.boots.len() + 1;
-            let boot = driver.boot(plan, planned, number, scenario, first_try)?;
+            let boot = driver.boot(plan, planned, number, first_try)?;
             let silent = driver.is_silent(&boot);
             let over = boot.boundary != Boundary::Reset;
             evidence.boots.push(boot);
@@ -155,6 +159,8 @@ fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
 struct Driver {
     session: Box<dyn Session>,
     places: Places,
+    /// Where the device is stopped besides.
+    entries: Entries,
     noise: Noise,
     run_id: u32,
     ticket: u32,
@@ -170,7 +176,6 @@ impl Driver {
         plan: &BootPlan,
         planned: u32,
         number: usize,
-        scenario: &Scenario,
         first_try: bool,
     ) -> Result<BootEvidence, BenchError> {
         let file = |name: &str| format!("boot-{number}.{name}");
@@ -179,10 +184,11 @@ impl Driver {
         self.send(plan.fault, plan)?;
         self.session.write(self.places.marker, &[0; MARKER_LENGTH])?;
         let deadline = Deadline::default();
-        let measured = self.places.fault_function.filter(|_| scenario.measure_bytes_lost);
-        if let (Some(address), true) = (measured, number == 1) {
-            self.session.breakpoint(address)?;
+        let measured = self.places.fault_function.filter(|_| number == 1);
+        if let Some(address) = measured {
+            self.session.set_breakpoint(address)?;
         }
+        self.entries.watch(self.session.as_mut())?;
         self.session.resume()?;
         if let Some(then) = plan.then
             && self.session.pause(AWAIT_MS, &deadline)? == Wait::Running
@@ -190,12 +196,18 @@ impl Driver {
             // A device that has ended meanwhile takes no command; how it ended comes from `wait`.
             let _ = self.send(then, plan);
         }
-        let mut ram_before_fault = Vec::new();
+        let (mut ram_before_fault, mut entry) = (Vec::new(), None);
         let boundary = loop {
             match self.session.wait(&deadline)? {
                 Wait::Boundary(boundary) => break boundary,
-                Wait::Breakpoint => {
-                    ram_before_fault = self.read_ram(&file("before"))?;
+                Wait::Breakpoint { address } => {
+                    if measured == Some(address) && ram_before_fault.is_empty() {
+                        ram_before_fault = self.read_ram(&file("before"))?;
+                    }
+                    // A second capture in one boot is one of a fault in the first.
+                    if let (Some(reached), None) = (self.entries.at(address), &entry) {
+                        entry = Some(entry::read(self.session.as_mut(), reached)?);
+                    }
                     self.session.resume()?;
                 }
                 Wait::Running => {}
@@ -205,6 +217,7 @@ impl Driver {
         let instructions = if alive { self.instructions_of_boot()? } else { None };
         let (mut region_after, mut marker, mut ram) = (Vec::new(), Vec::new(), Vec::new());
         if alive {
+            self.session.clear_breakpoints()?;
             region_after = self.read_region()?;
             marker = vec![0; MARKER_LENGTH];
             self.session.read(self.places.marker, &mut marker)?;
@@ -216,6 +229,7 @@ impl Driver {
             planned,
             boundary,
             instructions,
+            entry,
             region_before: Blob::new(file("region-before.bin"), region_before),
             region_after: Blob::new(file("region-after.bin"), region_after),
             marker: Blob::new(file("marker.bin"), marker),

@@ -153,18 +153,31 @@ fn a_record_of_another_build_is_refused() {
     check(&["explain", &bundle, "--elf", &other], exit::BAD_INPUT, "it is of build");
 }
 
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_truncated_bundle_is_refused_with_the_file_and_both_lengths() {
     let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(bundle()).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
-    }
+    let second = copy.path().join("at-entry");
+    copy_files(&bundle(), copy.path());
+    copy_files(&bundle().join("at-entry"), &second);
     check(&["judge", &copy.path().display().to_string()], exit::PASS, "ok");
-    let ram = copy.path().join("boot-1.ram-20000000.bin");
-    std::fs::write(&ram, [0; 100]).unwrap();
-    let expected = "boot-1.ram-20000000.bin: found 100 bytes, expected 131072";
-    check(&["judge", &copy.path().display().to_string()], exit::BAD_INPUT, expected);
+    for folder in [second.as_path(), copy.path()] {
+        std::fs::write(folder.join("boot-1.ram-20000000.bin"), [0; 100]).unwrap();
+        let expected = format!(
+            "{}/boot-1.ram-20000000.bin: found 100 bytes, expected 131072",
+            folder.display()
+        );
+        check(&["judge", &copy.path().display().to_string()], exit::BAD_INPUT, &expected);
+    }
 }
 
 #[test]

@@ -1,14 +1,11 @@
-//! The fault entry and what it leads to: a record, then a reset.
+//! What follows an entry of a capture ([`crate::entry`]): a record, then a reset.
 //!
-//! The entry must not trust the stack that faulted. It switches to an emergency stack of its own
-//! before it pushes anything (where the core has stack limit registers, without them), and only
-//! then decides, by the fault registers, whether an exception frame
-//! exists. A second fault on the way finds [`CAPTURING`] set, notes itself in the ledger and
-//! resets: what was committed before stays.
+//! The fault registers decide whether an exception frame exists. A second fault on the way finds
+//! [`CAPTURING`] set, notes itself in the ledger and resets: what was committed before stays.
 
+use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::registers::{float_unit, system_control};
 use crate::{clock, kernel, platform, reset};
-use core::arch::naked_asm;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_memory::capture::{self, Identity, Noticed, Reported, Saved, SourceLocation};
@@ -20,21 +17,8 @@ use crashrig_memory::retain::{BootReport, CrashRegion};
 use crashrig_wire::Record;
 use crashrig_wire::record::{Architecture, FaultStatus};
 
-/// Size of the emergency stack in bytes. The capture path was seen to use 2,164 of them.
-const EMERGENCY_STACK_BYTES: usize = 6144;
-
 const ARCHITECTURE: Architecture =
     if cfg!(armv8m) { Architecture::Armv8m } else { Architecture::Armv7m };
-
-#[repr(C, align(8))]
-struct EmergencyStack(core::cell::UnsafeCell<[u8; EMERGENCY_STACK_BYTES]>);
-
-// SAFETY: only the fault entry uses it, as a stack; no Rust reference to it is ever made.
-unsafe impl Sync for EmergencyStack {}
-
-#[unsafe(link_section = ".upper.emergency")]
-static EMERGENCY_STACK: EmergencyStack =
-    EmergencyStack(core::cell::UnsafeCell::new([0; EMERGENCY_STACK_BYTES]));
 
 #[unsafe(link_section = ".upper.capturing")]
 static CAPTURING: AtomicBool = AtomicBool::new(false);
@@ -43,51 +27,9 @@ static BOOT: AtomicU32 = AtomicU32::new(0);
 #[unsafe(link_section = ".upper.run")]
 static RUN_ID: AtomicU32 = AtomicU32::new(0);
 
-/// The instructions that leave the faulting stack, or nothing in the mutant that stays on it.
-#[cfg(not(feature = "without-emergency-stack"))]
-macro_rules! switch_stack {
-    () => {
-        concat!(
-            $crate::limits::take_limits_away!(),
-            "movw r3, #:lower16:{stack}\nmovt r3, #:upper16:{stack}\nadd r3, #{size}\nmov sp, r3"
-        )
-    };
-}
-#[cfg(feature = "without-emergency-stack")]
-macro_rules! switch_stack {
-    () => {
-        "/* {stack} {size} */"
-    };
-}
-
-/// Where every exception without a handler of its own leads.
-///
-/// # Safety
-/// Only the core calls this, through a vector table.
-#[unsafe(naked)]
-#[unsafe(no_mangle)]
-unsafe extern "C" fn crashrig_fault_entry() {
-    naked_asm!(
-        "mrs r0, msp",
-        "mrs r1, psp",
-        "mov r2, lr",
-        "mrs r12, primask",
-        "cpsid i",
-        switch_stack!(),
-        "push {{r4-r11}}",
-        "mov r3, sp",
-        "push {{r12, lr}}",
-        "bl {capture}",
-        "udf #0",
-        stack = sym EMERGENCY_STACK,
-        size = const EMERGENCY_STACK_BYTES,
-        capture = sym capture_exception,
-    )
-}
-
 /// What software says that noticed something.
 #[derive(Debug, Clone, Copy)]
-struct Notice {
+pub(crate) struct Notice {
     location: SourceLocation,
     error: Option<Reported>,
 }
@@ -103,54 +45,10 @@ impl Notice {
     }
 }
 
-/// Where software that noticed something goes; saves what a record needs.
-///
-/// # Safety
-/// `notice` lives as long as the device runs on.
-#[unsafe(naked)]
-unsafe extern "C" fn leave_stack_for_notice(notice: &Notice) -> ! {
-    naked_asm!(
-        "mrs r12, primask",
-        "cpsid i",
-        "mov r1, sp",
-        "mov r2, lr",
-        switch_stack!(),
-        "push {{r4-r11}}",
-        "mov r3, sp",
-        "push {{r12, lr}}",
-        "bl {capture}",
-        "udf #0",
-        stack = sym EMERGENCY_STACK,
-        size = const EMERGENCY_STACK_BYTES,
-        capture = sym capture_notice,
-    )
-}
-
-/// Where a check of a stack goes that found something.
-///
-/// # Safety
-/// All references stay sound: they point to memory that the emergency stack does not cover.
-#[unsafe(naked)]
-unsafe extern "C" fn leave_stack_for_found(
-    entry: &Entry,
-    meaning: &Meaning,
-    callee_saved: &[u32; 8],
-) -> ! {
-    naked_asm!(
-        "cpsid i",
-        switch_stack!(),
-        "bl {capture}",
-        "udf #0",
-        stack = sym EMERGENCY_STACK,
-        size = const EMERGENCY_STACK_BYTES,
-        capture = sym capture_meaning,
-    )
-}
-
 /// Records what a check of a stack has found, and resets.
 pub(crate) fn capture_found(entry: &Entry, meaning: &Meaning, callee_saved: &[u32; 8]) -> ! {
     // SAFETY: all lie on the ISR stack, which nothing uses any more.
-    unsafe { leave_stack_for_found(entry, meaning, callee_saved) }
+    unsafe { crashrig_found_entry(entry, meaning, callee_saved) }
 }
 
 /// What is known of an exception beside its own registers. MSP is as it stands now.
@@ -170,17 +68,17 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let none = Notice { location: SourceLocation::default(), error: None };
     let notice = info.location().map_or(none, |location| Notice::at(location, None));
     // SAFETY: `notice` lies on a stack that nothing uses any more once this is called.
-    unsafe { leave_stack_for_notice(&notice) }
+    unsafe { crashrig_notice_entry(&notice) }
 }
 
 /// Records a fatal error that software reports, and resets.
 pub(crate) fn capture_error(error: Reported, location: &Location<'_>) -> ! {
     let notice = Notice::at(location, Some(error));
     // SAFETY: as for a panic.
-    unsafe { leave_stack_for_notice(&notice) }
+    unsafe { crashrig_notice_entry(&notice) }
 }
 
-extern "C" fn capture_exception(
+pub(crate) extern "C" fn capture_exception(
     msp: u32,
     psp: u32,
     exc_return: u32,
@@ -192,12 +90,16 @@ extern "C" fn capture_exception(
     commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
 }
 
-extern "C" fn capture_meaning(entry: &Entry, meaning: &Meaning, callee_saved: &[u32; 8]) -> ! {
+pub(crate) extern "C" fn capture_meaning(
+    entry: &Entry,
+    meaning: &Meaning,
+    callee_saved: &[u32; 8],
+) -> ! {
     let saved = saved(callee_saved, 0);
     commit(entry, &saved, |_| *meaning)
 }
 
-extern "C" fn capture_notice(
+pub(crate) extern "C" fn capture_notice(
     notice: &Notice,
     stack_pointer: u32,
     caller: u32,

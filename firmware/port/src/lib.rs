@@ -13,6 +13,7 @@
 pub mod channel;
 pub mod clock;
 pub mod detectors;
+mod entry;
 pub mod errors;
 pub mod fault;
 pub mod heap;

@@ -3,7 +3,7 @@
 use super::backtrace::{RamRange, backtrace};
 use super::log::{LogDecoder, plain};
 use super::symbols::Symbols;
-use super::{fault_text, oracle, records, witness};
+use super::{entry, fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
@@ -49,6 +49,10 @@ fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<
         if context.has_witness {
             let differences = witness::agree(&new.record, &seen.events);
             crash.disagreements = differences.iter().map(ToString::to_string).collect();
+        }
+        if let Some(reading) = &boot.entry {
+            let differences = entry::agree(&new.record, reading);
+            crash.entry_differences = differences.iter().map(ToString::to_string).collect();
         }
         crash.bytes_lost =
             bytes_lost(&new.record, context.symbols.image(), &views(&boot.ram_before_fault), &ram);
@@ -107,6 +111,7 @@ fn describe(
         backtrace: backtrace(record, ram, symbols),
         fault_text: fault_text::describe(record.architecture, &record.faults),
         disagreements: Vec::new(),
+        entry_differences: Vec::new(),
         thread_name: thread_name(record, image),
         source: source(record, image),
         bytes_lost: None,

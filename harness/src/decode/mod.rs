@@ -2,13 +2,16 @@
 //!
 //! [`assemble`] joins the others: [`records`] (crash region), [`backtrace`] and [`symbols`] (where
 //! it was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the
-//! emulator itself saw) and [`witness`] (whether a record agrees with it).
+//! emulator itself saw), [`witness`] and [`entry`] (whether a record agrees with it, and with what
+//! the host read), [`twin`] (whether two runs agree).
 
 pub mod assemble;
 pub mod backtrace;
+pub mod entry;
 pub mod fault_text;
 pub mod log;
 pub mod oracle;
 pub mod records;
 pub mod symbols;
+pub mod twin;
 pub mod witness;

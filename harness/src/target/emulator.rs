@@ -8,6 +8,7 @@ use crate::scenario::Fill;
 use crashrig_layout::Need;
 use crashrig_layout::RegionKind;
 use crashrig_layout::parse::{Board, ChipRegion, ExpectedKind};
+use crashrig_qemu::gdb::Token;
 use crashrig_qemu::mtree::{MappedRange, RangeKind};
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
 use std::path::Path;
@@ -117,6 +118,7 @@ impl Target for EmulatorTarget {
             shift: self.shift,
             ram: self.ram(),
             running_since_start: false,
+            breakpoints: Vec::new(),
             mark: Mark::default(),
             command_line: command_line(&launch),
         }))
@@ -180,6 +182,7 @@ struct EmulatorSession {
     shift: u8,
     ram: Vec<(u32, u32)>,
     running_since_start: bool,
+    breakpoints: Vec<(Token, u32)>,
     mark: Mark,
     command_line: Vec<String>,
 }
@@ -236,8 +239,10 @@ impl Session for EmulatorSession {
                 return Err(BenchError(format!("QEMU was ended by signal {signal}: {text}")));
             }
             Stop::Breakpoint { token } => {
-                self.emulator.remove(token).map_err(BenchError::of)?;
-                Wait::Breakpoint
+                let point = self.breakpoints.iter().find(|(known, _)| *known == token);
+                let (_, address) = point
+                    .ok_or_else(|| BenchError("QEMU stopped where nobody asked".to_owned()))?;
+                Wait::Breakpoint { address: *address }
             }
             Stop::InstructionLimit => self.hang(TARGET_TIME),
             Stop::WallLimit => self.hang("wall time"),
@@ -269,8 +274,28 @@ impl Session for EmulatorSession {
         self.emulator.write(address, bytes).map_err(BenchError::of)
     }
 
-    fn breakpoint(&mut self, address: u32) -> Result<(), BenchError> {
-        self.emulator.break_at(address).map(|_| ()).map_err(BenchError::of)
+    fn set_breakpoint(&mut self, address: u32) -> Result<(), BenchError> {
+        let token = self.emulator.break_at(address).map_err(BenchError::of)?;
+        self.breakpoints.push((token, address));
+        Ok(())
+    }
+
+    fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
+        for (token, _) in self.breakpoints.drain(..) {
+            self.emulator.remove(token).map_err(BenchError::of)?;
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, name: &str) -> Result<Option<u32>, BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        let value = hub.read_register(name).map_err(BenchError::of)?;
+        Ok(value.and_then(|value| u32::try_from(value).ok()))
+    }
+
+    fn core_word(&mut self, address: u32) -> Result<u32, BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        hub.read_word_as_core(address).map_err(BenchError::of)
     }
 
     fn logs(&mut self) -> Result<Logs, BenchError> {

@@ -101,8 +101,11 @@ impl Boundary {
 pub enum Wait {
     /// The boot is over.
     Boundary(Boundary),
-    /// A breakpoint set with [`Session::breakpoint`] was hit; the device is stopped there.
-    Breakpoint,
+    /// A breakpoint set with [`Session::set_breakpoint`] was hit; the device is stopped there.
+    Breakpoint {
+        /// Its address.
+        address: u32,
+    },
     /// The pause asked for is over; the device still runs.
     Running,
 }
@@ -174,11 +177,27 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError>;
-    /// Stops the device when it reaches an address.
+    /// Stops the device whenever it reaches an address, until the breakpoint is cleared.
     ///
     /// # Errors
     /// The bench failed.
-    fn breakpoint(&mut self, address: u32) -> Result<(), BenchError>;
+    fn set_breakpoint(&mut self, address: u32) -> Result<(), BenchError>;
+    /// Clears all breakpoints of the stopped device.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn clear_breakpoints(&mut self) -> Result<(), BenchError>;
+    /// Reads a register of the stopped core by GDB's name for it (`r0`, `sp`, `psp`), or nothing
+    /// where the target has no such register.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn register(&mut self, name: &str) -> Result<Option<u32>, BenchError>;
+    /// Reads a word as the stopped core would, its System Control Block included.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn core_word(&mut self, address: u32) -> Result<u32, BenchError>;
     /// What the device said since this was last called.
     ///
     /// # Errors

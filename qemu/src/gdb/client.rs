@@ -80,6 +80,16 @@ impl Client {
         Ok(true)
     }
 
+    /// Reads a word as the core would: through its protection unit, its own devices included.
+    pub(crate) fn read_word_as_core(&mut self, address: u32) -> Result<u32, Error> {
+        self.ask_ok("Qqemu.PhyMemMode:0")?;
+        let answer = self.ask(&format!("m{address:x},4"));
+        self.ask_ok("Qqemu.PhyMemMode:1")?;
+        let answer = answer?;
+        let bytes = packet::decode_hex(&answer).and_then(|bytes| bytes.first_chunk().copied());
+        bytes.map(u32::from_le_bytes).ok_or_else(|| malformed("a word of memory", &answer))
+    }
+
     /// Sends a packet and returns its answer as text.
     pub(crate) fn ask(&mut self, payload: &str) -> Result<String, Error> {
         self.send(payload)?;

@@ -164,6 +164,15 @@ impl Hub {
         self.client()?.write_register(name, value)
     }
 
+    /// Reads a word as the core would in its present state, devices of the core included: the
+    /// System Control Block answers here and not over qtest, which sees no secure state.
+    ///
+    /// # Errors
+    /// When the core itself could not read there.
+    pub fn read_word_as_core(&mut self, address: u32) -> Result<u32, Error> {
+        self.client()?.read_word_as_core(address)
+    }
+
     /// The names of all registers that this QEMU offers.
     ///
     /// # Errors

@@ -1,0 +1,172 @@
+//! What the host reads of the core where a capture begins, before the first instruction of any code
+//! of the device that writes a record: the independent half of a comparison with that record.
+//!
+//! There are three entries. An exception leads to the first; software that reports an error, and a
+//! check of a stack that finds something, come to the others. Interprets nothing.
+
+use crate::image::Image;
+use crate::target::{BenchError, Session};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Words of an exception frame without floating-point state.
+pub const FRAME_WORDS: usize = 8;
+
+/// EXC_RETURN says that the frame lies on the process stack (DDI0403E B1.5.8).
+const ON_PROCESS_STACK: u32 = 1 << 2;
+
+/// Registers of the core, by GDB's names. QEMU 7.2 offers the first fourteen.
+const REGISTERS: [&str; 20] = [
+    "r0",
+    "r1",
+    "r2",
+    "r3",
+    "r4",
+    "r5",
+    "r6",
+    "r7",
+    "r8",
+    "r9",
+    "r10",
+    "r11",
+    "sp",
+    "lr",
+    "msp",
+    "psp",
+    "control",
+    "basepri",
+    "primask",
+    "faultmask",
+];
+
+/// Fault status registers by the names of their fields in a record (DDI0403E B3.2.2). AFSR is left
+/// out: reading it leaves a line in the emulator's log, where it stands for the capture.
+const STATUS: [(&str, u32); 9] = [
+    ("icsr", 0xE000_ED04),
+    ("vtor", 0xE000_ED08),
+    ("ccr", 0xE000_ED14),
+    ("shcsr", 0xE000_ED24),
+    ("cfsr", 0xE000_ED28),
+    ("hfsr", 0xE000_ED2C),
+    ("dfsr", 0xE000_ED30),
+    ("mmfar", 0xE000_ED34),
+    ("bfar", 0xE000_ED38),
+];
+
+/// Which way a capture begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// An exception without a handler of its own was taken.
+    Exception,
+    /// Software reports: a panic or a fatal error.
+    Notice,
+    /// A check of a stack has found something.
+    Found,
+}
+
+impl Entry {
+    const ALL: [Self; 3] = [Self::Exception, Self::Notice, Self::Found];
+
+    const fn symbol(self) -> &'static str {
+        match self {
+            Self::Exception => "crashrig_fault_entry",
+            Self::Notice => "crashrig_notice_entry",
+            Self::Found => "crashrig_found_entry",
+        }
+    }
+}
+
+/// What the host read at an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryReading {
+    /// The entry.
+    pub entry: Entry,
+    /// Registers by GDB's names, those that the target offers.
+    pub registers: BTreeMap<String, u32>,
+    /// Fault status registers by the names of their fields in a record.
+    pub status: BTreeMap<String, u32>,
+    /// For an exception: the words where its frame lies if it could be written, lowest first.
+    pub frame: Option<[u32; FRAME_WORDS]>,
+}
+
+/// The entries of an image, with their addresses.
+#[derive(Debug, Clone, Default)]
+pub struct Entries(Vec<(u32, Entry)>);
+
+impl Entries {
+    /// Those that an image has; an image that is not ours may have none.
+    #[must_use]
+    pub fn of(image: &Image) -> Self {
+        let address = |entry: Entry| Some((image.symbol(entry.symbol())?.address, entry));
+        Self(Entry::ALL.into_iter().filter_map(address).collect())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Stops the device at each of them.
+    ///
+    /// # Errors
+    /// The bench failed.
+    pub fn watch(&self, session: &mut dyn Session) -> Result<(), BenchError> {
+        self.0.iter().try_for_each(|(address, _)| session.set_breakpoint(*address))
+    }
+
+    /// The entry at an address.
+    #[must_use]
+    pub fn at(&self, address: u32) -> Option<Entry> {
+        self.0.iter().find(|(known, _)| *known == address).map(|(_, entry)| *entry)
+    }
+}
+
+/// Reads the core, which stands at an entry.
+///
+/// # Errors
+/// The bench failed.
+pub fn read(session: &mut dyn Session, entry: Entry) -> Result<EntryReading, BenchError> {
+    let mut registers = BTreeMap::new();
+    for name in REGISTERS {
+        if let Some(value) = session.register(name)? {
+            registers.insert(name.to_owned(), value);
+        }
+    }
+    let mut status = BTreeMap::new();
+    for (name, address) in STATUS {
+        status.insert(name.to_owned(), session.core_word(address)?);
+    }
+    let frame = match entry {
+        Entry::Exception => frame(session, &registers)?,
+        Entry::Notice | Entry::Found => None,
+    };
+    Ok(EntryReading { entry, registers, status, frame })
+}
+
+/// The words at the stack pointer that the exception used. It may point anywhere.
+fn frame(
+    session: &mut dyn Session,
+    registers: &BTreeMap<String, u32>,
+) -> Result<Option<[u32; FRAME_WORDS]>, BenchError> {
+    let Some(exc_return) = registers.get("lr") else { return Ok(None) };
+    // A handler runs on the main stack.
+    let name = if exc_return & ON_PROCESS_STACK == 0 { "sp" } else { "psp" };
+    let Some(start) = registers.get(name) else { return Ok(None) };
+    let in_ram = session.ram().iter().any(|(first, size)| {
+        let offset = u64::from(*start).checked_sub(u64::from(*first));
+        offset.is_some_and(|offset| offset + 4 * FRAME_WORDS as u64 <= u64::from(*size))
+    });
+    if !in_ram {
+        return Ok(None);
+    }
+    let mut bytes = [0; 4 * FRAME_WORDS];
+    session.read(*start, &mut bytes)?;
+    let mut words = [0; FRAME_WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+    }
+    Ok(Some(words))
+}
