@@ -2,7 +2,7 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{bless, lint, mutants, tidy, workspace};
+use crate::{blast, bless, lint, mutants, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -62,6 +62,14 @@ pub const JOBS: &[Job] = &[
         name: "bench",
         summary: "set up, then measure boot to verdict of a scenario against the bare emulator",
         run: || after_setup(&cargo(["rig", "bench"])),
+    },
+    Job {
+        name: "blast",
+        summary: "set up, then measure what each overflow destroys, into docs/stacks.md",
+        run: || {
+            setup::run()?;
+            blast::run().map(|()| 0)
+        },
     },
     Job {
         name: "bless",

@@ -8,6 +8,7 @@
 //! * [`image`], [`decode`]: evidence and an ELF make a [`report`]. Pure.
 //! * [`judge`]: expectation and report make a [`verdict`]. Pure.
 //! * [`output`]: verdict and report as text and JSON. Pure.
+//! * [`blast`]: how much an overflow destroys before it is noticed.
 //! * [`execute`]: one test through all of it. [`cli`]: the command line.
 //!
 //! This crate knows a device by ELF bytes, `wire` and `layout` only.
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agree;
+pub mod blast;
 pub mod cli;
 pub mod decode;
 pub mod entry;

@@ -15,6 +15,7 @@ use crashrig_wire::Detector;
 /// # Safety
 /// Only the core calls this, through the vector table in RAM.
 #[unsafe(naked)]
+#[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn crashrig_systick_entry() {
     naked_asm!(
         "mrs r0, msp",
@@ -34,14 +35,17 @@ pub(crate) unsafe extern "C" fn crashrig_systick_entry() {
 extern "C" fn tick(msp: u32, psp: u32, exc_return: u32, callee_saved: &[u32; 8]) {
     clock::count_tick();
     let entry = Entry { msp, ..fault::entry(clock::SYSTICK, exc_return, psp) };
-    if let Some(meaning) = check(&entry) {
+    if let Some(meaning) = crashrig_check_stacks(&entry) {
         fault::capture_found(&entry, &meaning, callee_saved);
     }
     kernel::tick();
 }
 
-/// What is wrong with the stack of whoever was interrupted, or with the ISR stack's canary.
-pub(crate) fn check(entry: &Entry) -> Option<Meaning> {
+/// What is wrong with the stack of whoever was interrupted, or with the ISR stack's canary. A
+/// debugger can stop the device here, at the first instruction of these detectors.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub(crate) fn crashrig_check_stacks(entry: &Entry) -> Option<Meaning> {
     let stacks = kernel::stacks_in_use();
     let chip = platform::chip_areas();
     let image = platform::image_areas();

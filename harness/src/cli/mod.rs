@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each returning an exit code of [`crate::exit`].
 
 mod bench;
+mod blast;
 mod demo;
 mod doctor;
 mod explain;
@@ -45,6 +46,8 @@ enum Command {
     Doctor,
     /// Show every fault: boot, break, decode, print.
     Demo,
+    /// Measure what overflows destroy before their detectors run.
+    Blast(blast::Arguments),
     /// Compare a scenario, boot to verdict, with the bare emulator.
     Bench(bench::Arguments),
 }
@@ -66,6 +69,7 @@ pub fn main() -> u8 {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Doctor => Ok(doctor::doctor()),
         Command::Demo => demo::demo(),
+        Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -208,7 +208,7 @@ pub struct Control {
 #[must_use]
 pub fn measured_function(fault: Fault) -> Option<&'static str> {
     match fault {
-        Fault::StackOverflow => Some("crashrig_image::faults::overflow::overflow"),
+        Fault::StackOverflow => Some("crashrig_inject_overflow"),
         _ => None,
     }
 }

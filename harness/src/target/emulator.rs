@@ -8,7 +8,7 @@ use crate::scenario::Fill;
 use crashrig_layout::Need;
 use crashrig_layout::RegionKind;
 use crashrig_layout::parse::{Board, ChipRegion, ExpectedKind};
-use crashrig_qemu::gdb::Token;
+use crashrig_qemu::gdb::{Access, Token};
 use crashrig_qemu::mtree::{MappedRange, RangeKind};
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
 use std::path::Path;
@@ -280,6 +280,13 @@ impl Session for EmulatorSession {
         Ok(())
     }
 
+    fn watch_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError> {
+        let token =
+            self.emulator.watch(address, size_bytes, Access::Write).map_err(BenchError::of)?;
+        self.breakpoints.push((token, address));
+        Ok(())
+    }
+
     fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
         for (token, _) in self.breakpoints.drain(..) {
             self.emulator.remove(token).map_err(BenchError::of)?;
@@ -296,6 +303,11 @@ impl Session for EmulatorSession {
     fn core_word(&mut self, address: u32) -> Result<u32, BenchError> {
         let hub = self.emulator.gdb().map_err(BenchError::of)?;
         hub.read_word_as_core(address).map_err(BenchError::of)
+    }
+
+    fn write_core_word(&mut self, address: u32, value: u32) -> Result<(), BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        hub.write_word_as_core(address, value).map_err(BenchError::of)
     }
 
     fn logs(&mut self) -> Result<Logs, BenchError> {

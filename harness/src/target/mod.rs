@@ -182,7 +182,13 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn set_breakpoint(&mut self, address: u32) -> Result<(), BenchError>;
-    /// Clears all breakpoints of the stopped device.
+    /// Stops the device before a store to a range, as at a breakpoint at its first address. What
+    /// the core itself pushes when it takes an exception is no store.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn watch_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError>;
+    /// Clears all breakpoints and watched ranges of the stopped device.
     ///
     /// # Errors
     /// The bench failed.
@@ -198,6 +204,11 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn core_word(&mut self, address: u32) -> Result<u32, BenchError>;
+    /// Writes a word as the stopped core would, its System Control Space included.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn write_core_word(&mut self, address: u32, value: u32) -> Result<(), BenchError>;
     /// What the device said since this was last called.
     ///
     /// # Errors

@@ -90,6 +90,15 @@ impl Client {
         bytes.map(u32::from_le_bytes).ok_or_else(|| malformed("a word of memory", &answer))
     }
 
+    /// Writes a word as the core would, its own devices included.
+    pub(crate) fn write_word_as_core(&mut self, address: u32, value: u32) -> Result<(), Error> {
+        self.ask_ok("Qqemu.PhyMemMode:0")?;
+        let digits = packet::encode_hex(&value.to_le_bytes());
+        let written = self.ask_ok(&format!("M{address:x},4:{digits}"));
+        self.ask_ok("Qqemu.PhyMemMode:1")?;
+        written
+    }
+
     /// Sends a packet and returns its answer as text.
     pub(crate) fn ask(&mut self, payload: &str) -> Result<String, Error> {
         self.send(payload)?;

@@ -173,6 +173,15 @@ impl Hub {
         self.client()?.read_word_as_core(address)
     }
 
+    /// Writes a word as the core would in its present state. QEMU 7.2 says that it has written a
+    /// device of the core, and does not.
+    ///
+    /// # Errors
+    /// When the core itself could not write there.
+    pub fn write_word_as_core(&mut self, address: u32, value: u32) -> Result<(), Error> {
+        self.client()?.write_word_as_core(address, value)
+    }
+
     /// The names of all registers that this QEMU offers.
     ///
     /// # Errors

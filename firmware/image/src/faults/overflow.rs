@@ -27,12 +27,15 @@ const NESTED_LEFT_BYTES: u32 = 200;
 const WAIT_TURNS: u32 = 1_000_000;
 
 static WAY: AtomicU32 = AtomicU32::new(0);
+/// Not 0: everything is done as always, but for the overflow.
+static HARMLESS: AtomicU32 = AtomicU32::new(0);
 static WORKER_STACK: Stack<2048> = Stack::new();
 
 /// Whose stack, and how, as the command says.
-pub fn stack_overflow([stack, way, ..]: [u32; 4]) {
+pub fn stack_overflow([stack, way, harmless, _]: [u32; 4]) {
     let code = |word: u32| u8::try_from(word).unwrap_or(0);
     WAY.store(way, Ordering::Relaxed);
+    HARMLESS.store(harmless, Ordering::Relaxed);
     match Context::from_code(code(stack)) {
         Some(Context::Main) => chosen(),
         Some(Context::Timer) => on_timer_thread(),
@@ -84,12 +87,24 @@ fn chosen() {
     black_box(());
 }
 
-/// The stack in use is used beyond its limit. Memory is compared from here on.
-#[inline(never)]
+/// The stack in use is used beyond its limit, as soon as a clock tick has passed: what follows is
+/// done before the next one, and none looks at the stack halfway.
 fn overflow(way: Way) {
     let stack = kernel::stack_in_use();
-    let (limit, guard) = (stack.start, stack.guard_start);
-    wait_for_tick();
+    interrupts::install(nested_interrupt(), nested_handler);
+    let now = clock::uptime_ms();
+    while clock::uptime_ms() == now {}
+    crashrig_inject_overflow(stack.start, stack.end, stack.guard_start, way);
+}
+
+/// Memory is compared from here on; the host reads the arguments.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn crashrig_inject_overflow(limit: u32, end: u32, guard: u32, way: Way) {
+    black_box(end);
+    if HARMLESS.load(Ordering::Relaxed) != 0 {
+        return stay_inside(way);
+    }
     match way {
         Way::Recursion => {
             // SAFETY: none; the levels are meant to leave the stack.
@@ -109,24 +124,52 @@ fn overflow(way: Way) {
             frame(limit + FLOAT_LEFT_BYTES, 0, 0);
         }
         Way::NestedInterrupt => {
-            let nested = interrupts::count() - 3;
-            interrupts::install(nested, nested_handler);
-            interrupts::pend_above(nested);
+            // The frame lets it come.
+            hold_interrupts_back();
+            preempt();
             frame(limit + NESTED_LEFT_BYTES, 0, 0);
         }
     }
     black_box(());
 }
 
-/// Comes back just after a clock tick: what follows is done before the next one, and none looks at
-/// the stack halfway.
-fn wait_for_tick() {
-    let now = clock::uptime_ms();
-    while clock::uptime_ms() == now {}
+/// All of it but the overflow.
+fn stay_inside(way: Way) {
+    match way {
+        Way::BelowPointer => _ = thread::sleep(1),
+        Way::NestedInterrupt => preempt(),
+        _ => {}
+    }
+    wait();
+}
+
+/// Lets what notices come.
+fn wait() {
+    for turn in 0..WAIT_TURNS {
+        black_box(turn);
+    }
+}
+
+/// Masks interrupts of [`interrupts::pend_above`] until the next frame is taken.
+fn hold_interrupts_back() {
+    // SAFETY: the next frame takes it back.
+    unsafe { core::arch::asm!("msr basepri, {0}", in(reg) 0x80_u32) };
+}
+
+/// Has the handler in use preempted by another one.
+fn preempt() {
+    interrupts::pend_above(nested_interrupt());
+}
+
+fn nested_interrupt() -> u32 {
+    interrupts::count() - 3
 }
 
 /// The handler that preempts: its frame does not fit any more.
 extern "C" fn nested_handler() {
+    if HARMLESS.load(Ordering::Relaxed) != 0 {
+        return wait();
+    }
     let limit = kernel::stack_in_use().start;
     frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES);
     black_box(());
@@ -171,8 +214,8 @@ fn frame(stack_pointer: u32, from: u32, down_to: u32) {
     unsafe { take_frame(stack_pointer, from, down_to, WAIT_TURNS) }
 }
 
-/// A frame down to `stack_pointer`: writes every word below `from` down to `down_to`, waits, and
-/// comes back.
+/// A frame down to `stack_pointer`: lets all interrupts come, writes every word below `from` down
+/// to `down_to`, waits, and comes back.
 ///
 /// # Safety
 /// None: it breaks what lies there.
@@ -181,8 +224,10 @@ unsafe extern "C" fn take_frame(stack_pointer: u32, from: u32, down_to: u32, tur
     naked_asm!(
         "push {{r4, r5, r7, lr}}",
         "add r7, sp, #8",
-        "mov r4, #0xEF",
+        "mov r4, #0",
         "mov sp, r0",
+        "msr basepri, r4",
+        "mov r4, #0xEF",
         "2: cmp r1, r2",
         "bls 3f",
         "str r4, [r1, #-4]!",

@@ -67,6 +67,7 @@ fn context(slot: u8) -> *mut Context {
 /// # Safety
 /// Only the core calls this, through the vector table in RAM.
 #[unsafe(naked)]
+#[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
     naked_asm!(
         "movw r2, #:lower16:{running}",
@@ -101,7 +102,7 @@ extern "C" fn switch(stack_pointer: u32, exc_return: u32) -> *const Context {
     if let Some(slot) = leaving {
         let entry = fault::entry(PENDSV, exc_return, stack_pointer);
         let saved = context(slot);
-        if let Some(meaning) = systick::check(&entry) {
+        if let Some(meaning) = systick::crashrig_check_stacks(&entry) {
             // SAFETY: the entry above has just filled it.
             let callee_saved = unsafe { (*saved).callee_saved };
             fault::capture_found(&entry, &meaning, &callee_saved);

@@ -1,0 +1,112 @@
+//! `cargo ci blast`: measures the blast radius of every overflow of the matrix and writes the
+//! figures into `docs/stacks.md`. Fails where a guard or a limit register let one byte be changed.
+
+use crate::jobs::cargo;
+use crate::matrix::{COLUMNS, STACKS};
+use crate::tidy::tables::Table;
+use crate::workspace;
+use anyhow::{Context as _, Result, bail};
+use crashrig_wire::Way;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// Where the figures stand, relative to the root.
+const DOCUMENT: &str = "docs/stacks.md";
+/// Where they come from, relative to the root.
+const FIGURES: &str = "target/crashrig/blast.json";
+
+/// What `crashrig blast --json` writes, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Figures {
+    overflows: Vec<Figure>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Figure {
+    board: String,
+    stack: String,
+    way: String,
+    detector: String,
+    bytes: u32,
+    instructions: Option<u64>,
+}
+
+/// Measures, and writes the tables of the document.
+///
+/// # Errors
+/// If something was destroyed that must not be, or a file cannot be read or written.
+pub fn run() -> Result<()> {
+    let path = workspace::root().join(FIGURES);
+    let measured = cargo(["rig", "blast", "overflow::", "--json", FIGURES]).run();
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FIGURES}"))?;
+    measured.context("an overflow destroyed what it must not")?;
+    let figures: Figures = serde_json::from_str(&text)
+        .with_context(|| format!("cannot read what `cargo rig blast` wrote into {FIGURES}"))?;
+    let document = workspace::root().join(DOCUMENT);
+    let mut text =
+        fs::read_to_string(&document).with_context(|| format!("cannot read {DOCUMENT}"))?;
+    for table in tables(&figures) {
+        if table.find(&text).is_none() {
+            bail!("{DOCUMENT} has no table `{}`", table.titles.join(" | "));
+        }
+        text = table.written_into(&text);
+    }
+    fs::write(&document, text).with_context(|| format!("cannot write {DOCUMENT}"))?;
+    println!("wrote {}", document.display());
+    Ok(())
+}
+
+/// One table for each board.
+fn tables(figures: &Figures) -> Vec<Table> {
+    let boards: BTreeSet<&str> = figures.overflows.iter().map(|it| it.board.as_str()).collect();
+    boards.into_iter().map(|board| table(board, figures)).collect()
+}
+
+fn table(board: &str, figures: &Figures) -> Table {
+    let titles = [board, "way", "limit", "guard", "canary", "range"];
+    let rows = STACKS.into_iter().flat_map(|stack| {
+        Way::ALL.iter().map(move |way| {
+            let cells = COLUMNS.map(|(detector, _)| {
+                let is_it = |figure: &&Figure| {
+                    figure.board == board
+                        && figure.stack == stack.name()
+                        && figure.way == way.name()
+                        && figure.detector == detector.name()
+                };
+                figures.overflows.iter().find(is_it).map_or("–".to_owned(), cell)
+            });
+            let [limit, guard, canary, range] = cells;
+            [stack.name().to_owned(), way.name().to_owned(), limit, guard, canary, range]
+        })
+    });
+    Table::new(titles, rows)
+}
+
+fn cell(figure: &Figure) -> String {
+    let instructions = figure.instructions.map_or("?".to_owned(), |count| count.to_string());
+    format!("{} / {instructions}", figure.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_its_cell() {
+        let figure = |detector: &str, bytes| Figure {
+            board: "b".into(),
+            stack: "main".into(),
+            way: "recursion".into(),
+            detector: detector.into(),
+            bytes,
+            instructions: Some(94),
+        };
+        let figures = Figures { overflows: vec![figure("mpu-guard", 0), figure("sp-range", 21)] };
+        let [table] = &tables(&figures)[..] else { panic!("one board, one table") };
+        let lines = table.lines();
+        assert_eq!(lines[0], "| b | way | limit | guard | canary | range |");
+        assert_eq!(lines[2], "| main | recursion | – | 0 / 94 | – | 21 / 94 |");
+        assert_eq!(lines.len(), 2 + STACKS.len() * Way::ALL.len());
+    }
+}
