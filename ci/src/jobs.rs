@@ -2,7 +2,7 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{blast, bless, lint, mutants, tidy, workspace};
+use crate::{blast, bless, lint, mutants, size, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -69,6 +69,22 @@ pub const JOBS: &[Job] = &[
         run: || {
             setup::run()?;
             blast::run().map(|()| 0)
+        },
+    },
+    Job {
+        name: "size",
+        summary: "set up, then hold bytes of flash and RAM of the image against ci/size.toml",
+        run: || {
+            setup::run()?;
+            size::run().map(|()| 0)
+        },
+    },
+    Job {
+        name: "size-budget",
+        summary: "set up, then write ci/size.toml anew",
+        run: || {
+            setup::run()?;
+            size::write_budget().map(|()| 0)
         },
     },
     Job {

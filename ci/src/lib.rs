@@ -14,6 +14,7 @@ pub mod lint;
 pub mod matrix;
 pub mod mutants;
 pub mod setup;
+pub mod size;
 pub mod step;
 pub mod tidy;
 pub mod workspace;

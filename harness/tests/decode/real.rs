@@ -70,7 +70,7 @@ fn the_image_has_everything_that_reports_name() {
 fn a_lost_pc_over_the_real_image_still_tells_who_called() {
     let image = image();
     let functions = [
-        "crashrig_image::faults::overflow::overflow",
+        "crashrig_inject_overflow",
         "crashrig_image::faults::carry_out",
         "crashrig_image::device::main",
     ];
