@@ -16,8 +16,9 @@ use std::fs;
 const BUDGET: &str = "ci/size.toml";
 /// What stands above the first board.
 const HEADER: &str = "\
-# Bytes of the parts of the image without the feature `injection`: [flash, RAM]. `cargo ci size` fails
-# where a part has grown; `cargo ci size-budget` writes this file anew, and a person reads the difference.
+# Bytes of the parts of the image without the feature `injection`: [flash, RAM]. `cargo ci size`
+# fails where a part has grown; `cargo ci size-budget` writes this file anew, and a person reads the
+# difference.
 ";
 /// Boards whose images are measured: one for each architecture.
 const BOARDS: [&str; 2] = ["mps2-an505", "netduinoplus2"];
