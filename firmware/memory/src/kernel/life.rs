@@ -2,7 +2,7 @@
 
 use super::call::{Error, TERMINATED};
 use super::object::Handle;
-use super::thread::{NewThread, PRIORITY_LIMIT, State, Thread};
+use super::thread::{NewThread, PRIORITY_LIMIT, State, Thread, Wait};
 use super::{Kernel, in_range};
 use crate::stack::StackRange;
 
@@ -100,9 +100,12 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// A thread is over: what it owned is handed on, who waits for it goes on.
     fn end(&mut self, slot: u8, code: u32) {
         self.leave_ready(slot);
-        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
-            thread.state = State::Ended(code);
-            thread.deadline = None;
+        let Some(thread) = self.threads.get_mut(usize::from(slot)) else { return };
+        let before = core::mem::replace(&mut thread.state, State::Ended(code));
+        thread.deadline = None;
+        // First, because its own mutexes go on by priorities that it may have raised.
+        if let State::Waiting(Wait::Mutex(mutex)) = before {
+            self.settle_owner(mutex);
         }
         self.disown_mutexes(slot);
         self.wake_joiner(slot, code);

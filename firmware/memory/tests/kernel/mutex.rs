@@ -277,3 +277,11 @@ fn nobody_takes_an_interrupt_for_an_owner() {
     let steps = [&[locks('A', 0)], &refusals[..], &[unlocks('A', 0)]].concat();
     check("interrupt", MUTEX, &[('A', 5)], &steps);
 }
+
+#[test]
+fn a_boost_falls_when_who_waits_is_terminated() {
+    let end = By('A', Call::Terminate { thread: handle(4) }, done(0));
+    let own = [Priority('A', 7), Priority('B', 7), Priority('C', 7)];
+    let steps = [chain(FOREVER), vec![end], own.to_vec()].concat();
+    check("chain, terminated", MUTEXES, &CHAINED, &steps);
+}
