@@ -10,3 +10,4 @@
 
 mod mutex;
 mod script;
+mod signal;
