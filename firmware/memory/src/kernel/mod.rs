@@ -110,7 +110,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     pub fn slot_of(&self, handle: u32) -> Result<u8, Error> {
         let Handle { slot, generation } = Handle::from_word(handle);
         self.thread(slot)
-            .filter(|thread| thread.generation == generation && handle >> 24 == 0)
+            .filter(|thread| thread.generation == generation)
             .map(|_| slot)
             .ok_or(Error::NoSuchThread)
     }

@@ -320,10 +320,10 @@ fn an_object_is_made_within_its_range_and_used_as_what_it_is() {
             (4, Call::StopTimer { timer: object }),
         ]
     };
-    // Each kind is refused by the calls of every other, and so is a handle of nothing.
+    // Each kind is refused by the calls of every other, and so is a handle of nothing or with bits too many.
     let wrong = (0..5).flat_map(|object| uses(object).map(|row| (object, row)));
     let wrong = wrong.filter(|(object, (right, _))| object != right).map(|(_, (_, call))| call);
-    let strange = [5, 0x100, 0xFF].into_iter().flat_map(uses);
+    let strange = [5, 0x100, 0xFF, 0x0100_0000, u32::MAX].into_iter().flat_map(uses);
     let calls = wrong.chain(strange.map(|(_, call)| call));
     let steps: Vec<_> = calls.map(|call| By('A', call, refused(Error::NoSuchObject))).collect();
     check("kinds", &made, &[('A', 5)], &steps);
