@@ -61,6 +61,13 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// A kernel without threads.
     #[must_use]
     pub const fn new() -> Self {
+        Self::beginning_at(0)
+    }
+
+    /// A kernel whose clock and tickets begin at a number: both wrap, and a test that waited for
+    /// it would take weeks.
+    #[must_use]
+    pub const fn beginning_at(now: u32) -> Self {
         assert!(THREADS <= 32, "a set of threads is one word");
         Self {
             threads: [Thread::FREE; THREADS],
@@ -68,9 +75,9 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             ready: [0; PRIORITY_LIMIT as usize + 1],
             ready_priorities: 0,
             current: None,
-            now: 0,
+            now,
             slice_left: SLICE_TICKS,
-            next_ticket: 0,
+            next_ticket: now,
         }
     }
 
@@ -80,7 +87,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         self.current
     }
 
-    /// Ticks since the kernel began; wraps.
+    /// Ticks of the clock; wraps.
     #[must_use]
     pub const fn now(&self) -> u32 {
         self.now

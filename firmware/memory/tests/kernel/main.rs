@@ -11,3 +11,4 @@
 mod mutex;
 mod script;
 mod signal;
+mod time;

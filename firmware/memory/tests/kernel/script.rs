@@ -86,8 +86,9 @@ struct Play {
 }
 
 impl Play {
-    fn new(objects: &[Call], threads: &[(char, u32)]) -> Self {
-        let mut play = Self { kernel: Kernel::new(), letters: [' '; 8], answers: [None; 8] };
+    fn new(begin: u32, objects: &[Call], threads: &[(char, u32)]) -> Self {
+        let kernel = Kernel::beginning_at(begin);
+        let mut play = Self { kernel, letters: [' '; 8], answers: [None; 8] };
         play.add(IDLE, 0);
         play.kernel.begin(0);
         for (handle, object) in (0..).zip(objects) {
@@ -159,11 +160,16 @@ impl Play {
     }
 }
 
+/// Where clock and tickets begin: at 0 as on the device, and shortly before they wrap.
+const BEGINNINGS: [u32; 4] = [0, u32::MAX, u32::MAX - 3, u32::MAX - 12];
+
 /// Plays a table: objects, whose handles count from 0; threads with their priorities, all ready;
 /// steps. Says which step failed.
 pub fn check(name: &str, objects: &[Call], threads: &[(char, u32)], steps: &[Step]) {
-    let mut play = Play::new(objects, threads);
-    for (number, step) in steps.iter().enumerate() {
-        play.take(*step, &format!("{name}, step {number}: {step:?}"));
+    for begin in BEGINNINGS {
+        let mut play = Play::new(begin, objects, threads);
+        for (number, step) in steps.iter().enumerate() {
+            play.take(*step, &format!("{name} from {begin}, step {number}: {step:?}"));
+        }
     }
 }

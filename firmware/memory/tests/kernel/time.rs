@@ -1,0 +1,175 @@
+//! The clock: sleeps, slices and timers. Like every table, these are played over its wrap too.
+
+use crate::script::{
+    By, Got, IDLE, Interrupt, Runs, Step, Ticks, WAITS, check, done, refused, sleeps,
+};
+use crashrig_memory::kernel::SLICE_TICKS;
+use crashrig_memory::kernel::call::{Call, Error, FOREVER};
+
+#[test]
+fn a_sleep_lasts_its_ticks() {
+    let rows: [(&str, &[Step]); 4] = [
+        ("one", &[sleeps('A', 1), Runs(IDLE), Ticks(1), Got('A', Ok(0)), Runs('A')]),
+        ("ten", &[sleeps('A', 10), Ticks(9), Runs(IDLE), Ticks(1), Got('A', Ok(0)), Runs('A')]),
+        ("none", &[By('A', Call::Sleep { ticks: 0 }, done(0)), Runs('A')]),
+        ("endless", &[sleeps('A', FOREVER), Ticks(1000), Runs(IDLE)]),
+    ];
+    for (name, steps) in rows {
+        check(name, &[], &[('A', 5)], steps);
+    }
+}
+
+#[test]
+fn who_yields_goes_behind_its_equals_and_not_below() {
+    let yields = |letter| By(letter, Call::Yield {}, done(0));
+    let steps = [
+        yields('A'),
+        yields('B'),
+        By('C', Call::Sleep { ticks: 0 }, done(0)),
+        yields('A'),
+        sleeps('B', 1),
+        yields('C'),
+        yields('A'),
+        Runs('C'),
+        Ticks(1),
+        Runs('C'),
+        yields('C'),
+        Runs('A'),
+        yields('A'),
+        Runs('B'),
+    ];
+    check("yield", &[], &[('A', 5), ('B', 5), ('C', 5), ('L', 4)], &steps);
+}
+
+#[test]
+fn equals_take_turns_of_a_slice() {
+    let slice = [Ticks(SLICE_TICKS - 1)];
+    let turn = |from, to| [&[Runs(from)], &slice[..], &[Runs(from), Ticks(1), Runs(to)]].concat();
+    let steps = [turn('A', 'B'), turn('B', 'C'), turn('C', 'A'), turn('A', 'B')].concat();
+    check("slices", &[], &[('A', 5), ('B', 5), ('C', 5), ('L', 4)], &steps);
+    check("alone", &[], &[('A', 5), ('L', 4)], &[turn('A', 'A'), turn('A', 'A')].concat());
+}
+
+const fn start(timer: u32, delay: u32, period: u32) -> Call {
+    Call::StartTimer { timer, delay, period }
+}
+
+const NEXT: Step = By('T', Call::NextTimer {}, WAITS);
+
+const fn expired(timer: u32) -> Step {
+    By('T', Call::NextTimer {}, done(timer))
+}
+
+#[test]
+fn a_timer_expires_when_it_should() {
+    let rows: [(&str, &[Step]); 7] = [
+        (
+            "once",
+            &[
+                By('T', start(0, 3, 0), done(0)),
+                NEXT,
+                Ticks(2),
+                Runs('A'),
+                Ticks(1),
+                Got('T', Ok(0)),
+                NEXT,
+                Ticks(20),
+                Runs('A'),
+            ],
+        ),
+        (
+            "each period, the delay once",
+            &[
+                By('T', start(0, 1, 4), done(0)),
+                NEXT,
+                Ticks(1),
+                Got('T', Ok(0)),
+                NEXT,
+                Ticks(3),
+                Runs('A'),
+                Ticks(1),
+                Got('T', Ok(0)),
+                NEXT,
+                Ticks(4),
+                Got('T', Ok(0)),
+            ],
+        ),
+        (
+            "stopped, from an interrupt",
+            &[
+                NEXT,
+                Interrupt(start(0, 2, 2), Ok(0)),
+                Ticks(1),
+                Interrupt(Call::StopTimer { timer: 0 }, Ok(0)),
+                Interrupt(Call::StopTimer { timer: 0 }, Ok(0)),
+                Ticks(20),
+                Runs('A'),
+            ],
+        ),
+        (
+            "started again, the first start is void",
+            &[
+                NEXT,
+                By('A', start(0, 3, 0), done(0)),
+                Ticks(2),
+                By('A', start(0, 3, 0), done(0)),
+                Ticks(2),
+                Runs('A'),
+                Ticks(1),
+                Got('T', Ok(0)),
+            ],
+        ),
+        (
+            "behind: no expiry is lost, but by a stop",
+            &[
+                By('T', start(0, 1, 1), done(0)),
+                By('T', start(1, 4, 0), done(0)),
+                Ticks(4),
+                expired(0),
+                expired(0),
+                expired(0),
+                By('T', Call::StopTimer { timer: 0 }, done(0)),
+                expired(1),
+                NEXT,
+            ],
+        ),
+        (
+            "deleted",
+            &[
+                By('T', start(0, 1, 1), done(0)),
+                Ticks(3),
+                By('T', Call::Delete { object: 0 }, done(0)),
+                By('T', start(0, 1, 1), refused(Error::NoSuchObject)),
+                NEXT,
+                Ticks(20),
+                Runs('A'),
+            ],
+        ),
+        (
+            "range",
+            &[
+                By('T', start(0, 0, 1), refused(Error::OutOfRange)),
+                By('T', start(0, 1 << 31, 1), refused(Error::OutOfRange)),
+                By('T', start(0, 1, 1 << 31), refused(Error::OutOfRange)),
+                By('T', start(0, (1 << 31) - 1, (1 << 31) - 1), done(0)),
+                NEXT,
+                Ticks(20),
+                Runs('A'),
+                Interrupt(Call::NextTimer {}, Err(Error::FromInterrupt)),
+            ],
+        ),
+    ];
+    let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
+    for (name, steps) in rows {
+        check(name, &[timer, timer], &[('T', 30), ('A', 5)], steps);
+    }
+}
+
+#[test]
+fn the_count_of_expiries_stops_at_255() {
+    let begin = [By('T', start(0, 1, 1), done(0)), Ticks(300)];
+    let stop_growing = [By('T', start(1, 1, 0), done(0)), Ticks(1)];
+    let steps = [&begin[..], &stop_growing, &[expired(0); 255], &[expired(1), NEXT]].concat();
+    let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
+    check("overrun", &[timer, timer], &[('T', 30)], &steps);
+}
