@@ -124,7 +124,8 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         for slot in (0..).take(THREADS) {
             let Some(thread) = self.thread(slot) else { continue };
             let State::Waiting(wait) = thread.state else { continue };
-            if !thread.deadline.is_some_and(|deadline| is_reached(deadline, self.now)) {
+            // Each tick asks, so a deadline is met exactly, however far away it was.
+            if thread.deadline != Some(self.now) {
                 continue;
             }
             let answer = if wait == Wait::Time { Ok(0) } else { Err(Error::Timeout) };
@@ -166,11 +167,6 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             *thread = Thread { generation, stack, stack_from_heap, ..Thread::FREE };
         }
     }
-}
-
-/// Whether a moment is now or past. Right as long as no wait is longer than 2^31 ticks.
-pub(super) fn is_reached(deadline: u32, now: u32) -> bool {
-    now.wrapping_sub(deadline) < 1 << 31
 }
 
 fn waits_for(wait: &Wait, object: Handle) -> bool {

@@ -173,3 +173,13 @@ fn the_count_of_expiries_stops_at_255() {
     let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
     check("overrun", &[timer, timer], &[('T', 30)], &steps);
 }
+
+#[test]
+fn a_long_wait_is_not_over_at_once() {
+    for ticks in [(1 << 31) - 1, 1 << 31, (1 << 31) + 1, FOREVER - 1] {
+        let lock = Call::Lock { mutex: 0, timeout: ticks };
+        let begin = [By('B', Call::Lock { mutex: 0, timeout: 0 }, done(0)), sleeps('B', ticks)];
+        let steps = [&begin[..], &[By('A', lock, WAITS), Ticks(100), Runs(IDLE)]].concat();
+        check("long", &[Call::NewMutex {}], &[('A', 5), ('B', 6)], &steps);
+    }
+}
