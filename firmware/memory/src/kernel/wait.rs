@@ -3,7 +3,7 @@
 use super::call::{Error, FOREVER};
 use super::object::Handle;
 use super::thread::{State, Thread, Wait};
-use super::{Caller, Kernel};
+use super::{Caller, Kernel, SLICE_TICKS};
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     pub(super) fn draw_ticket(&mut self) -> u32 {
@@ -33,13 +33,13 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         best.map(|(_, slot)| slot)
     }
 
-    /// Makes a thread ready, behind the others of its priority.
+    /// Makes a thread ready, behind the others of its priority and with a new slice.
     pub(super) fn make_ready(&mut self, slot: u8) {
         let ticket = self.draw_ticket();
         let Some(thread) = self.threads.get_mut(usize::from(slot)) else { return };
         thread.state = State::Ready;
         thread.deadline = None;
-        thread.ticket = ticket;
+        (thread.ticket, thread.slice_left) = (ticket, SLICE_TICKS);
         let priority = thread.priority;
         self.enter_ready(slot, priority);
     }

@@ -183,3 +183,11 @@ fn a_long_wait_is_not_over_at_once() {
         check("long", &[Call::NewMutex {}], &[('A', 5), ('B', 6)], &steps);
     }
 }
+
+#[test]
+fn who_is_interrupted_goes_on_with_the_rest_of_its_slice() {
+    // H runs shortly in every slice. Had A a new slice each time, B would never run.
+    let often = [Ticks(SLICE_TICKS - 1), sleeps('H', SLICE_TICKS - 1)];
+    let steps = [&[sleeps('H', SLICE_TICKS - 1)], &often[..], &[Ticks(1), Runs('B')]].concat();
+    check("rest of a slice", &[], &[('H', 9), ('A', 5), ('B', 5)], &steps);
+}
