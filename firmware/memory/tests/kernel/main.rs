@@ -8,6 +8,7 @@
     reason = "a test stops at what it did not expect, in its helpers too"
 )]
 
+mod life;
 mod mutex;
 mod script;
 mod signal;
