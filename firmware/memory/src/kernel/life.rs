@@ -83,15 +83,15 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
 
     pub(super) fn terminate(&mut self, handle: u32) -> Result<(), Error> {
         let slot = self.slot_of(handle)?;
-        let own_kind = self.thread(slot).is_some_and(|thread| {
-            // The kernel's own threads are those of the image, which have names of their own.
-            !matches!(thread.stack.thread, crashrig_wire::Thread::User(_))
-        });
+        let Some(thread) = self.thread(slot) else { return Err(Error::NoSuchThread) };
+        // First, because the stack of a thread that has ended says no more whose it was.
+        if matches!(thread.state, State::Ended(_)) {
+            return Ok(());
+        }
+        // The kernel's own threads are those of the image, which have names of their own.
+        let own_kind = !matches!(thread.stack.thread, crashrig_wire::Thread::User(_));
         if own_kind || Some(slot) == self.current {
             return Err(Error::NotThisThread);
-        }
-        if matches!(self.thread(slot).map(|thread| thread.state), Some(State::Ended(_))) {
-            return Ok(());
         }
         self.end(slot, TERMINATED);
         Ok(())

@@ -223,6 +223,7 @@ fn a_finished_stack_is_given_out_once_whoever_joins() {
         assert_eq!(kernel.take_finished_stack(), None, "it was given out");
         assert!(!kernel.overlaps_a_stack(&stack));
         if !join_first {
+            assert_eq!(kernel.call(Caller::Thread, terminate(thread)), done(0), "as before");
             assert_eq!(kernel.call(Caller::Thread, join(thread)), done(TERMINATED));
         }
         assert_eq!(kernel.take_finished_stack(), None, "it was given out");
