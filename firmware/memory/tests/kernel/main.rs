@@ -10,6 +10,7 @@
 
 mod life;
 mod mutex;
+mod rights;
 mod script;
 mod signal;
 mod time;
