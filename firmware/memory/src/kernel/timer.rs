@@ -47,7 +47,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         Ok(())
     }
 
-    /// Counts the timers that expire at this tick, and wakes the timer thread.
+    /// Counts the timers that expire at this tick, and wakes who waits for them.
     pub(super) fn expire_timers(&mut self) {
         let now = self.now;
         for (_, object) in self.objects.iter_mut() {
@@ -58,7 +58,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             timer.expired = timer.expired.saturating_add(1);
             timer.deadline = (timer.period > 0).then(|| now.wrapping_add(timer.period));
         }
-        if let Some(slot) = self.first_waiting(|wait| *wait == Wait::Timer)
+        while let Some(slot) = self.first_waiting(|wait| *wait == Wait::Timer)
             && let Some(handle) = self.take_expired()
         {
             self.wake(slot, Ok(handle.to_word()));

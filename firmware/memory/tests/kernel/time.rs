@@ -191,3 +191,13 @@ fn who_is_interrupted_goes_on_with_the_rest_of_its_slice() {
     let steps = [&[sleeps('H', SLICE_TICKS - 1)], &often[..], &[Ticks(1), Runs('B')]].concat();
     check("rest of a slice", &[], &[('H', 9), ('A', 5), ('B', 5)], &steps);
 }
+
+#[test]
+fn each_that_waits_for_timers_gets_one_that_expired() {
+    let waits = By('U', Call::NextTimer {}, WAITS);
+    let started = [By('A', start(0, 2, 0), done(0)), By('A', start(1, 2, 0), done(0))];
+    let got = [Ticks(2), Got('T', Ok(0)), NEXT, Got('U', Ok(1))];
+    let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
+    let steps = [&[NEXT, waits], &started[..], &got].concat();
+    check("two", &[timer, timer], &[('T', 30), ('U', 20), ('A', 5)], &steps);
+}
