@@ -285,3 +285,26 @@ fn a_boost_falls_when_who_waits_is_terminated() {
     let steps = [chain(FOREVER), vec![end], own.to_vec()].concat();
     check("chain, terminated", MUTEXES, &CHAINED, &steps);
 }
+
+#[test]
+fn in_a_ring_no_priority_outlives_who_had_it() {
+    let threads = [('A', 5), ('B', 6), ('H', 20)];
+    let steps = [
+        sleeps('H', 2),
+        sleeps('B', 1),
+        locks('A', 0),
+        Ticks(1),
+        locks('B', 1),
+        waits('B', 0),
+        waits('A', 1),
+        Ticks(1),
+        waits_at_most('H', 0, 2),
+        Priority('A', 20),
+        Priority('B', 20),
+        Ticks(2),
+        Got('H', Err(Error::Timeout)),
+        Priority('A', 6),
+        Priority('B', 6),
+    ];
+    check("ring, outsider", MUTEXES, &threads, &steps);
+}
