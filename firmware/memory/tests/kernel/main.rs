@@ -9,7 +9,10 @@
 )]
 
 mod life;
+mod model;
+mod model_calls;
 mod mutex;
+mod random;
 mod rights;
 mod script;
 mod signal;
