@@ -2,7 +2,7 @@
 
 use super::call::{Error, TERMINATED};
 use super::object::Handle;
-use super::thread::{NewThread, PRIORITY_LIMIT, State, Thread};
+use super::thread::{NewThread, PRIORITY_LIMIT, State, Thread, Wait};
 use super::{Kernel, in_range};
 use crate::stack::StackRange;
 
@@ -83,15 +83,15 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
 
     pub(super) fn terminate(&mut self, handle: u32) -> Result<(), Error> {
         let slot = self.slot_of(handle)?;
-        let own_kind = self.thread(slot).is_some_and(|thread| {
-            // The kernel's own threads are those of the image, which have names of their own.
-            !matches!(thread.stack.thread, crashrig_wire::Thread::User(_))
-        });
+        let Some(thread) = self.thread(slot) else { return Err(Error::NoSuchThread) };
+        // First, because the stack of a thread that has ended says no more whose it was.
+        if matches!(thread.state, State::Ended(_)) {
+            return Ok(());
+        }
+        // The kernel's own threads are those of the image, which have names of their own.
+        let own_kind = !matches!(thread.stack.thread, crashrig_wire::Thread::User(_));
         if own_kind || Some(slot) == self.current {
             return Err(Error::NotThisThread);
-        }
-        if matches!(self.thread(slot).map(|thread| thread.state), Some(State::Ended(_))) {
-            return Ok(());
         }
         self.end(slot, TERMINATED);
         Ok(())
@@ -100,9 +100,12 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// A thread is over: what it owned is handed on, who waits for it goes on.
     fn end(&mut self, slot: u8, code: u32) {
         self.leave_ready(slot);
-        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
-            thread.state = State::Ended(code);
-            thread.deadline = None;
+        let Some(thread) = self.threads.get_mut(usize::from(slot)) else { return };
+        let before = core::mem::replace(&mut thread.state, State::Ended(code));
+        thread.deadline = None;
+        // First, because its own mutexes go on by priorities that it may have raised.
+        if let State::Waiting(Wait::Mutex(mutex)) = before {
+            self.settle_owner(mutex);
         }
         self.disown_mutexes(slot);
         self.wake_joiner(slot, code);

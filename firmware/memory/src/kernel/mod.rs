@@ -53,7 +53,6 @@ pub struct Kernel<const THREADS: usize, const OBJECTS: usize> {
     /// The slot that runs; nothing before the first thread, and after one has ended.
     current: Option<u8>,
     now: u32,
-    slice_left: u32,
     next_ticket: u32,
 }
 
@@ -61,6 +60,13 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// A kernel without threads.
     #[must_use]
     pub const fn new() -> Self {
+        Self::beginning_at(0)
+    }
+
+    /// A kernel whose clock and tickets begin at a number: both wrap, and a test that waited for
+    /// it would take weeks.
+    #[must_use]
+    pub const fn beginning_at(now: u32) -> Self {
         assert!(THREADS <= 32, "a set of threads is one word");
         Self {
             threads: [Thread::FREE; THREADS],
@@ -68,9 +74,8 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             ready: [0; PRIORITY_LIMIT as usize + 1],
             ready_priorities: 0,
             current: None,
-            now: 0,
-            slice_left: SLICE_TICKS,
-            next_ticket: 0,
+            now,
+            next_ticket: now,
         }
     }
 
@@ -80,7 +85,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         self.current
     }
 
-    /// Ticks since the kernel began; wraps.
+    /// Ticks of the clock; wraps.
     #[must_use]
     pub const fn now(&self) -> u32 {
         self.now
@@ -110,7 +115,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     pub fn slot_of(&self, handle: u32) -> Result<u8, Error> {
         let Handle { slot, generation } = Handle::from_word(handle);
         self.thread(slot)
-            .filter(|thread| thread.generation == generation && handle >> 24 == 0)
+            .filter(|thread| thread.generation == generation)
             .map(|_| slot)
             .ok_or(Error::NoSuchThread)
     }
@@ -209,8 +214,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         self.now = self.now.wrapping_add(1);
         self.expire_timers();
         self.expire_waits();
-        self.slice_left = self.slice_left.saturating_sub(1);
-        if self.slice_left == 0 {
+        if self.use_up_slice() {
             self.yield_now();
         }
         self.should_switch()
@@ -225,12 +229,8 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// Chooses the thread that runs now. Nothing means that no thread is ready, which cannot be
     /// while there is an idle thread that never waits.
     pub fn switch(&mut self) -> Option<u8> {
-        let next = self.first_ready();
-        if next != self.current {
-            self.slice_left = SLICE_TICKS;
-        }
-        self.current = next;
-        next
+        self.current = self.first_ready();
+        self.current
     }
 
     /// The answer that a thread waited for, once, when it runs again.
@@ -238,13 +238,23 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         self.threads.get_mut(usize::from(slot))?.answer.take()
     }
 
-    /// Behind the others of its priority.
+    /// Takes a tick of the running thread's slice, and says whether it was the last. Who began to
+    /// wait has none to lose, though it is the running thread until the port has switched.
+    fn use_up_slice(&mut self) -> bool {
+        let current = self.current.and_then(|slot| self.threads.get_mut(usize::from(slot)));
+        let Some(thread) = current.filter(|thread| thread.state == State::Ready) else {
+            return false;
+        };
+        thread.slice_left = thread.slice_left.saturating_sub(1);
+        thread.slice_left == 0
+    }
+
+    /// The running thread goes behind the others of its priority, with a new slice.
     fn yield_now(&mut self) {
-        self.slice_left = SLICE_TICKS;
         let ticket = self.draw_ticket();
         let current = self.current.and_then(|slot| self.threads.get_mut(usize::from(slot)));
         if let Some(thread) = current {
-            thread.ticket = ticket;
+            (thread.ticket, thread.slice_left) = (ticket, SLICE_TICKS);
         }
     }
 

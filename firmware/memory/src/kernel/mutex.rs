@@ -88,41 +88,57 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         }
     }
 
-    /// Gives a thread the priority it should have, and so on along the chain of owners. A chain is
-    /// at most as long as there are threads; threads that wait for each other end it as well.
+    /// Gives a thread the priority it should have, and so on along the chain of owners, which is at
+    /// most as long as there are threads. Where threads wait for each other the chain is a ring: in
+    /// it a priority would uphold itself, so all fall to their own first, and what comes in
+    /// anywhere has reached everybody after two rounds.
     pub(super) fn settle_priority(&mut self, slot: u8) {
         let mut next = Some(slot);
         for _ in 0..THREADS {
-            let Some(slot) = next else { return };
-            next = self.settle_one(slot);
+            let Some(slot) = next else { break };
+            next = self.fall(slot);
+        }
+        next = Some(slot);
+        for _ in 0..2 * THREADS {
+            let Some(slot) = next else { break };
+            next = self.inherit(slot);
         }
     }
 
-    /// Returns the owner of the mutex that the thread waits for, if its priority changed.
-    fn settle_one(&mut self, slot: u8) -> Option<u8> {
+    /// Takes from a thread what it inherited. Returns the thread that it waits for.
+    fn fall(&mut self, slot: u8) -> Option<u8> {
         let base = self.thread(slot)?.base_priority;
-        let inherited = self
-            .threads()
-            .filter(|(_, thread)| match thread.state {
-                State::Waiting(Wait::Mutex(mutex)) => self.owner_of(mutex) == Some(slot),
-                _ => false,
-            })
-            .map(|(_, thread)| thread.priority)
-            .max();
-        let priority = inherited.map_or(base, |inherited| inherited.max(base));
-        let state = self.thread(slot)?.state;
-        let ready = state == State::Ready;
+        self.change_priority(slot, base);
+        self.waited_for_by(slot)
+    }
+
+    /// Gives a thread what it inherits from those that wait for it. Returns the thread that it
+    /// waits for.
+    fn inherit(&mut self, slot: u8) -> Option<u8> {
+        let base = self.thread(slot)?.base_priority;
+        let waiting = self.threads().filter(|(other, _)| self.waited_for_by(*other) == Some(slot));
+        let inherited = waiting.map(|(_, thread)| thread.priority).max();
+        self.change_priority(slot, inherited.map_or(base, |inherited| inherited.max(base)));
+        self.waited_for_by(slot)
+    }
+
+    fn change_priority(&mut self, slot: u8, priority: u8) {
+        let ready = self.thread(slot).is_some_and(|thread| thread.state == State::Ready);
         if ready {
             self.leave_ready(slot);
         }
-        let thread = self.threads.get_mut(usize::from(slot))?;
-        let changed = thread.priority != priority;
-        thread.priority = priority;
+        if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
+            thread.priority = priority;
+        }
         if ready {
             self.enter_ready(slot, priority);
         }
-        match state {
-            State::Waiting(Wait::Mutex(mutex)) if changed => self.owner_of(mutex),
+    }
+
+    /// The owner of the mutex that a thread waits for.
+    fn waited_for_by(&self, slot: u8) -> Option<u8> {
+        match self.thread(slot)?.state {
+            State::Waiting(Wait::Mutex(mutex)) => self.owner_of(mutex),
             _ => None,
         }
     }

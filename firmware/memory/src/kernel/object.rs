@@ -9,6 +9,9 @@ use heapless::Deque;
 /// Words that a queue can hold at most.
 pub const QUEUE_LIMIT: usize = 16;
 
+/// The slot that no table has.
+const NO_SLOT: u8 = 0xFF;
+
 /// The name of an object: slot in bits 0 to 7, generation in bits 8 to 23. Never negative as an
 /// answer of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +27,11 @@ impl Handle {
         self.slot as u32 | (self.generation as u32) << 8
     }
 
-    /// The handle that a word stands for, whatever it names.
+    /// The handle that a word stands for. A word with bits above the generation names nothing.
     #[must_use]
     pub const fn from_word(word: u32) -> Self {
-        Self { slot: word as u8, generation: (word >> 8) as u16 }
+        let slot = if word >> 24 == 0 { word as u8 } else { NO_SLOT };
+        Self { slot, generation: (word >> 8) as u16 }
     }
 }
 
@@ -71,7 +75,7 @@ pub(super) struct Objects<const N: usize> {
 
 impl<const N: usize> Objects<N> {
     pub(super) const fn new() -> Self {
-        assert!(N <= 256, "a handle has eight bits for the slot");
+        assert!(N <= NO_SLOT as usize, "a handle has eight bits for the slot");
         Self { slots: [const { Slot { generation: 0, object: Object::Free } }; N] }
     }
 

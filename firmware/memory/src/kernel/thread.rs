@@ -98,6 +98,9 @@ pub struct Thread {
     pub stack: StackRange,
     /// Order among threads of one priority: who became ready, or began to wait, earlier.
     pub(super) ticket: u32,
+    /// Ticks until it goes behind the others of its priority. What interrupts it takes none of
+    /// them, or its equals would never run beside a thread that often interrupts.
+    pub(super) slice_left: u32,
     /// When its wait is over, in ticks; nothing means never.
     pub(super) deadline: Option<u32>,
     /// The answer to the call it waited in, until it runs again.
@@ -117,6 +120,7 @@ impl Thread {
         entry: 0,
         stack: StackRange::NONE,
         ticket: 0,
+        slice_left: 0,
         deadline: None,
         answer: None,
     };

@@ -6,10 +6,9 @@
 use super::call::{Error, FOREVER};
 use super::object::{Handle, Object, Timer};
 use super::thread::Wait;
-use super::wait::is_reached;
 use super::{Caller, Kernel, in_range};
 
-/// Longest delay or period in ticks: half of what the clock can tell apart.
+/// Longest delay or period in ticks.
 const LONGEST_TICKS: u32 = 0x7FFF_FFFF;
 
 /// A new timer.
@@ -48,19 +47,18 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         Ok(())
     }
 
-    /// Counts the timers that expire at this tick, and wakes the timer thread.
+    /// Counts the timers that expire at this tick, and wakes who waits for them.
     pub(super) fn expire_timers(&mut self) {
         let now = self.now;
         for (_, object) in self.objects.iter_mut() {
             let Object::Timer(timer) = object else { continue };
-            let Some(deadline) = timer.deadline.filter(|deadline| is_reached(*deadline, now))
-            else {
+            if timer.deadline != Some(now) {
                 continue;
-            };
+            }
             timer.expired = timer.expired.saturating_add(1);
-            timer.deadline = (timer.period > 0).then(|| deadline.wrapping_add(timer.period));
+            timer.deadline = (timer.period > 0).then(|| now.wrapping_add(timer.period));
         }
-        if let Some(slot) = self.first_waiting(|wait| *wait == Wait::Timer)
+        while let Some(slot) = self.first_waiting(|wait| *wait == Wait::Timer)
             && let Some(handle) = self.take_expired()
         {
             self.wake(slot, Ok(handle.to_word()));

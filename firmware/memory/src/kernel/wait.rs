@@ -3,7 +3,7 @@
 use super::call::{Error, FOREVER};
 use super::object::Handle;
 use super::thread::{State, Thread, Wait};
-use super::{Caller, Kernel};
+use super::{Caller, Kernel, SLICE_TICKS};
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     pub(super) fn draw_ticket(&mut self) -> u32 {
@@ -33,13 +33,13 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         best.map(|(_, slot)| slot)
     }
 
-    /// Makes a thread ready, behind the others of its priority.
+    /// Makes a thread ready, behind the others of its priority and with a new slice.
     pub(super) fn make_ready(&mut self, slot: u8) {
         let ticket = self.draw_ticket();
         let Some(thread) = self.threads.get_mut(usize::from(slot)) else { return };
         thread.state = State::Ready;
         thread.deadline = None;
-        thread.ticket = ticket;
+        (thread.ticket, thread.slice_left) = (ticket, SLICE_TICKS);
         let priority = thread.priority;
         self.enter_ready(slot, priority);
     }
@@ -124,7 +124,8 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         for slot in (0..).take(THREADS) {
             let Some(thread) = self.thread(slot) else { continue };
             let State::Waiting(wait) = thread.state else { continue };
-            if !thread.deadline.is_some_and(|deadline| is_reached(deadline, self.now)) {
+            // Each tick asks, so a deadline is met exactly, however far away it was.
+            if thread.deadline != Some(self.now) {
                 continue;
             }
             let answer = if wait == Wait::Time { Ok(0) } else { Err(Error::Timeout) };
@@ -166,11 +167,6 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             *thread = Thread { generation, stack, stack_from_heap, ..Thread::FREE };
         }
     }
-}
-
-/// Whether a moment is now or past. Right as long as no wait is longer than 2^31 ticks.
-pub(super) fn is_reached(deadline: u32, now: u32) -> bool {
-    now.wrapping_sub(deadline) < 1 << 31
 }
 
 fn waits_for(wait: &Wait, object: Handle) -> bool {
