@@ -303,6 +303,11 @@ pub(crate) fn check_records() -> BootReport {
     report
 }
 
+/// How this boot is to run as far as the ledger tells before the boot is counted.
+pub(crate) fn mode_before_boot() -> BootMode {
+    platform::platform().policy.decide(open_region().ledger())
+}
+
 /// Marks every record there is as read, forgets crashes in a row, and ends safe mode with this
 /// boot.
 pub fn acknowledge_records() {

@@ -8,6 +8,7 @@
 use crate::registers::system_control;
 use crate::{mpu, platform};
 use core::arch::global_asm;
+use crashrig_wire::image_header::{END_MARK, HEADER_LENGTH};
 
 global_asm!(
     ".section .crashrig.vectors, \"a\", %progbits",
@@ -20,6 +21,13 @@ global_asm!(
     ".word crashrig_fault_entry",
     ".endr",
     ".size __crashrig_flash_vectors, . - __crashrig_flash_vectors",
+    // Room for what the host writes once the image is linked, and the mark at the image's end.
+    ".section .crashrig.image_header, \"a\", %progbits",
+    ".space {header_length}",
+    ".section .crashrig.image_end, \"a\", %progbits",
+    ".word {end_mark}",
+    header_length = const HEADER_LENGTH,
+    end_mark = const END_MARK,
 );
 
 /// Exceptions of the core in front of the first interrupt.

@@ -1,6 +1,6 @@
 //! The firmware's region table: Rust items in terms of this crate's `no_std` types.
 
-use crate::parse::{Board, ChipClockEnable, ChipRegion};
+use crate::parse::{Board, ChipClockEnable, ChipRegion, Program};
 use crate::{Capabilities, Masters, Resets};
 use std::fmt::{Debug, Write as _};
 
@@ -81,6 +81,16 @@ fn constants(text: &mut String, board: &Board) {
         "EXECUTABLE_RAM",
         "Option<(u32, u32)>",
         executable,
+    );
+    let application = board.bootloader.and(board.flash_of(Program::Application)).map_or_else(
+        || "None".to_owned(),
+        |it| format!("Some((0x{:08X}, 0x{:X}))", it.start, it.size_bytes),
+    );
+    constant(
+        "Flash of the application behind a bootloader, as first address and size in bytes.",
+        "APPLICATION_FLASH",
+        "Option<(u32, u32)>",
+        application,
     );
 }
 
