@@ -2,7 +2,7 @@
 //! both come through here, and `crashrig judge` takes the second half on a stored bundle.
 
 use crate::decode::assemble;
-use crate::evidence::{self, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
+use crate::evidence::{self, BOOTLOADER_FILE, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
 use crate::image::{Image, ImageError};
 use crate::judge::{Identity, judge};
 use crate::output::text;
@@ -103,7 +103,7 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
         source,
     })?;
     evidence::link_image(&bundle, setting.image)?;
-    let image = Image::parse(evidence::read_file(setting.image)?, setting.image)?;
+    let image = load_image(setting.image)?;
     let identity =
         RunIdentity { test: &test.name, run_id: run_id(&test.name, setting), seed: setting.seed };
     let evidence = run(test.target.as_ref(), &image, &test.scenario, &identity, &bundle);
@@ -119,13 +119,27 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
 pub fn judge_bundle(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError> {
     let evidence = evidence::read(bundle)?;
     let scenario = scenario_of(bundle, &evidence)?;
-    let path = bundle.join(IMAGE_FILE);
-    let image = Image::parse(evidence::read_file(&path)?, &path)?;
+    let image = load_image(&bundle.join(IMAGE_FILE))?;
     let board = Board::load(boards, &evidence.board).map_err(|error| JudgeError::Board {
         board: evidence.board.clone(),
         message: error.to_string(),
     })?;
     Ok(conclude(scenario, evidence, &image, &board, bundle.to_owned()))
+}
+
+/// Reads an image, and the bootloader that lies beside it if there is one.
+///
+/// # Errors
+/// A file cannot be read, or is no image.
+pub fn load_image(path: &Path) -> Result<Image, JudgeError> {
+    let load = |path: &Path| -> Result<Image, JudgeError> {
+        Ok(Image::parse(evidence::read_file(path)?, path)?)
+    };
+    let (image, bootloader) = (load(path)?, path.with_file_name(BOOTLOADER_FILE));
+    if !bootloader.is_file() || bootloader == path {
+        return Ok(image);
+    }
+    Ok(image.behind(load(&bootloader)?))
 }
 
 /// The scenario of a bundle. Its file is called otherwise there, so the name comes from the
@@ -146,7 +160,11 @@ fn conclude(
 ) -> Outcome {
     let scenario = scenario.on(board);
     let report = assemble::report(&evidence, image, board);
-    let identity = Identity { build_id: image.build_id(), run_id: evidence.run_id };
+    let identity = Identity {
+        build_id: image.build_id(),
+        bootloader: image.bootloader().map(Image::build_id),
+        run_id: evidence.run_id,
+    };
     let verdict = judge(&scenario, &report, &identity);
     Outcome { scenario, evidence, report, verdict, bundle }
 }

@@ -15,6 +15,7 @@
 
 pub mod agree;
 pub mod cli;
+pub mod damage;
 pub mod decode;
 pub mod evidence;
 pub mod execute;

@@ -3,10 +3,11 @@
 //! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
+use crate::damage::damage;
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
-use crate::image::Image;
+use crate::image::{Flash, Image};
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper, measured_function};
+use crate::scenario::{BootPlan, Damage, Fill, Scenario, Start, Tamper, measured_function};
 use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
 use crashrig_wire::marker::{MARKER_LENGTH, MARKER_SYMBOL};
@@ -89,12 +90,14 @@ fn drive(
     crate::known::check_names(image, target.board(), scenario)?;
     let places = places(image, scenario)?;
     evidence.crash_start = places.crash_start;
-    let session = target.open(image, folder)?;
+    let mut noise = Noise::new(identity.seed);
+    let application = application(image, scenario, &mut noise)?;
+    let session = target.open(image, application.as_ref(), folder)?;
     evidence.command_line = session.command_line();
     let mut driver = Driver {
         session,
         places,
-        noise: Noise::new(identity.seed),
+        noise,
         run_id: identity.run_id,
         ticket: 0,
         good_record: None,
@@ -123,6 +126,23 @@ fn drive(
         }
     }
     Ok(())
+}
+
+/// What stands in flash behind a bootloader. Without one, the image is started as it is.
+fn application(
+    image: &Image,
+    scenario: &Scenario,
+    noise: &mut Noise,
+) -> Result<Option<Flash>, BenchError> {
+    if image.bootloader().is_none() {
+        return match scenario.application {
+            Damage::None => Ok(None),
+            _ => Err(BenchError("damage the application: the board has no bootloader".to_owned())),
+        };
+    }
+    let mut flash = Flash::of(image.bytes()).map_err(BenchError::of)?;
+    damage(&mut flash, scenario.application, noise);
+    Ok(Some(flash))
 }
 
 fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {

@@ -67,6 +67,7 @@ pub const TABLE: &[Row] = &[
     row(MEMORY, &[WIRE, LAYOUT], &[], Unsafe::Raw),
     row(PORT, &[WIRE, LAYOUT, MEMORY], &[], Unsafe::Justified),
     row("firmware/image", &[WIRE, LAYOUT, MEMORY, PORT], &[], Unsafe::Below("src/faults")),
+    row("firmware/bootloader", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Forbidden),
     row("qemu", &[LAYOUT], &[], Unsafe::Forbidden),
     row("qemu/plugin", &[], &[], Unsafe::Justified),
     row("harness", &[WIRE, LAYOUT, "qemu"], &[], Unsafe::Forbidden),

@@ -1,12 +1,13 @@
-//! The optional bootloader: checks the application behind it and hands over before the kernel runs.
+//! The optional bootloader: checks the application behind it and hands over to it.
 //!
-//! It is an image of this project like any other, with its own vector table at the start of flash,
-//! so a crash in here leaves a record as well. It shares the crash region with the application and
-//! never clears it: on the way to a good application it does not write to it at all. A bad
-//! application leaves a record and a reset; when too many boots in a row have ended badly, the
-//! bootloader stays, with its kernel running, for whoever comes to repair the device. For a host
-//! this crate is an empty program, so that `--workspace` commands work.
+//! It is an image of this project without a kernel, with a vector table of its own at the start of
+//! flash, so a crash in here leaves a record as well. It shares the crash region with the
+//! application and never clears it: on the way to a good application it does not write to it at
+//! all. For a bad one it leaves a record and resets; when too many boots in a row have ended badly,
+//! it stays, for whoever comes to repair the device. For a host this crate is an empty program,
+//! so that `--workspace` commands work; for a board without bootloader it does not link.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
 
 /// The board, generated from its file by the build script.
 #[cfg(target_os = "none")]
@@ -18,48 +19,41 @@ mod board {
 #[cfg(target_os = "none")]
 mod device {
     use crate::board;
+    // For its critical section, which the port is linked against.
+    use cortex_m as _;
     use crashrig_memory::reboot::Policy;
     use crashrig_memory::retain::BootReport;
-    use crashrig_port::{Boot, Platform, application};
+    use crashrig_port::{Platform, application};
 
-    crashrig_port::entry!(
-        stay,
+    crashrig_port::entry_without_kernel!(
+        start_application,
         Platform {
             regions: board::REGIONS,
             clock_enables: board::CLOCK_ENABLES,
             core_clock_hz: board::CORE_CLOCK_HZ,
             executable_ram: None,
-            before_kernel: start_application,
-            // A read error may pass, a damaged image does not. An hour of staying here proves
-            // nothing of the application, so the count is as good as never cleared.
-            policy: Policy { reboot_limit: 3, healthy_after_ms: 3_600_000 },
+            before_kernel: nothing,
+            // A read error may pass, a damaged image does not. Nothing in here ever proves healthy.
+            policy: Policy { reboot_limit: 3, healthy_after_ms: u32::MAX },
             crash_report: leave_to_application,
         }
     );
 
-    /// Does not return if the application is good, nor if it is bad for one of the first times.
-    fn start_application() {
-        let Some(flash) = board::APPLICATION_FLASH else { return };
-        #[expect(unsafe_code, reason = "an address of the board file becomes memory here")]
-        // SAFETY: the board file gives this part of the chip's flash to the application, and
-        // nothing in here programs flash.
-        let checked = unsafe { application::check(flash) };
-        match checked {
+    /// All that there is to do.
+    fn start_application() -> ! {
+        let flash = board::APPLICATION_FLASH;
+        match application::check(flash) {
             Ok(application) => application::hand_over(&application),
             Err(refusal) => application::refuse(refusal, flash.0),
         }
     }
 
-    /// A record that was left by the application is for the application.
+    /// There is no kernel.
+    fn nothing() {}
+
+    /// A record that the application left is for the application to read.
     fn leave_to_application(_: &BootReport) -> bool {
         false
-    }
-
-    /// The main thread of a device that has no application to run.
-    fn stay(_: Boot) -> ! {
-        loop {
-            cortex_m::asm::wfi();
-        }
     }
 }
 

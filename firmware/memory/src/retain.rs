@@ -146,6 +146,15 @@ impl<S: Store> CrashRegion<S> {
         self.write_ledger();
     }
 
+    /// Counts a boot in which a bootloader stays, since there is no application to start. It has its
+    /// end already: a reset out of it is no crash.
+    pub fn stay(&mut self, policy: &Policy, start: Start) {
+        self.ledger.boots = self.ledger.boots.saturating_add(1);
+        policy.begin(&mut self.ledger, start);
+        reboot::ended(&mut self.ledger);
+        self.write_ledger();
+    }
+
     fn findings(&self, build_id: &BuildId) -> BootFindings {
         BootFindings {
             boot: self.ledger.boots.saturating_add(1),

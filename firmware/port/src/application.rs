@@ -12,7 +12,7 @@ use crate::registers::system_control;
 use crate::{clock, fault, interrupts, limits, mpu, platform};
 use core::arch::naked_asm;
 use core::panic::Location;
-use crashrig_layout::RegionKind;
+use crashrig_layout::{Region, RegionKind};
 use crashrig_memory::application::{self, Application};
 use crashrig_memory::capture::{Reported, Reporter};
 use crashrig_memory::reboot::BootMode;
@@ -21,27 +21,36 @@ use crashrig_wire::image_header::Refusal;
 /// Checks the application in a part of flash, of first address and size in bytes.
 ///
 /// # Errors
-/// Why it must not be started.
-///
-/// # Safety
-/// The range is flash, to be read by the core, that nobody writes.
-pub unsafe fn check((start, size_bytes): (u32, u32)) -> Result<Application, Refusal> {
+/// Why it must not be started; a range outside of flash has no vectors.
+pub fn check((start, size_bytes): (u32, u32)) -> Result<Application, Refusal> {
+    let mut regions = platform::platform().regions.iter();
+    let is_flash = |it: &Region| it.kind == RegionKind::Flash && encloses(it, start, size_bytes);
+    if !regions.any(is_flash) {
+        return Err(Refusal::Vector);
+    }
     let pointer = core::ptr::with_exposed_provenance::<u8>(start as usize);
-    // SAFETY: the caller promises memory that can be read and does not change.
+    // SAFETY: the chip file says that all of it is flash, which the core can read and nothing in
+    // here programs.
     let flash = unsafe { core::slice::from_raw_parts(pointer, size_bytes as usize) };
     application::check(flash, start, is_ram)
 }
 
-/// RAM that needs no clock enabled first: the part that start-up code relies on.
+/// Whether a range is RAM that start-up code can use.
 fn is_ram(start: u32, size_bytes: u32) -> bool {
-    let inside = |lowest: u32, end: u32| lowest <= start && start <= end - size_bytes;
-    let other = platform::platform().regions.iter().filter(|it| it.kind == RegionKind::Ram);
-    inside(platform::ram_start(), platform::ram_end())
-        || other.into_iter().any(|it| inside(it.start, it.start + it.size_bytes))
+    // Regions that follow each other are one, as main RAM is.
+    let (lowest, end) = (platform::ram_start(), platform::ram_end());
+    let in_main = lowest <= start && start < end && size_bytes <= end - start;
+    let mut regions = platform::platform().regions.iter();
+    in_main || regions.any(|it| it.kind == RegionKind::Ram && encloses(it, start, size_bytes))
 }
 
-/// Starts an application that was checked. To be called before the kernel starts, with interrupts
-/// masked.
+fn encloses(region: &Region, start: u32, size_bytes: u32) -> bool {
+    let offset = start.checked_sub(region.start);
+    let room = offset.and_then(|offset| region.size_bytes.checked_sub(offset));
+    room.is_some_and(|room| size_bytes <= room)
+}
+
+/// Starts an application that was checked. To be called without kernel, with interrupts masked.
 pub fn hand_over(application: &Application) -> ! {
     clock::stop_tick();
     interrupts::silence();
@@ -80,11 +89,21 @@ unsafe extern "C" fn enter(vectors: u32) -> ! {
 }
 
 /// Refuses the application at an address: leaves a record and resets. Once too many boots in a row
-/// ended badly it returns, and the bootloader is to stay.
+/// have ended badly, the device stays here instead, in safe mode, for whoever comes to repair it.
 #[track_caller]
-pub fn refuse(refusal: Refusal, address: u32) {
+pub fn refuse(refusal: Refusal, address: u32) -> ! {
     if fault::mode_before_boot() == BootMode::Normal {
         let error = Reported { status: refusal.status(), value: address, by: Reporter::Bootloader };
         fault::capture_error(error, Location::caller())
+    }
+    stay()
+}
+
+/// Loops for ever, as nothing would wake a core that sleeps: this is where a product would look for
+/// a new application. The boot is counted and has its end, so a reset out of this is no crash.
+fn stay() -> ! {
+    fault::note_stay();
+    loop {
+        cortex_m::asm::nop();
     }
 }

@@ -325,6 +325,11 @@ pub fn end_boot() -> ! {
     reset::reset()
 }
 
+/// Counts this boot, in which a bootloader stays.
+pub(crate) fn note_stay() {
+    open_region().stay(&platform::platform().policy, Start::Reset);
+}
+
 /// Tells the run that the records of this boot belong to.
 pub fn set_run(run_id: u32) {
     RUN_ID.store(run_id, Ordering::Relaxed);

@@ -36,7 +36,7 @@ pub(crate) const CORE_EXCEPTIONS: u32 = 16;
 /// A handler as it stands in the table.
 pub(crate) type Handler = unsafe extern "C" fn();
 
-/// Copies the table to RAM, installs the clock's handler, and moves VTOR there.
+/// Copies the table to RAM and moves VTOR there.
 pub(crate) fn relocate() {
     let (from, to) = (platform::flash_vectors(), platform::vectors_start());
     for offset in (0..platform::vectors_size_bytes()).step_by(4) {
@@ -47,7 +47,6 @@ pub(crate) fn relocate() {
         // SAFETY: the linker script keeps `vectors_size_bytes` free at `vectors_start`.
         unsafe { target.write_volatile(word) };
     }
-    crate::kernel::install_handlers();
     cortex_m::asm::dsb();
     if !cfg!(feature = "without-vector-relocation") {
         // SAFETY: written with interrupts masked, and the table that it names is complete.

@@ -82,15 +82,13 @@ fn constants(text: &mut String, board: &Board) {
         "Option<(u32, u32)>",
         executable,
     );
-    let application = board.bootloader.and(board.flash_of(Program::Application)).map_or_else(
-        || "None".to_owned(),
-        |it| format!("Some((0x{:08X}, 0x{:X}))", it.start, it.size_bytes),
-    );
+    let application = board.flash_of(Program::Application);
+    let (start, size_bytes) = application.map_or((0, 0), |it| (it.start, it.size_bytes));
     constant(
-        "Flash of the application behind a bootloader, as first address and size in bytes.",
+        "Flash of the application, as first address and size in bytes.",
         "APPLICATION_FLASH",
-        "Option<(u32, u32)>",
-        application,
+        "(u32, u32)",
+        format!("(0x{start:08X}, 0x{size_bytes:X})"),
     );
 }
 
