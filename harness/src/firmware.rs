@@ -1,4 +1,5 @@
-//! The images of a board, application and bootloader: built by cargo at most once a run, found without cargo when it is fresh.
+//! The images of a board, application and bootloader: built by cargo at most once a run, found
+//! without cargo when they are fresh.
 //!
 //! Under nextest every test is a process of its own, so the question "is it fresh?" must cost next
 //! to nothing: cargo leaves a list of every file that the image depends on beside it, and comparing

@@ -8,7 +8,7 @@ use crate::scenario::{BootPlan, End, ExpectedCrash, Place, Scenario, Start};
 use crate::target::Boundary;
 use crate::verdict::{Mismatch, Verdict, VerdictKind};
 use crashrig_wire::marker::Found;
-use crashrig_wire::{BuildId, Detector, EndMarker};
+use crashrig_wire::{BuildId, EndMarker};
 use std::fmt::Display;
 
 /// What identifies the run that a report must be of.
@@ -242,11 +242,10 @@ impl Judge {
 
     fn crash(&mut self, context: &Context<'_>, expected: &ExpectedCrash, crash: &CrashReport) {
         let record = &crash.record;
-        let by_bootloader = expected.detector == Detector::Bootloader;
-        let bootloader = context.identity.bootloader.filter(|_| by_bootloader);
-        let writer = bootloader.unwrap_or(context.identity.build_id);
-        if record.build_id != writer {
-            let (wanted, found) = (hex(&writer), hex(&record.build_id));
+        let Identity { build_id, bootloader, .. } = *context.identity;
+        let by_bootloader = bootloader == Some(record.build_id);
+        if record.build_id != build_id && !by_bootloader {
+            let (wanted, found) = (hex(&build_id), hex(&record.build_id));
             self.add(VerdictKind::StaleImage, "build-id", wanted, found);
         }
         // A bootloader knows nothing of mailboxes.

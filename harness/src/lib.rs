@@ -14,8 +14,8 @@
 #![forbid(unsafe_code)]
 
 pub mod agree;
+pub mod application;
 pub mod cli;
-pub mod damage;
 pub mod decode;
 pub mod evidence;
 pub mod execute;

@@ -3,11 +3,11 @@
 //! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
-use crate::damage::damage;
+use crate::application;
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
-use crate::image::{Flash, Image};
+use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Damage, Fill, Scenario, Start, Tamper, measured_function};
+use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper, measured_function};
 use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
 use crashrig_wire::marker::{MARKER_LENGTH, MARKER_SYMBOL};
@@ -91,8 +91,8 @@ fn drive(
     let places = places(image, scenario)?;
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);
-    let application = application(image, scenario, &mut noise)?;
-    let session = target.open(image, application.as_ref(), folder)?;
+    let flash = application::in_flash(image, scenario.application, &mut noise)?;
+    let session = target.open(image, flash.as_ref(), folder)?;
     evidence.command_line = session.command_line();
     let mut driver = Driver {
         session,
@@ -126,23 +126,6 @@ fn drive(
         }
     }
     Ok(())
-}
-
-/// What stands in flash behind a bootloader. Without one, the image is started as it is.
-fn application(
-    image: &Image,
-    scenario: &Scenario,
-    noise: &mut Noise,
-) -> Result<Option<Flash>, BenchError> {
-    if image.bootloader().is_none() {
-        return match scenario.application {
-            Damage::None => Ok(None),
-            _ => Err(BenchError("damage the application: the board has no bootloader".to_owned())),
-        };
-    }
-    let mut flash = Flash::of(image.bytes()).map_err(BenchError::of)?;
-    damage(&mut flash, scenario.application, noise);
-    Ok(Some(flash))
 }
 
 fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {

@@ -7,7 +7,7 @@
 //! it stays, for whoever comes to repair the device. For a host this crate is an empty program,
 //! so that `--workspace` commands work; for a board without bootloader it does not link.
 #![cfg_attr(target_os = "none", no_std, no_main)]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 /// The board, generated from its file by the build script.
 #[cfg(target_os = "none")]

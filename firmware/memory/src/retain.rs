@@ -146,8 +146,8 @@ impl<S: Store> CrashRegion<S> {
         self.write_ledger();
     }
 
-    /// Counts a boot in which a bootloader stays, since there is no application to start. It has its
-    /// end already: a reset out of it is no crash.
+    /// Counts a boot in which a bootloader stays, since there is no application to start. It has
+    /// its end already: a reset out of it is no crash.
     pub fn stay(&mut self, policy: &Policy, start: Start) {
         self.ledger.boots = self.ledger.boots.saturating_add(1);
         policy.begin(&mut self.ledger, start);

@@ -15,7 +15,7 @@ use core::panic::Location;
 use crashrig_layout::{Region, RegionKind};
 use crashrig_memory::application::{self, Application};
 use crashrig_memory::capture::{Reported, Reporter};
-use crashrig_memory::reboot::BootMode;
+use crashrig_memory::reboot::{BootMode, Start};
 use crashrig_wire::image_header::Refusal;
 
 /// Checks the application in a part of flash, of first address and size in bytes.
@@ -92,7 +92,8 @@ unsafe extern "C" fn enter(vectors: u32) -> ! {
 /// have ended badly, the device stays here instead, in safe mode, for whoever comes to repair it.
 #[track_caller]
 pub fn refuse(refusal: Refusal, address: u32) -> ! {
-    if fault::mode_before_boot() == BootMode::Normal {
+    let policy = &platform::platform().policy;
+    if policy.decide(fault::open_region().ledger()) == BootMode::Normal {
         let error = Reported { status: refusal.status(), value: address, by: Reporter::Bootloader };
         fault::capture_error(error, Location::caller())
     }
@@ -102,7 +103,7 @@ pub fn refuse(refusal: Refusal, address: u32) -> ! {
 /// Loops for ever, as nothing would wake a core that sleeps: this is where a product would look for
 /// a new application. The boot is counted and has its end, so a reset out of this is no crash.
 fn stay() -> ! {
-    fault::note_stay();
+    fault::open_region().stay(&platform::platform().policy, Start::Reset);
     loop {
         cortex_m::asm::nop();
     }

@@ -279,7 +279,7 @@ fn identity(region: &CrashRegion<RetainedRam>) -> Identity {
     }
 }
 
-fn open_region() -> CrashRegion<RetainedRam> {
+pub(crate) fn open_region() -> CrashRegion<RetainedRam> {
     let (start, size) = (platform::crash_start(), platform::crash_size_bytes());
     // SAFETY: the linker script keeps the region free of objects; each caller drops it before the
     // next opens it, but for a nested fault, after which the outer one never runs again.
@@ -303,11 +303,6 @@ pub(crate) fn check_records() -> BootReport {
     report
 }
 
-/// How this boot is to run as far as the ledger tells before the boot is counted.
-pub(crate) fn mode_before_boot() -> BootMode {
-    platform::platform().policy.decide(open_region().ledger())
-}
-
 /// Marks every record there is as read, forgets crashes in a row, and ends safe mode with this
 /// boot.
 pub fn acknowledge_records() {
@@ -323,11 +318,6 @@ pub(crate) extern "C" fn note_healthy(_: u32) {
 pub fn end_boot() -> ! {
     critical_section::with(|_| open_region().end_in_order());
     reset::reset()
-}
-
-/// Counts this boot, in which a bootloader stays.
-pub(crate) fn note_stay() {
-    open_region().stay(&platform::platform().policy, Start::Reset);
 }
 
 /// Tells the run that the records of this boot belong to.

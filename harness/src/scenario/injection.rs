@@ -1,5 +1,5 @@
-//! What a scenario breaks, checked: the stack of an overflow, the detectors that are switched off, the
-//! application in flash.
+//! What a scenario breaks, checked: the stack of an overflow, the detectors that are switched off,
+//! the application in flash.
 
 use super::Damage;
 use super::problems::Problems;

@@ -3,9 +3,10 @@
 //! The damage is what a bootloader is there for: a download that was cut short, a bit of flash that
 //! changed, vectors that lead nowhere, a header of another build. Pure; the target writes it.
 
-use crate::image::Flash;
+use crate::image::{Flash, Image};
 use crate::noise::Noise;
 use crate::scenario::Damage;
+use crate::target::BenchError;
 use crashrig_wire::image_header::{HEADER_LENGTH, HEADER_OFFSET, ImageHeader};
 
 /// The first byte behind vector table and header.
@@ -15,8 +16,59 @@ const END_BYTES: usize = 4;
 /// Initial stack pointer and reset vector.
 const FIRST_VECTORS: u32 = 2;
 
+/// What stands in flash behind the bootloader of an image. Without one there is nothing: the image
+/// is started as it is.
+///
+/// # Errors
+/// There is no bootloader, and damage is wanted; or the two programs do not go together.
+pub fn in_flash(
+    image: &Image,
+    how: Damage,
+    noise: &mut Noise,
+) -> Result<Option<Flash>, BenchError> {
+    let Some(bootloader) = image.bootloader() else {
+        return match how {
+            Damage::None => Ok(None),
+            _ => Err(BenchError("damage the application: the board has no bootloader".to_owned())),
+        };
+    };
+    go_together(image, bootloader)?;
+    let mut flash = Flash::of(image.bytes()).map_err(BenchError::of)?;
+    damage(&mut flash, how, noise);
+    Ok(Some(flash))
+}
+
+/// Both programs must have the crash region at the same place, and the bootloader must not write to
+/// RAM that the application keeps over a reset, in which the host also leaves its commands.
+fn go_together(image: &Image, bootloader: &Image) -> Result<(), BenchError> {
+    let value = |image: &Image, name: &str| {
+        image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
+            BenchError(format!("find symbol {name} in {}", image.origin().display()))
+        })
+    };
+    for name in ["__crashrig_crash_start", "__crashrig_crash_size_bytes"] {
+        let (expected, found) = (value(image, name)?, value(bootloader, name)?);
+        if expected != found {
+            return Err(BenchError(format!(
+                "use {}: {name} is {found:#x}, expected {expected:#x} as in the application",
+                bootloader.origin().display()
+            )));
+        }
+    }
+    let (kept, used) =
+        (value(image, "__crashrig_noinit_start")?, value(bootloader, "__crashrig_static_end")?);
+    if used > kept {
+        return Err(BenchError(format!(
+            "use {}: it writes to RAM up to {used:#x}, expected none from {kept:#x} on, where the \
+             application keeps data over a reset",
+            bootloader.origin().display()
+        )));
+    }
+    Ok(())
+}
+
 /// Damages an application. An image that is too short for it stays as it is.
-pub fn damage(flash: &mut Flash, damage: Damage, noise: &mut Noise) {
+fn damage(flash: &mut Flash, damage: Damage, noise: &mut Noise) {
     let body = BODY..flash.bytes.len().saturating_sub(END_BYTES).max(BODY);
     let mut somewhere = || {
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
