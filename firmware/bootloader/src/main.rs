@@ -2,10 +2,10 @@
 //!
 //! It is an image of this project without a kernel, with a vector table of its own at the start of
 //! flash, so a crash in here leaves a record as well. It shares the crash region with the
-//! application and never clears it: on the way to a good application it does not write to it at
-//! all. For a bad one it leaves a record and resets; when too many boots in a row have ended badly,
-//! it stays, for whoever comes to repair the device. For a host this crate is an empty program,
-//! so that `--workspace` commands work; for a board without bootloader it does not link.
+//! application and never clears it: it notes in the ledger that it handed over, and for a bad
+//! application it leaves a record and resets. When too many boots in a row have ended badly, it
+//! stays, for whoever comes to repair the device. For a host this crate is an empty program, so that
+//! `--workspace` commands work; for a board without bootloader it does not link.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
@@ -39,11 +39,15 @@ mod device {
         }
     );
 
+    /// Bad ends in a row after which an application is started no more: more than those after
+    /// which it runs in its own safe mode, which is to have its chance.
+    const TRIES: u16 = 7;
+
     /// All that there is to do.
     fn start_application() -> ! {
         let flash = board::APPLICATION_FLASH;
         match application::check(flash) {
-            Ok(application) => application::hand_over(&application),
+            Ok(application) => application::hand_over(&application, TRIES),
             Err(refusal) => application::refuse(refusal, flash.0),
         }
     }

@@ -1,9 +1,9 @@
 //! What a bootloader does with the application behind it: look at it, start it, or refuse it.
 //!
 //! The hand-over leaves the core as a reset does, as far as software can: nothing enabled, nothing
-//! pending, memory protection off, the main stack in use, interrupts not masked. It touches neither
-//! the crash region nor the reset flags of the chip, so that the application finds what the reset
-//! left. What it must never do is start an application that was not checked.
+//! pending, memory protection off, the main stack in use, interrupts not masked. In the crash region
+//! it notes the hand-over and leaves records alone; the reset flags of the chip it does not touch.
+//! What it must never do is start an application that was not checked.
 //!
 //! Source: DDI0403E B1.5.5 (reset), B3.2 to B3.5; what ST's own bootloader leaves on is why the
 //! start-up code of an application assumes nothing (`start.rs`).
@@ -50,8 +50,13 @@ fn encloses(region: &Region, start: u32, size_bytes: u32) -> bool {
     room.is_some_and(|room| size_bytes <= room)
 }
 
-/// Starts an application that was checked. To be called without kernel, with interrupts masked.
-pub fn hand_over(application: &Application) -> ! {
+/// Starts an application that was checked, unless `limit` boots in a row ended badly: then its own
+/// safe mode did not help, and the device stays here. To be called without kernel, with interrupts
+/// masked.
+pub fn hand_over(application: &Application, limit: u16) -> ! {
+    if !fault::open_region().hand_over(limit, Start::Reset) {
+        stay()
+    }
     clock::stop_tick();
     interrupts::silence();
     mpu::disarm();
@@ -103,7 +108,7 @@ pub fn refuse(refusal: Refusal, address: u32) -> ! {
 /// Loops for ever, as nothing would wake a core that sleeps: this is where a product would look for
 /// a new application. The boot is counted and has its end, so a reset out of this is no crash.
 fn stay() -> ! {
-    fault::open_region().stay(&platform::platform().policy, Start::Reset);
+    fault::open_region().stay(Start::Reset);
     loop {
         cortex_m::asm::nop();
     }
