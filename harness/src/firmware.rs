@@ -16,8 +16,10 @@ use std::time::SystemTime;
 pub const BOARDS_FOLDER: &str = "firmware/boards";
 /// Package and binary of the image.
 const IMAGE: Part = Part { package: "crashrig-image", file: IMAGE_FILE };
-/// Those of the bootloader, which is the same with any features.
+/// Those of the bootloader.
 const BOOTLOADER: Part = Part { package: "crashrig-bootloader", file: BOOTLOADER_FILE };
+/// Features of the bootloader; any other is one of the image.
+const BOOTLOADER_FEATURES: &[&str] = &["without-image-check"];
 /// Profile of the workspace manifest.
 const PROFILE: &str = "firmware";
 /// Files that no dependency list names and that change the image all the same.
@@ -77,7 +79,7 @@ pub struct Request<'a> {
     pub target_folder: &'a Path,
     /// The board.
     pub board: &'a Board,
-    /// Features of the image; none but for mutants.
+    /// Features of the image or the bootloader; none but for mutants.
     pub features: &'a [String],
 }
 
@@ -104,10 +106,14 @@ struct Part {
 /// # Errors
 /// See [`FirmwareError`].
 pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
+    let is_bootloaders = |feature: &String| BOOTLOADER_FEATURES.contains(&feature.as_str());
+    let (of_bootloader, of_image): (Vec<_>, Vec<_>) =
+        request.features.iter().cloned().partition(is_bootloaders);
+    let folder = request.folder();
     if request.board.bootloader.is_some() {
-        part(&Request { features: &[], ..*request }, &BOOTLOADER, &request.folder())?;
+        part(&Request { features: &of_bootloader, ..*request }, &BOOTLOADER, &folder)?;
     }
-    part(request, &IMAGE, &request.folder())
+    part(&Request { features: &of_image, ..*request }, &IMAGE, &folder)
 }
 
 fn part(request: &Request<'_>, part: &Part, folder: &Path) -> Result<PathBuf, FirmwareError> {

@@ -4,8 +4,8 @@
 //! flash, so a crash in here leaves a record as well. It shares the crash region with the
 //! application and never clears it: it notes in the ledger that it handed over, and for a bad
 //! application it leaves a record and resets. When too many boots in a row have ended badly, it
-//! stays, for whoever comes to repair the device. For a host this crate is an empty program, so that
-//! `--workspace` commands work; for a board without bootloader it does not link.
+//! stays, for whoever comes to repair the device. For a host this crate is an empty program, so
+//! that `--workspace` commands work; for a board without bootloader it does not link.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 

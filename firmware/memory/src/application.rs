@@ -29,6 +29,9 @@ pub fn check(
     start: u32,
     is_ram: impl Fn(u32, u32) -> bool,
 ) -> Result<Application, Refusal> {
+    if cfg!(feature = "without-image-check") {
+        return Ok(Application { vectors: start, build_id: BuildId::default() });
+    }
     let word = |index: usize| flash.as_chunks().0.get(index).map(|word| u32::from_le_bytes(*word));
     let (stack_pointer, reset) = word(0).zip(word(1)).ok_or(Refusal::Vector)?;
     // A stack grows down from its first value, which may be the end of RAM.

@@ -86,9 +86,11 @@ impl Policy {
     }
 }
 
-/// Whether a bootloader is to start the application: notes the hand-over, and counts the boot before
-/// if it had no end, even if the application did not come far enough to begin it. After `limit` bad ends in a row it says no and changes nothing: the application's own safe
-/// mode did not help, so the bootloader is to stay. It may be tried again behind a boot that had its
+/// Whether a bootloader is to start the application. Notes the hand-over, and counts the boot
+/// before if it had no end, even if the application did not come far enough to begin it.
+///
+/// After `limit` bad ends in a row it says no and changes nothing: the application's own safe mode
+/// did not help, so the bootloader is to stay. It may be tried again behind a boot that had its
 /// end, such as one in which the bootloader stayed.
 pub const fn hand_over(ledger: &mut Ledger, limit: u16, start: Start) -> bool {
     let without_end = is_without_end(ledger, start);
@@ -104,8 +106,8 @@ pub const fn hand_over(ledger: &mut Ledger, limit: u16, start: Start) -> bool {
     true
 }
 
-/// A boot begins in which a bootloader stays: safe mode, whatever the count. It has its end already:
-/// a reset out of it is no crash.
+/// A boot begins in which a bootloader stays: safe mode, whatever the count. It has its end
+/// already: a reset out of it is no crash.
 pub const fn stay(ledger: &mut Ledger, start: Start) {
     let without_end = is_without_end(ledger, start);
     if without_end {

@@ -1,9 +1,9 @@
 //! What a bootloader does with the application behind it: look at it, start it, or refuse it.
 //!
 //! The hand-over leaves the core as a reset does, as far as software can: nothing enabled, nothing
-//! pending, memory protection off, the main stack in use, interrupts not masked. In the crash region
-//! it notes the hand-over and leaves records alone; the reset flags of the chip it does not touch.
-//! What it must never do is start an application that was not checked.
+//! pending, memory protection off, the main stack in use, interrupts not masked. In the crash
+//! region it notes the hand-over and leaves records alone; the reset flags of the chip it does not
+//! touch. What it must never do is start an application that was not checked.
 //!
 //! Source: DDI0403E B1.5.5 (reset), B3.2 to B3.5; what ST's own bootloader leaves on is why the
 //! start-up code of an application assumes nothing (`start.rs`).

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 /// The contents of `memory.x` for a program of a board.
 ///
 /// Regions: `FLASH` (what the program has of it), `RAM` (all main RAM), `CRASH` (the crash region,
-/// inside of `RAM` or of `CCM`) and, where the chip has it, `CCM`. Symbols: `__crashrig_<field>` for
-/// each field of [`crate::parse::StaticLayout`], and `__crashrig_interrupt_count`.
+/// inside of `RAM` or of `CCM`) and, where the chip has it, `CCM`. Symbols: `__crashrig_<field>`
+/// for each field of [`crate::parse::StaticLayout`], and `__crashrig_interrupt_count`.
 #[must_use]
 pub fn memory_x(board: &Board, program: Program) -> String {
     let layout = &board.layout;
