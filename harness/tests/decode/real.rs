@@ -30,10 +30,11 @@ impl Memory for Code<'_> {
     }
 }
 
-/// The first address in a function that a call would return to.
+/// The first address in a function that a call of it would return to, with the Thumb bit. At its
+/// very start would return what the function in front of it calls last.
 fn return_address(image: &Image, function: &str) -> u32 {
     let symbol = image.symbol(function).unwrap_or_else(|| panic!("no function {function}"));
-    let mut inside = symbol.address + 1..symbol.address + symbol.size_bytes;
+    let mut inside = symbol.address + 3..symbol.address + symbol.size_bytes;
     inside.find(|address| is_return_address(&Code(image), *address)).unwrap()
 }
 
