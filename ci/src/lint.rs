@@ -10,8 +10,14 @@ use anyhow::{Result, bail};
 use crashrig_layout::parse::rust_targets;
 
 /// The packages that run on the chip.
-const CHIP_PACKAGES: &[&str] =
-    &["crashrig-image", "crashrig-layout", "crashrig-memory", "crashrig-port", "crashrig-wire"];
+const CHIP_PACKAGES: &[&str] = &[
+    "crashrig-bootloader",
+    "crashrig-image",
+    "crashrig-layout",
+    "crashrig-memory",
+    "crashrig-port",
+    "crashrig-wire",
+];
 
 /// Runs every check and reports all that fail, not the first.
 ///

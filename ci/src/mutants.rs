@@ -13,7 +13,7 @@ use std::path::Path;
 /// A check that can be taken out.
 #[derive(Debug, Clone, Copy)]
 pub struct Mutant {
-    /// The feature of `crashrig-image` that takes it out.
+    /// The feature of `crashrig-image` or `crashrig-bootloader` that takes it out.
     pub feature: &'static str,
     /// What the image then lacks.
     pub removes: &'static str,
@@ -43,6 +43,7 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-vector-relocation",
         removes: "the change of VTOR to the vector table in RAM",
     },
+    Mutant { feature: "without-image-check", removes: "the bootloader's check of the application" },
 ];
 
 /// What the harness writes about a run, as far as it matters here. Fields may be added to it, so

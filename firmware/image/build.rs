@@ -1,6 +1,6 @@
 //! Board file → linker script and region table. Nothing else in the image states an address.
 
-use crashrig_layout::parse::Board;
+use crashrig_layout::parse::{Board, Program};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -8,6 +8,9 @@ use std::{env, fs};
 /// Which board the image is for; the name of a file in `firmware/boards` without its ending.
 const BOARD_VARIABLE: &str = "CRASHRIG_BOARD";
 const DEFAULT_BOARD: &str = "netduinoplus2";
+
+/// The package that is the bootloader's; this build script serves both images.
+const BOOTLOADER: &str = "crashrig-bootloader";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
@@ -18,7 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = env::var(BOARD_VARIABLE).unwrap_or_else(|_| DEFAULT_BOARD.to_owned());
     let board = Board::load(&firmware.join("boards"), &name)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("memory.x"), crashrig_layout::emit::memory_x(&board))?;
+    let is_bootloader = env::var("CARGO_PKG_NAME")? == BOOTLOADER;
+    let program = if is_bootloader { Program::Bootloader } else { Program::Application };
+    fs::write(out.join("memory.x"), crashrig_layout::emit::memory_x(&board, program))?;
     fs::write(out.join("regions.rs"), crashrig_layout::emit::regions_rs(&board))?;
     if env::var("CARGO_CFG_TARGET_OS")? == "none" {
         let (target, wanted) = (env::var("TARGET")?, board.chip.core.rust_target());

@@ -96,11 +96,17 @@ pub struct EntryReading {
 pub struct Entries(Vec<(u32, Entry)>);
 
 impl Entries {
-    /// Those that an image has; an image that is not ours may have none.
+    /// Those that an image has, and the bootloader in front of it; an image that is not ours may
+    /// have none.
     #[must_use]
     pub fn of(image: &Image) -> Self {
-        let address = |entry: Entry| Some((image.symbol(entry.symbol())?.address, entry));
-        Self(Entry::ALL.into_iter().filter_map(address).collect())
+        let programs = [Some(image), image.bootloader()];
+        let entries = programs.into_iter().flatten().flat_map(|program| {
+            Entry::ALL
+                .into_iter()
+                .filter_map(move |entry| Some((program.symbol(entry.symbol())?.address, entry)))
+        });
+        Self(entries.collect())
     }
 
     /// Whether there is none.

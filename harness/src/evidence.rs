@@ -19,6 +19,9 @@ pub const SCENARIO_FILE: &str = "scenario.toml";
 /// The image in a bundle.
 pub const IMAGE_FILE: &str = "image.elf";
 
+/// The bootloader's image, beside the image, where the board has one.
+pub const BOOTLOADER_FILE: &str = "bootloader.elf";
+
 /// Bundle trouble: the files are not what a run leaves.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -227,13 +230,19 @@ pub fn write(folder: &Path, evidence: &Evidence, scenario_text: &str) -> Result<
     })
 }
 
-/// Puts the image into a bundle that has none: a hard link, or a copy where that cannot be.
+/// Puts the image, and the bootloader beside it, into a bundle that has none: hard links, or copies
+/// where those cannot be.
 ///
 /// # Errors
 /// The image can neither be linked nor copied, or the bundle has one already. Copying over what may
 /// be a link to the very same file would empty it.
 pub fn link_image(folder: &Path, image: &Path) -> Result<(), BundleError> {
-    let path = folder.join(IMAGE_FILE);
+    link(image, folder.join(IMAGE_FILE))?;
+    let bootloader = image.with_file_name(BOOTLOADER_FILE);
+    if bootloader.is_file() { link(&bootloader, folder.join(BOOTLOADER_FILE)) } else { Ok(()) }
+}
+
+fn link(image: &Path, path: PathBuf) -> Result<(), BundleError> {
     let copied = match std::fs::hard_link(image, &path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             std::fs::copy(image, &path).map(|_| ())

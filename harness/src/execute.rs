@@ -3,7 +3,7 @@
 
 use crate::decode::{assemble, twin};
 use crate::entry::Entries;
-use crate::evidence::{self, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
+use crate::evidence::{self, BOOTLOADER_FILE, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
 use crate::image::{Image, ImageError};
 use crate::judge::{Identity, judge};
 use crate::output::text;
@@ -104,7 +104,7 @@ const SECOND_RUN: &str = "at-entry";
 pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError> {
     let bundle = setting.run_folder.join(test.name.replace("::", "."));
     let _ = std::fs::remove_dir_all(&bundle);
-    let image = Image::parse(evidence::read_file(setting.image)?, setting.image)?;
+    let image = load_image(setting.image)?;
     let identity = RunIdentity {
         test: &test.name,
         run_id: run_id(&test.name, setting),
@@ -170,13 +170,27 @@ pub fn judge_bundle(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError>
 fn judge_run(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError> {
     let evidence = evidence::read(bundle)?;
     let scenario = scenario_of(bundle, &evidence)?;
-    let path = bundle.join(IMAGE_FILE);
-    let image = Image::parse(evidence::read_file(&path)?, &path)?;
+    let image = load_image(&bundle.join(IMAGE_FILE))?;
     let board = Board::load(boards, &evidence.board).map_err(|error| JudgeError::Board {
         board: evidence.board.clone(),
         message: error.to_string(),
     })?;
     Ok(conclude(scenario, evidence, &image, &board, bundle.to_owned()))
+}
+
+/// Reads an image, and the bootloader that lies beside it if there is one.
+///
+/// # Errors
+/// A file cannot be read, or is no image.
+pub fn load_image(path: &Path) -> Result<Image, JudgeError> {
+    let load = |path: &Path| -> Result<Image, JudgeError> {
+        Ok(Image::parse(evidence::read_file(path)?, path)?)
+    };
+    let (image, bootloader) = (load(path)?, path.with_file_name(BOOTLOADER_FILE));
+    if !bootloader.is_file() || bootloader == path {
+        return Ok(image);
+    }
+    Ok(image.behind(load(&bootloader)?))
 }
 
 /// The scenario of a bundle. Its file is called otherwise there, so the name comes from the
@@ -197,7 +211,11 @@ fn conclude(
 ) -> Outcome {
     let scenario = scenario.on(board);
     let report = assemble::report(&evidence, image, board);
-    let identity = Identity { build_id: image.build_id(), run_id: evidence.run_id };
+    let identity = Identity {
+        build_id: image.build_id(),
+        bootloader: image.bootloader().map(Image::build_id),
+        run_id: evidence.run_id,
+    };
     let verdict = judge(&scenario, &report, &identity);
     Outcome { scenario, evidence, report, verdict, bundle }
 }

@@ -1,10 +1,13 @@
-//! The image of a board: built by cargo at most once a run, found without cargo when it is fresh.
+//! The images of a board, application and bootloader: built by cargo at most once a run, found
+//! without cargo when they are fresh.
 //!
 //! Under nextest every test is a process of its own, so the question "is it fresh?" must cost next
 //! to nothing: cargo leaves a list of every file that the image depends on beside it, and comparing
 //! their times with the image's is a few dozen calls.
 
-use crashrig_layout::parse::{Board, LoadError};
+use crate::evidence::{BOOTLOADER_FILE, IMAGE_FILE};
+use crate::image::{ImageProblem, seal};
+use crashrig_layout::parse::Board;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -12,7 +15,11 @@ use std::time::SystemTime;
 /// Folder of the board files, in the workspace.
 pub const BOARDS_FOLDER: &str = "firmware/boards";
 /// Package and binary of the image.
-const PACKAGE: &str = "crashrig-image";
+const IMAGE: Part = Part { package: "crashrig-image", file: IMAGE_FILE };
+/// Those of the bootloader.
+const BOOTLOADER: Part = Part { package: "crashrig-bootloader", file: BOOTLOADER_FILE };
+/// Features of the bootloader; any other is one of the image.
+const BOOTLOADER_FEATURES: &[&str] = &["without-image-check"];
 /// Profile of the workspace manifest.
 const PROFILE: &str = "firmware";
 /// Files that no dependency list names and that change the image all the same.
@@ -53,27 +60,32 @@ pub enum FirmwareError {
         /// What its chip's core wants.
         triple: &'static str,
     },
-    /// The board file is not what it should be.
-    #[error("{0}")]
-    Board(#[from] LoadError),
+    /// What cargo built cannot be given its header.
+    #[error("seal {path}: {problem}")]
+    Seal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ImageProblem,
+    },
 }
 
 /// What to build.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// Folder of the workspace.
     pub workspace: &'a Path,
     /// Folder of build products; images are in `crashrig/` below it.
     pub target_folder: &'a Path,
-    /// Name of the board.
-    pub board: &'a str,
-    /// Features of the image; none but for mutants.
+    /// The board.
+    pub board: &'a Board,
+    /// Features of the image or the bootloader; none but for mutants.
     pub features: &'a [String],
 }
 
 impl Request<'_> {
     fn folder(&self) -> PathBuf {
-        let mut name = self.board.to_owned();
+        let mut name = self.board.name.clone();
         for feature in self.features {
             name = format!("{name}+{feature}");
         }
@@ -81,19 +93,37 @@ impl Request<'_> {
     }
 }
 
-/// The image of a board, built if it is not fresh.
+/// One of the programs in flash.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    package: &'static str,
+    /// Name of its file, in a folder of images and in a bundle.
+    file: &'static str,
+}
+
+/// The image of a board, built if it is not fresh; so is the bootloader, which lies beside it.
 ///
 /// # Errors
 /// See [`FirmwareError`].
 pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
+    let is_bootloaders = |feature: &String| BOOTLOADER_FEATURES.contains(&feature.as_str());
+    let (of_bootloader, of_image): (Vec<_>, Vec<_>) =
+        request.features.iter().cloned().partition(is_bootloaders);
     let folder = request.folder();
-    let elf = folder.join("image.elf");
+    if request.board.bootloader.is_some() {
+        part(&Request { features: &of_bootloader, ..*request }, &BOOTLOADER, &folder)?;
+    }
+    part(&Request { features: &of_image, ..*request }, &IMAGE, &folder)
+}
+
+fn part(request: &Request<'_>, part: &Part, folder: &Path) -> Result<PathBuf, FirmwareError> {
+    let elf = folder.join(part.file);
     if is_fresh(request, &elf) {
         return Ok(elf);
     }
-    std::fs::create_dir_all(&folder).map_err(|source| FirmwareError::File {
+    std::fs::create_dir_all(folder).map_err(|source| FirmwareError::File {
         action: "create",
-        path: folder.clone(),
+        path: folder.to_owned(),
         source,
     })?;
     // One builder at a time, over all processes; whoever waited finds a fresh image.
@@ -105,7 +135,7 @@ pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
     let lock = File::create(&lock_path).map_err(file("create"))?;
     lock.lock().map_err(file("lock"))?;
     if !is_fresh(request, &elf) {
-        build(request, &elf)?;
+        build(request, part, &elf)?;
     }
     Ok(elf)
 }
@@ -159,13 +189,12 @@ fn dependencies(list: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
-    let board = Board::load(&request.workspace.join(BOARDS_FOLDER), request.board)?;
-    let triple = board.chip.core.rust_target();
+fn build(request: &Request<'_>, part: &Part, elf: &Path) -> Result<(), FirmwareError> {
+    let triple = request.board.chip.core.rust_target();
     let mut arguments = vec![
         "build".to_owned(),
         "--package".to_owned(),
-        PACKAGE.to_owned(),
+        part.package.to_owned(),
         "--target".to_owned(),
         triple.to_owned(),
         "--profile".to_owned(),
@@ -183,7 +212,7 @@ fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
     // those.
     let output = duct::cmd(&cargo, &arguments)
         .dir(request.workspace)
-        .env("CRASHRIG_BOARD", request.board)
+        .env("CRASHRIG_BOARD", &request.board.name)
         .env("DEFMT_LOG", "trace")
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -196,7 +225,7 @@ fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
         .map_err(|source| FirmwareError::File { action: "start", path: cargo.into(), source })?;
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        let board = request.board.to_owned();
+        let board = request.board.name.clone();
         if text.contains("can't find crate for `core`") {
             return Err(FirmwareError::NotSetUp { board, triple });
         }
@@ -204,27 +233,37 @@ fn build(request: &Request<'_>, elf: &Path) -> Result<(), FirmwareError> {
         let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
         return Err(FirmwareError::Build { board, command, output: end });
     }
-    take_over(request, triple, elf, started)
+    take_over(request, part, elf, started)
 }
 
-/// Copies image and dependency list out of cargo's folder, which the next board will write over.
-/// The list comes first: an image without its list is not fresh. The image gets the time at which
-/// its build started, so that a file changed during the build makes it stale.
+/// Takes image and dependency list out of cargo's folder, which the next board will write over, and
+/// fills in the image's header. The list comes first: an image without its list is not fresh. The
+/// image gets the time at which its build started, so that a file changed during the build makes it
+/// stale.
 fn take_over(
     request: &Request<'_>,
-    triple: &str,
+    part: &Part,
     elf: &Path,
     started: SystemTime,
 ) -> Result<(), FirmwareError> {
-    let built = request.target_folder.join(triple).join(PROFILE).join(PACKAGE);
-    for (from, to) in
-        [(built.with_extension("d"), elf.with_extension("d")), (built, elf.to_owned())]
-    {
+    let triple = request.board.chip.core.rust_target();
+    let built = request.target_folder.join(triple).join(PROFILE).join(part.package);
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| FirmwareError::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })
+    };
+    let list = built.with_extension("d");
+    let mut file = read(&built)?;
+    seal(&mut file).map_err(|problem| FirmwareError::Seal { path: built.clone(), problem })?;
+    for (bytes, to) in [(read(&list)?, elf.with_extension("d")), (file, elf.to_owned())] {
         let unfinished = to.with_extension("unfinished");
-        std::fs::copy(&from, &unfinished)
-            .and_then(|_| File::options().write(true).open(&unfinished)?.set_modified(started))
+        std::fs::write(&unfinished, bytes)
+            .and_then(|()| File::options().write(true).open(&unfinished)?.set_modified(started))
             .and_then(|()| std::fs::rename(&unfinished, &to))
-            .map_err(|source| FirmwareError::File { action: "copy", path: from, source })?;
+            .map_err(|source| FirmwareError::File { action: "write", path: to, source })?;
     }
     Ok(())
 }

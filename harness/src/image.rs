@@ -4,7 +4,10 @@
 //! said about an address of the image begins here. The file may come from anywhere: any bytes give
 //! an image or an error that names what was found, never a panic. Nothing here reads a file.
 
+mod flash;
 mod read;
+
+pub use flash::{Flash, seal};
 
 use crashrig_wire::BuildId;
 use object::LittleEndian;
@@ -154,6 +157,7 @@ pub struct Image {
     /// By address; of equal ones, functions last.
     symbols: Vec<Symbol>,
     areas: Vec<Area>,
+    bootloader: Option<Box<Image>>,
 }
 
 impl std::fmt::Debug for Image {
@@ -193,9 +197,22 @@ impl Image {
             sections,
             symbols,
             areas: Vec::new(),
+            bootloader: None,
         };
         image.areas = AREAS.iter().filter_map(|area| image.area(area)).collect();
         Ok(image)
+    }
+
+    /// The same image with the bootloader that stands in front of it in flash.
+    #[must_use]
+    pub fn behind(self, bootloader: Self) -> Self {
+        Self { bootloader: Some(Box::new(bootloader)), ..self }
+    }
+
+    /// The bootloader in front of it, if there is one.
+    #[must_use]
+    pub fn bootloader(&self) -> Option<&Self> {
+        self.bootloader.as_deref()
     }
 
     /// The file that it came from.

@@ -16,6 +16,8 @@ use std::fmt::Display;
 pub struct Identity {
     /// Build id of the image under test.
     pub build_id: BuildId,
+    /// Build id of the bootloader, where the board has one.
+    pub bootloader: Option<BuildId>,
     /// The run the host announced.
     pub run_id: u32,
 }
@@ -240,11 +242,16 @@ impl Judge {
 
     fn crash(&mut self, context: &Context<'_>, expected: &ExpectedCrash, crash: &CrashReport) {
         let record = &crash.record;
-        if record.build_id != context.identity.build_id {
-            let (wanted, found) = (hex(&context.identity.build_id), hex(&record.build_id));
+        let Identity { build_id, bootloader, .. } = *context.identity;
+        let by_bootloader = bootloader == Some(record.build_id);
+        if record.build_id != build_id && !by_bootloader {
+            let (wanted, found) = (hex(&build_id), hex(&record.build_id));
             self.add(VerdictKind::StaleImage, "build-id", wanted, found);
         }
-        if record.run_id == 0 {
+        // A bootloader knows nothing of mailboxes.
+        if by_bootloader {
+            self.equal(VerdictKind::StaleImage, "run-id", 0, record.run_id);
+        } else if record.run_id == 0 {
             let found = "none: it came before the mailbox was read";
             self.add(VerdictKind::Crash, "run-id", context.identity.run_id, found);
         } else {

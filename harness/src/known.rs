@@ -42,7 +42,8 @@ pub fn check_names(image: &Image, board: &Board, scenario: &Scenario) -> Result<
 }
 
 fn known_function(image: &Image, scenario: &Scenario, name: &str) -> Result<(), BenchError> {
-    if image.symbol(name).is_some() {
+    let bootloader = image.bootloader().and_then(|image| image.symbol(name));
+    if image.symbol(name).or(bootloader).is_some() {
         return Ok(());
     }
     Err(BenchError(format!(

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agree;
+pub mod application;
 pub mod blast;
 pub mod cli;
 pub mod decode;

@@ -125,11 +125,13 @@ impl Rig {
         Ok(tests(scenarios, &self.targets()?)?)
     }
 
-    /// The image of a board, built if need be.
+    /// The image of a board, built if need be, with its bootloader beside it if the board has one.
     ///
     /// # Errors
-    /// See [`FirmwareError`].
+    /// The board file, or see [`FirmwareError`].
     pub fn image(&self, board: &str, features: &[String]) -> Result<PathBuf, RigError> {
+        let board = Board::load(&self.boards(), board);
+        let board = &board.map_err(|error| RigError::Board(error.to_string()))?;
         let request = Request {
             workspace: &self.workspace,
             target_folder: &self.target_folder,

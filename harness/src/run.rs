@@ -3,6 +3,7 @@
 //! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
+use crate::application;
 use crate::entry::{self, Entries};
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
@@ -92,13 +93,15 @@ fn drive(
     crate::known::check_names(image, target.board(), scenario)?;
     let places = places(image, scenario)?;
     evidence.crash_start = places.crash_start;
-    let session = target.open(image, folder)?;
+    let mut noise = Noise::new(identity.seed);
+    let flash = application::in_flash(image, scenario.application, &mut noise)?;
+    let session = target.open(image, flash.as_ref(), folder)?;
     evidence.command_line = session.command_line();
     let mut driver = Driver {
         session,
         places,
         entries: if identity.stop_at_entry { Entries::of(image) } else { Entries::default() },
-        noise: Noise::new(identity.seed),
+        noise,
         run_id: identity.run_id,
         ticket: 0,
         good_record: None,

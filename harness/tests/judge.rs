@@ -15,7 +15,7 @@ use crashrig_wire::region::Slot;
 use crashrig_wire::{EndMarker, Ledger, Observation};
 use std::path::Path;
 
-const IDENTITY: Identity = Identity { build_id: *b"thisone!", run_id: 7 };
+const IDENTITY: Identity = Identity { build_id: *b"thisone!", bootloader: None, run_id: 7 };
 
 fn scenario(end: &str) -> Scenario {
     scenario_with(end, "")

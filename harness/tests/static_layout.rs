@@ -2,9 +2,11 @@
 //! overlap, and a crash region that nothing loads.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop anywhere")]
 
-use crashrig_harness::image::Image;
+use crashrig_harness::execute::load_image;
+use crashrig_harness::image::{Flash, Image};
 use crashrig_harness::rig::Rig;
 use crashrig_layout::parse::{Board, CrashPlace};
+use crashrig_wire::image_header::ImageHeader;
 use object::{Object, ObjectSection, ObjectSegment, SectionKind};
 
 struct Layout {
@@ -34,8 +36,14 @@ impl Layout {
     }
 }
 
-const BOARDS: [&str; 4] =
-    ["mps2-an505", "netduinoplus2", "netduinoplus2-crash-sram2", "netduinoplus2-crash-ccm"];
+const WITH_BOOTLOADER: &str = "netduinoplus2-bootloader";
+const BOARDS: [&str; 5] = [
+    "mps2-an505",
+    "netduinoplus2",
+    WITH_BOOTLOADER,
+    "netduinoplus2-crash-sram2",
+    "netduinoplus2-crash-ccm",
+];
 
 #[test]
 fn static_ram_is_in_the_order_of_the_memory_model() {
@@ -123,6 +131,38 @@ fn nothing_is_loaded_into_ram_and_no_sections_overlap() {
         ranges.sort_unstable();
         assert!(ranges.is_sorted_by(|one, next| one.1 <= next.0), "{board}: {ranges:x?}");
     }
+}
+
+#[test]
+fn every_image_is_sealed_with_its_own_build_id() {
+    for board in BOARDS {
+        let layout = Layout::of(board);
+        let flash = Flash::of(layout.image.bytes()).expect("segments");
+        let header = ImageHeader::check(&flash.bytes).expect("a sealed image");
+        assert_eq!(header.build_id, layout.image.build_id(), "{board}");
+        assert_eq!(header.length_bytes as usize, flash.bytes.len(), "{board}");
+        assert_eq!(flash.start, layout.at("flash_vectors"), "{board}");
+    }
+}
+
+#[test]
+fn bootloader_and_application_share_flash() {
+    let rig = Rig::here();
+    let board = Board::load(&rig.boards(), WITH_BOOTLOADER).expect("a board");
+    let image = load_image(&rig.image(WITH_BOOTLOADER, &[]).expect("images")).expect("images");
+    let bootloader = image.bootloader().expect("a bootloader");
+    assert_ne!(image.build_id(), bootloader.build_id());
+    let taken = board.bootloader.expect("a bootloader");
+    let in_front = Flash::of(bootloader.bytes()).expect("segments");
+    assert!(ImageHeader::check(&in_front.bytes).is_ok());
+    assert_eq!(in_front.start, taken.start);
+    assert!(in_front.bytes.len() <= taken.size_bytes as usize);
+    let behind = Flash::of(image.bytes()).expect("segments");
+    assert_eq!(behind.start, taken.start + taken.size_bytes);
+    assert!(image.code_ranges().iter().all(|range| range.start >= behind.start));
+    // None but the board with a bootloader has one beside its image.
+    let plain = load_image(&rig.image("netduinoplus2", &[]).expect("an image")).expect("an image");
+    assert!(plain.bootloader().is_none());
 }
 
 /// The smallest crash region stands in `layout` and in `wire`, which may not name each other.

@@ -30,6 +30,8 @@ pub struct Launch {
     pub machine: String,
     /// The image for `-kernel`: an ELF file, or a flat binary that is put at address 0.
     pub image: Option<PathBuf>,
+    /// Flat files that stand in memory besides the image, before and after each reset.
+    pub loaded: Vec<Loaded>,
     /// The folder that receives the output of QEMU; it must exist. See [`crate::OutputFiles`].
     pub output_folder: PathBuf,
     /// Target time of one instruction as a power of two in nanoseconds, 0 to 10. `None` lets target
@@ -48,6 +50,15 @@ pub struct Launch {
     pub more_options: Vec<OsString>,
 }
 
+/// A flat file that is put into memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
+    /// Where its first byte goes.
+    pub address: u32,
+}
+
 impl Launch {
     /// A launch with the defaults: no image, counted instructions, semihosting on without
     /// arguments, this program as keeper, 20 s to start.
@@ -57,6 +68,7 @@ impl Launch {
             program,
             machine: machine.to_owned(),
             image: None,
+            loaded: Vec::new(),
             output_folder: output_folder.to_path_buf(),
             instruction_shift: Some(DEFAULT_INSTRUCTION_SHIFT),
             semihosting: Some(Vec::new()),
@@ -123,6 +135,10 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
     if let Some(image) = &launch.image {
         options.extend(["-kernel".into(), image.into()]);
     }
+    for loaded in &launch.loaded {
+        let place = format!(",addr={:#x},force-raw=on", loaded.address);
+        options.extend(["-device".into(), option_with_path("loader,file=", &loaded.path, &place)]);
+    }
     options.extend(launch.more_options.iter().cloned());
     options
 }
@@ -176,6 +192,16 @@ mod tests {
         check(
             |launch| launch.image = Some("/out/image.elf".into()),
             &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -kernel /out/image.elf"),
+        );
+        check(
+            |launch| {
+                let address = 0x0800_8000;
+                launch.loaded.push(Loaded { path: "/out/a.bin".into(), address });
+            },
+            &format!(
+                "{HEAD}{COUNTED}{LOG}{SEMIHOSTING} \
+                 -device loader,file=/out/a.bin,addr=0x8008000,force-raw=on"
+            ),
         );
         check(|launch| launch.semihosting = None, &format!("{HEAD}{COUNTED}{LOG}"));
         check(

@@ -4,13 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crashrig_layout::emit::{memory_x, regions_rs};
-use crashrig_layout::parse::Board;
+use crashrig_layout::parse::{Board, Program};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const BOARDS: [&str; 5] = [
+const BOARDS: [&str; 6] = [
     "mps2-an505",
     "netduinoplus2",
+    "netduinoplus2-bootloader",
     "netduinoplus2-crash-ccm",
     "netduinoplus2-crash-sram2",
     "stm32f4-discovery",
@@ -38,14 +39,17 @@ fn check(board: &str, ending: &str, generate: fn(&Board) -> String) {
 #[test]
 fn linker_scripts() {
     for board in BOARDS {
-        check(board, "memory.x", memory_x);
+        check(board, "memory.x", |board| memory_x(board, Program::Application));
     }
+    let bootloader = |board: &Board| memory_x(board, Program::Bootloader);
+    check("netduinoplus2-bootloader", "bootloader.memory.x", bootloader);
 }
 
 #[test]
 fn region_tables() {
     // The crash region is the only thing in which the variants differ, so two tables say it all.
-    for board in ["mps2-an505", "netduinoplus2", "stm32f4-discovery"] {
+    // But for what the bootloader's table adds.
+    for board in ["mps2-an505", "netduinoplus2", "netduinoplus2-bootloader", "stm32f4-discovery"] {
         check(board, "regions.rs.txt", regions_rs);
     }
 }

@@ -51,6 +51,17 @@ pub struct Reported {
     pub status: Status,
     /// What else there is to say, by the status.
     pub value: u32,
+    /// Who reports it.
+    pub by: Reporter,
+}
+
+/// Who reports an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporter {
+    /// Any code.
+    Anyone,
+    /// A bootloader that refuses an application.
+    Bootloader,
 }
 
 /// Where software noticed a crash that no exception reported.
@@ -117,8 +128,9 @@ pub fn record_of_software(
     } else {
         entry.running
     };
-    let (kind, detector) = match error {
-        Some(_) => (Kind::Error, Detector::ErrorCall),
+    let (kind, detector) = match error.map(|error| error.by) {
+        Some(Reporter::Anyone) => (Kind::Error, Detector::ErrorCall),
+        Some(Reporter::Bootloader) => (Kind::BadImage, Detector::Bootloader),
         None => (Kind::Panic, Detector::PanicHandler),
     };
     let mut record = blank(kind, detector, thread, identity, map);

@@ -6,6 +6,7 @@
 //!
 //! * [`map`]: whose memory an address is.
 //! * [`classify`]: fault registers → kind, detector, thread, and whether a stacked frame exists.
+//! * [`application`]: whether a bootloader may start what is in flash.
 //! * [`capture`]: the record of a crash, in two steps.
 //! * [`check`]: what is wrong with the stack in use.
 //! * [`errors`]: the errors of this boot, as Mbed OS users know them.
@@ -20,6 +21,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod application;
 pub mod capture;
 pub mod check;
 pub mod classify;

@@ -69,19 +69,72 @@ impl Policy {
     /// A boot begins: the one before is counted if it had no end, and the mode is decided and
     /// noted.
     pub const fn begin(&self, ledger: &mut Ledger, start: Start) -> BootMode {
-        let without_end = matches!(ledger.phase, Phase::Running) && matches!(start, Start::Reset);
-        if without_end {
-            ledger.crashes_in_a_row = ledger.crashes_in_a_row.saturating_add(1);
-            ledger.boots_without_end = ledger.boots_without_end.saturating_add(1);
+        // Behind a hand-over the bootloader has counted it, and the newest crash is older than it.
+        let handed_over = matches!(ledger.phase, Phase::HandedOver);
+        let is_new = !handed_over && is_without_end(ledger, start);
+        let without_end = is_new || handed_over && ledger.boots_since_crash > 0;
+        if is_new {
+            count_without_end(ledger);
         }
         ledger.boots_since_crash = ledger.boots_since_crash.saturating_add(1);
         ledger.phase = Phase::Running;
         let mode = self.decide(ledger);
-        if matches!(mode, BootMode::Safe { .. }) && matches!(ledger.safe_mode, SafeMode::Off) {
-            ledger.safe_mode = if without_end { SafeMode::NoEnd } else { SafeMode::Crash };
+        if matches!(mode, BootMode::Safe { .. }) {
+            enter_safe_mode(ledger, without_end);
         }
         mode
     }
+}
+
+/// Whether a bootloader is to start the application. Notes the hand-over, and counts the boot
+/// before if it had no end, even if the application did not come far enough to begin it.
+///
+/// After `limit` bad ends in a row it says no and changes nothing: the application's own safe mode
+/// did not help, so the bootloader is to stay. It may be tried again behind a boot that had its
+/// end, such as one in which the bootloader stayed.
+pub const fn hand_over(ledger: &mut Ledger, limit: u16, start: Start) -> bool {
+    let without_end = is_without_end(ledger, start);
+    let in_a_row = ledger.crashes_in_a_row.saturating_add(without_end as u16);
+    let ended_badly = without_end || matches!(ledger.phase, Phase::Crashed);
+    if ended_badly && in_a_row >= limit {
+        return false;
+    }
+    if without_end {
+        count_without_end(ledger);
+    }
+    ledger.phase = Phase::HandedOver;
+    true
+}
+
+/// A boot begins in which a bootloader stays: safe mode, whatever the count. It has its end
+/// already: a reset out of it is no crash.
+pub const fn stay(ledger: &mut Ledger, start: Start) {
+    let without_end = is_without_end(ledger, start);
+    if without_end {
+        count_without_end(ledger);
+    }
+    ledger.boots_since_crash = ledger.boots_since_crash.saturating_add(1);
+    enter_safe_mode(ledger, without_end);
+    ended(ledger);
+}
+
+const fn enter_safe_mode(ledger: &mut Ledger, without_end: bool) {
+    if matches!(ledger.safe_mode, SafeMode::Off) {
+        ledger.safe_mode = if without_end { SafeMode::NoEnd } else { SafeMode::Crash };
+    }
+}
+
+const fn is_without_end(ledger: &Ledger, start: Start) -> bool {
+    matches!(ledger.phase, Phase::Running | Phase::HandedOver) && matches!(start, Start::Reset)
+}
+
+const fn count_without_end(ledger: &mut Ledger) {
+    // What never began its boot did not count it either.
+    if matches!(ledger.phase, Phase::HandedOver) {
+        ledger.boots_since_crash = ledger.boots_since_crash.saturating_add(1);
+    }
+    ledger.crashes_in_a_row = ledger.crashes_in_a_row.saturating_add(1);
+    ledger.boots_without_end = ledger.boots_without_end.saturating_add(1);
 }
 
 /// A crash left a record with a status.

@@ -82,7 +82,8 @@ impl<S: Store> CrashRegion<S> {
         }
         let [a, b] = &copies;
         let newest = Ledger::newest([a.as_slice(), b.as_slice()]);
-        let ledger_kept = newest.is_some();
+        // A bootloader writes one in front of the first boot.
+        let ledger_kept = newest.is_some_and(|(_, ledger)| ledger.boots > 0);
         let (copy, ledger) = newest.unwrap_or((1, Ledger::default()));
         let mut region = Self { store, geometry, ledger, next_copy: 1 - copy, ledger_kept };
         // A ledger older than the records, or a new one, must not give out a sequence twice.
@@ -144,6 +145,23 @@ impl<S: Store> CrashRegion<S> {
     pub fn end_in_order(&mut self) {
         reboot::ended(&mut self.ledger);
         self.write_ledger();
+    }
+
+    /// Counts a boot in which a bootloader stays; see [`reboot::stay`].
+    pub fn stay(&mut self, start: Start) {
+        self.ledger.boots = self.ledger.boots.saturating_add(1);
+        reboot::stay(&mut self.ledger, start);
+        self.write_ledger();
+    }
+
+    /// Whether a bootloader is to start the application, and a note that it did; see
+    /// [`reboot::hand_over`]. The boot is counted by the application.
+    pub fn hand_over(&mut self, limit: u16, start: Start) -> bool {
+        let goes_on = reboot::hand_over(&mut self.ledger, limit, start);
+        if goes_on {
+            self.write_ledger();
+        }
+        goes_on
     }
 
     fn findings(&self, build_id: &BuildId) -> BootFindings {

@@ -247,3 +247,29 @@ fn a_boot_cut_at_any_word_counts_once() {
     }
     assert!(seen.iter().all(|count| *count > 0), "every outcome was met: {seen:?}");
 }
+
+#[test]
+fn a_bootloader_passes_records_on_and_is_no_boot() {
+    let ram = Ram::of_noise(7);
+    assert!(ram.open().hand_over(7, Start::Reset));
+    let first = begin(&ram).findings;
+    assert_eq!((first.boot, first.ledger_kept), (1, false), "the application begins the first");
+    crash(&ram, Kind::BusFault);
+    for boot in 2..5 {
+        assert!(ram.open().hand_over(7, Start::Reset));
+        let report = begin(&ram);
+        assert_eq!(report.record.map(|record| record.kind), Some(Kind::BusFault));
+        assert_eq!((report.findings.boot, report.findings.ledger_kept), (boot, true));
+        ram.open().end_in_order();
+    }
+    assert_eq!(ram.open().ledger().crashes_in_a_row, 1);
+}
+
+#[test]
+fn a_bootloader_that_stays_is_a_boot_in_safe_mode() {
+    let ram = Ram::of_noise(8);
+    ram.open().stay(Start::Reset);
+    let ledger = *ram.open().ledger();
+    assert_eq!((ledger.boots, ledger.phase), (1, Phase::Ended));
+    assert_eq!(begin(&ram).mode, BootMode::Safe { crashes_in_a_row: 0 });
+}

@@ -221,3 +221,78 @@ fn a_boot_is_healthy_from_its_time_on() {
     assert!(!policy(1).is_healthy_at(999));
     assert!(policy(1).is_healthy_at(1000));
 }
+
+/// A device with a bootloader in front, and how many hand-overs it makes of an application that
+/// dies in one way for ever.
+fn hand_overs(limit: u16, dies: impl Fn(&Policy, &mut Ledger)) -> usize {
+    let mut ledger = Ledger::NEW;
+    let tries = (0..100).take_while(|_| {
+        let goes_on = reboot::hand_over(&mut ledger, limit, Start::Reset);
+        if goes_on {
+            dies(&policy(5), &mut ledger);
+        }
+        goes_on
+    });
+    let tries = tries.count();
+    // Staying ends safely, and one more try is left to whoever resets the device.
+    let before = ledger;
+    reboot::stay(&mut ledger, Start::Reset);
+    assert_eq!(ledger.phase, Phase::Ended);
+    assert_ne!(ledger.safe_mode, SafeMode::Off);
+    let unnoticed = u16::from(before.phase != Phase::Crashed);
+    assert_eq!(ledger.crashes_in_a_row, before.crashes_in_a_row + unnoticed);
+    assert!(reboot::hand_over(&mut ledger, limit, Start::Reset));
+    dies(&policy(5), &mut ledger);
+    assert!(!reboot::hand_over(&mut ledger, limit, Start::Reset));
+    tries
+}
+
+#[test]
+fn an_application_that_always_dies_is_started_as_often_as_the_limit_says() {
+    let crash = |ledger: &mut Ledger| reboot::crashed(ledger, Status::of(Kind::BusFault));
+    for limit in 1..9 {
+        let before_its_boot_begins = hand_overs(limit, |_, _| {});
+        let without_end = hand_overs(limit, |policy, ledger| {
+            policy.begin(ledger, Start::Reset);
+        });
+        let with_record_before = hand_overs(limit, |_, ledger| crash(ledger));
+        let with_record = hand_overs(limit, |policy, ledger| {
+            policy.begin(ledger, Start::Reset);
+            crash(ledger);
+        });
+        let all = [before_its_boot_begins, without_end, with_record_before, with_record];
+        assert_eq!(all, [usize::from(limit); 4]);
+    }
+}
+
+#[test]
+fn a_bootloader_changes_nothing_for_an_application_that_begins() {
+    for length in 1..=6 {
+        for ends in 0..3_u32.pow(length) {
+            let (mut with, mut without) = (Ledger::NEW, Ledger::NEW);
+            for boot in 0..length {
+                assert!(reboot::hand_over(&mut with, 100, Start::Reset));
+                let modes =
+                    [&mut with, &mut without].map(|ledger| policy(3).begin(ledger, Start::Reset));
+                assert_eq!(modes[0], modes[1], "{ends}");
+                for ledger in [&mut with, &mut without] {
+                    match ends / 3_u32.pow(boot) % 3 {
+                        0 => {}
+                        1 => reboot::ended(ledger),
+                        _ => reboot::crashed(ledger, Status::of(Kind::BusFault)),
+                    }
+                }
+            }
+            assert_eq!(with, without, "{ends}");
+        }
+    }
+}
+
+#[test]
+fn a_loss_of_power_is_no_bad_end_of_a_hand_over() {
+    let mut ledger = Ledger::NEW;
+    for _ in 0..20 {
+        assert!(reboot::hand_over(&mut ledger, 2, Start::PowerOn));
+    }
+    assert_eq!((ledger.crashes_in_a_row, ledger.boots_without_end), (0, 0));
+}

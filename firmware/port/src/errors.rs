@@ -6,7 +6,7 @@
 use crate::{fault, kernel};
 use core::cell::RefCell;
 use core::panic::Location;
-use crashrig_memory::capture::Reported;
+use crashrig_memory::capture::{Reported, Reporter};
 use crashrig_memory::errors::{Context, Errors, Hook, Raised};
 use crashrig_wire::Status;
 use critical_section::Mutex;
@@ -42,7 +42,7 @@ pub fn fatal(status: Status, value: u32) -> ! {
     if let Raised::First(Some(hook)) = with(|errors| errors.raise(&context)) {
         hook.call();
     }
-    fault::capture_error(Reported { status, value }, location)
+    fault::capture_error(Reported { status, value, by: Reporter::Anyone }, location)
 }
 
 /// The first error of this boot, warnings included.

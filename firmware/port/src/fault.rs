@@ -181,7 +181,7 @@ fn identity(region: &CrashRegion<RetainedRam>) -> Identity {
     }
 }
 
-fn open_region() -> CrashRegion<RetainedRam> {
+pub(crate) fn open_region() -> CrashRegion<RetainedRam> {
     let (start, size) = (platform::crash_start(), platform::crash_size_bytes());
     // SAFETY: the linker script keeps the region free of objects; each caller drops it before the
     // next opens it, but for a nested fault, after which the outer one never runs again.

@@ -1,6 +1,6 @@
 //! Interrupts of the chip: handlers in the table in RAM, enabled and pended by number.
 
-use crate::registers::interrupt_controller;
+use crate::registers::{interrupt_controller, system_control};
 use crate::vectors;
 
 /// Lowest priority; on the STM32F4 the upper four bits count (PM0214 §4.3.7).
@@ -32,6 +32,23 @@ pub fn install(interrupt: u32, handler: Handler) {
 /// Installs a handler for an exception of the core, by its number (DDI0403E B1.5.2).
 pub fn install_for_exception(exception: u32, handler: Handler) {
     vectors::install(exception, handler);
+}
+
+/// Disables every interrupt and forgets those that are pending, the core's own among them.
+pub(crate) fn silence() {
+    // ICSR.PENDSVCLR and ICSR.PENDSTCLR (DDI0403E B3.2.4).
+    const CLEAR_PENDSV_AND_SYSTICK: u32 = 1 << 27 | 1 << 25;
+    let nvic = interrupt_controller();
+    for (enable, pending) in nvic.icer.iter().zip(&nvic.icpr) {
+        // SAFETY: nothing waits for an interrupt any more; bits that are not implemented ignore it.
+        unsafe { enable.write(u32::MAX) };
+        // SAFETY: as above.
+        unsafe { pending.write(u32::MAX) };
+    }
+    // SAFETY: as above.
+    unsafe { system_control().icsr.write(CLEAR_PENDSV_AND_SYSTICK) };
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
 }
 
 /// Whether the entries of an interrupt in flash and in RAM differ.

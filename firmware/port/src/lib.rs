@@ -10,6 +10,7 @@
 //! differs there stands behind `cfg(armv8m)`, mostly in `limits.rs` and `mpu_v8.rs`.
 #![no_std]
 
+pub mod application;
 pub mod channel;
 pub mod clock;
 pub mod detectors;

@@ -1,9 +1,9 @@
 //! From reset to the main thread.
 //!
 //! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; clocks that
-//! memory needs; memory protection; what the image wants first;
-//! kernel and its threads; clock tick; main thread on its own
-//! stack (PSP); crash-record check; `main`. Nothing needed on the way lies in a region whose clock
+//! memory needs; memory protection; what the image wants first; kernel and its threads; clock tick;
+//! main thread on its own stack (PSP); crash-record check; `main`. An image without kernel has its
+//! turn directly behind memory protection. Nothing needed on the way lies in a region whose clock
 //! must first be enabled.
 
 use crate::kernel::sync::Timer;
@@ -42,12 +42,38 @@ macro_rules! entry {
             let main: fn($crate::Boot) -> ! = $main;
             main(boot)
         }
+
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "Rust" fn crashrig_prepared(clocks_missing: u32) -> ! {
+            $crate::start::with_kernel(clocks_missing)
+        }
+    };
+}
+
+/// Names the function of an image without kernel, such as a bootloader, and the platform of it. The
+/// function runs on the ISR stack with interrupts masked; the linker then leaves the kernel out.
+#[macro_export]
+macro_rules! entry_without_kernel {
+    ($main:path, $platform:expr) => {
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub static CRASHRIG_PLATFORM: $crate::Platform = $platform;
+
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "Rust" fn crashrig_prepared(_: u32) -> ! {
+            let main: fn() -> ! = $main;
+            main()
+        }
     };
 }
 
 unsafe extern "Rust" {
     /// Defined by the image through [`entry!`].
     safe fn crashrig_main(boot: Boot) -> !;
+    /// Defined by the image through [`entry!`] or [`entry_without_kernel!`].
+    safe fn crashrig_prepared(clocks_missing: u32) -> !;
 }
 
 /// The first instruction after a reset. Runs without a stack until data are in place.
@@ -107,6 +133,13 @@ extern "C" fn prepare() -> ! {
     let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
     mpu::arm();
     limits::arm();
+    crashrig_prepared(clocks_missing)
+}
+
+/// The rest of the way: kernel, clock tick, main thread.
+#[doc(hidden)]
+pub fn with_kernel(clocks_missing: u32) -> ! {
+    kernel::install_handlers();
     (platform::platform().before_kernel)();
     kernel::start();
     clock::start_tick(platform::platform().core_clock_hz);

@@ -8,6 +8,7 @@
 use crate::registers::system_control;
 use crate::{mpu, platform};
 use core::arch::global_asm;
+use crashrig_wire::image_header::{END_MARK, HEADER_LENGTH};
 
 global_asm!(
     ".section .crashrig.vectors, \"a\", %progbits",
@@ -20,6 +21,13 @@ global_asm!(
     ".word crashrig_fault_entry",
     ".endr",
     ".size __crashrig_flash_vectors, . - __crashrig_flash_vectors",
+    // Room for what the host writes once the image is linked, and the mark at the image's end.
+    ".section .crashrig.image_header, \"a\", %progbits",
+    ".space {header_length}",
+    ".section .crashrig.image_end, \"a\", %progbits",
+    ".word {end_mark}",
+    header_length = const HEADER_LENGTH,
+    end_mark = const END_MARK,
 );
 
 /// Exceptions of the core in front of the first interrupt.
@@ -28,7 +36,7 @@ pub(crate) const CORE_EXCEPTIONS: u32 = 16;
 /// A handler as it stands in the table.
 pub(crate) type Handler = unsafe extern "C" fn();
 
-/// Copies the table to RAM, installs the clock's handler, and moves VTOR there.
+/// Copies the table to RAM and moves VTOR there.
 pub(crate) fn relocate() {
     let (from, to) = (platform::flash_vectors(), platform::vectors_start());
     for offset in (0..platform::vectors_size_bytes()).step_by(4) {
@@ -39,7 +47,6 @@ pub(crate) fn relocate() {
         // SAFETY: the linker script keeps `vectors_size_bytes` free at `vectors_start`.
         unsafe { target.write_volatile(word) };
     }
-    crate::kernel::install_handlers();
     cortex_m::asm::dsb();
     if !cfg!(feature = "without-vector-relocation") {
         // SAFETY: written with interrupts masked, and the table that it names is complete.

@@ -32,6 +32,8 @@ crate::names::closed_list! {
     StackCanary = 12, "stack-canary";
     /// Software that reported a fatal error.
     ErrorCall = 13, "error-call";
+    /// The bootloader's check of the application.
+    Bootloader = 14, "bootloader";
 }
 
 impl Detector {

@@ -63,7 +63,8 @@ crate::names::closed_list! {
     TimerCrash = 30, "timer-crash";
     /// A bus fault in an interrupt handler.
     IsrCrash = 31, "isr-crash";
-    /// A bus fault before the kernel has started.
+    /// A bus fault before the kernel has started; with a parameter of 1 a reset instead, without a
+    /// trace.
     BootCrash = 32, "boot-crash";
     /// A thread is left while its floating-point state is still to be written, where that cannot be
     /// written.

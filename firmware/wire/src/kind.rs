@@ -19,4 +19,6 @@ crate::names::closed_list! {
     UnexpectedInterrupt = 7, "unexpected-interrupt";
     /// A fatal error that software reported; the status says which.
     Error = 8, "error";
+    /// A bootloader found no application that it can start; the status says why.
+    BadImage = 9, "bad-image";
 }

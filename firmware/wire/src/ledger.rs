@@ -37,6 +37,9 @@ crate::names::closed_list! {
     Ended = 2, "ended";
     /// The boot left a record.
     Crashed = 3, "crashed";
+    /// A bootloader has started the application, which has not begun its boot. Found at the next
+    /// one, it means that the application does not come that far.
+    HandedOver = 4, "handed-over";
 }
 
 crate::names::closed_list! {

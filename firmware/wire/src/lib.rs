@@ -8,6 +8,7 @@
 //! * [`command`]: host → device, the mailbox. `memory` and `port` never name it (`tidy` checks).
 //! * [`marker`]: device → host, the end marker of a boot.
 //! * [`record`]: device → host, the crash record, tier 1.
+//! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
 //! * [`fault`], [`detector`], [`kind`], [`thread`], [`status`]: the closed lists of names.
 //! * [`cfsr`]: the fault bits that both sides judge by.
@@ -25,6 +26,7 @@ pub mod crc;
 pub mod detector;
 pub mod fault;
 pub mod field;
+pub mod image_header;
 pub mod kind;
 pub mod ledger;
 pub mod marker;

@@ -78,8 +78,8 @@ impl Status {
             Kind::UsageFault => Self::of_code(Module::Unknown, Code::UsageFault),
             Kind::Panic => Self::of_code(Module::Unknown, Code::AssertionFailed),
             Kind::UnexpectedInterrupt => Self::of_code(Module::Unknown, Code::UnexpectedInterrupt),
-            // Whoever reports an error gives the status.
-            Kind::Error => Self::of_code(Module::Unknown, Code::Unknown),
+            // Whoever reports an error or refuses an image gives the status.
+            Kind::Error | Kind::BadImage => Self::of_code(Module::Unknown, Code::Unknown),
         }
     }
 

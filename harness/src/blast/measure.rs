@@ -42,7 +42,7 @@ pub fn measure(
     let run = |is_harmless| -> Result<Sample, BenchError> {
         let folder = folder.join(if is_harmless { "without" } else { "with" });
         std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
-        let session = target.open(image, &folder)?;
+        let session = target.open(image, None, &folder)?;
         Runner { session, image, injection }.run(plan, seed, is_harmless, &folder)
     };
     let sample = run(false)?;

@@ -4,7 +4,7 @@ use super::CommandError;
 use super::say::say;
 use crate::decode::{assemble, records};
 use crate::evidence::{self, EVIDENCE_FILE, IMAGE_FILE};
-use crate::execute::JudgeError;
+use crate::execute::{JudgeError, load_image};
 use crate::exit;
 use crate::image::Image;
 use crate::output::{json, text};
@@ -113,10 +113,6 @@ fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandErr
         say!("{} (seed {:#x})\n{}", evidence.test, evidence.seed, text::boots(&report));
     }
     Ok(exit::PASS)
-}
-
-fn load_image(path: &Path) -> Result<Image, JudgeError> {
-    Ok(Image::parse(evidence::read_file(path)?, path)?)
 }
 
 /// Bytes that are no more than a crash region; more than that is a dump, and needs its address.

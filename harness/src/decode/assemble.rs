@@ -25,7 +25,13 @@ pub const USER_STACK_GUARD: &str = "user-stack-guard";
 pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
     let symbols = Symbols::new(image);
     let decoder = LogDecoder::new(&symbols);
-    let context = Context { symbols: &symbols, board, has_witness: evidence.has_witness };
+    let bootloader = image.bootloader().map(Symbols::new);
+    let context = Context {
+        symbols: &symbols,
+        bootloader: bootloader.as_ref(),
+        board,
+        has_witness: evidence.has_witness,
+    };
     let boots = evidence.boots.iter().map(|boot| boot_report(boot, &context, &decoder)).collect();
     Report { bench_problem: evidence.bench_problem.clone(), boots }
 }
@@ -33,8 +39,17 @@ pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
 /// What does not change from boot to boot.
 struct Context<'a> {
     symbols: &'a Symbols<'a>,
+    bootloader: Option<&'a Symbols<'a>>,
     board: &'a Board,
     has_witness: bool,
+}
+
+impl<'a> Context<'a> {
+    /// The names of the program that wrote a record: it must not be explained by another's code.
+    fn symbols_of(&self, record: &Record) -> &'a Symbols<'a> {
+        let wrote = |it: &&Symbols<'a>| it.image().build_id() == record.build_id;
+        self.bootloader.filter(wrote).unwrap_or(self.symbols)
+    }
 }
 
 fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<'_>) -> BootReport {
@@ -44,7 +59,8 @@ fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<
     let crash = new.map(|new| {
         let ram = views(&boot.ram);
         let place = Place { slot: new.slot, partial: new.partial };
-        let mut crash = describe(place, &new.record, context.symbols, Some(context.board), &ram);
+        let symbols = context.symbols_of(&new.record);
+        let mut crash = describe(place, &new.record, symbols, Some(context.board), &ram);
         // Where there is a witness, one that saw nothing disagrees with a fault.
         if context.has_witness {
             let differences = witness::agree(&new.record, &seen.events);
@@ -55,7 +71,7 @@ fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<
             crash.entry_differences = differences.iter().map(ToString::to_string).collect();
         }
         crash.bytes_lost =
-            bytes_lost(&new.record, context.symbols.image(), &views(&boot.ram_before_fault), &ram);
+            bytes_lost(&new.record, symbols.image(), &views(&boot.ram_before_fault), &ram);
         crash
     });
     BootReport {
@@ -151,7 +167,7 @@ fn thread_name(record: &Record, image: &Image) -> Option<String> {
 
 /// The place in the source that a panic or a reported error names.
 fn source(record: &Record, image: &Image) -> Option<String> {
-    if !matches!(record.kind, Kind::Panic | Kind::Error) {
+    if !matches!(record.kind, Kind::Panic | Kind::Error | Kind::BadImage) {
         return None;
     }
     let name = image.flash_bytes(record.source_file, usize::from(record.source_file_length))?;

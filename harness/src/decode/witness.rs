@@ -105,7 +105,8 @@ impl Core {
             Detector::SpRange
             | Detector::StackCanary
             | Detector::PanicHandler
-            | Detector::ErrorCall => !is_fault,
+            | Detector::ErrorCall
+            | Detector::Bootloader => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
         }
     }

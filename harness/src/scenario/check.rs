@@ -1,6 +1,6 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
-use super::injection::{check_overflow, check_without};
+use super::injection::{check_application, check_overflow, check_without};
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
 use super::{
@@ -123,6 +123,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
         timeline: raw.timeline.clone(),
         needs: problems.names("needs", &raw.needs),
         boards: raw.boards.clone(),
+        application: check_application(raw.application.as_deref(), problems),
         boots,
         crashes,
         control: raw.control.as_ref().map(|control| Control {

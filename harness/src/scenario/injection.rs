@@ -1,5 +1,7 @@
-//! What a boot breaks, checked: the stack of an overflow, and the detectors that are switched off.
+//! What a scenario breaks, checked: the stack of an overflow, the detectors that are switched off,
+//! the application in flash.
 
+use super::Damage;
 use super::problems::Problems;
 use super::raw::RawBoot;
 use crashrig_wire::thread::Context;
@@ -40,4 +42,16 @@ pub(super) fn check_without(key: &str, names: &[String], problems: &mut Problems
         }
     }
     detectors
+}
+
+/// What is done to the application in flash.
+pub(super) fn check_application(name: Option<&str>, problems: &mut Problems) -> Damage {
+    let choices = [
+        ("good", Damage::None),
+        ("truncated", Damage::Truncated),
+        ("bit-flipped", Damage::BitFlipped),
+        ("wrong-vector", Damage::WrongVector),
+        ("other-build", Damage::OtherBuild),
+    ];
+    name.and_then(|name| problems.choice("application", name, &choices)).unwrap_or(Damage::None)
 }

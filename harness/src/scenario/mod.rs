@@ -38,6 +38,8 @@ pub struct Scenario {
     pub needs: Vec<Need>,
     /// Boards it runs on; empty stands for every board that is not a variant of another.
     pub boards: Vec<String>,
+    /// What is done to the application in flash before the first boot.
+    pub application: Damage,
     /// The boots, in order; the number of a boot is its place, from 1.
     pub boots: Vec<BootPlan>,
     /// What the records must say.
@@ -131,6 +133,21 @@ pub enum TamperKind {
     /// The newest good record as another version, sealed again.
     OtherVersion,
     /// The newest good record of another build, sealed again.
+    OtherBuild,
+}
+
+/// What is done to the application before it is put behind a bootloader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// Nothing.
+    None,
+    /// It was written in part; the rest of flash is erased.
+    Truncated,
+    /// One bit behind the header is another.
+    BitFlipped,
+    /// One of the first two entries of its vector table leads nowhere.
+    WrongVector,
+    /// Its header names another build, under a CRC that fits.
     OtherBuild,
 }
 

@@ -17,6 +17,8 @@ pub struct RawScenario {
     /// Names of boards.
     #[serde(default)]
     pub boards: Vec<String>,
+    /// What is done to the application in flash: a name, default `good`.
+    pub application: Option<String>,
     /// Names of measurements.
     #[serde(default)]
     pub measure: Vec<String>,

@@ -2,12 +2,13 @@
 
 use super::{BenchError, Boundary, Deadline, Lack, Logs, Session, TARGET_TIME, Target, Wait};
 use crate::agree::{Range, differences};
-use crate::image::Image;
+use crate::image::{Flash, Image};
 use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::Need;
 use crashrig_layout::RegionKind;
 use crashrig_layout::parse::{Board, ChipRegion, ExpectedKind};
+use crashrig_qemu::command::Loaded;
 use crashrig_qemu::gdb::{Access, Token};
 use crashrig_qemu::mtree::{MappedRange, RangeKind};
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
@@ -16,6 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Bytes of witness log that a boot may cause before it counts as one that never ends.
 const WITNESS_LIMIT_BYTES: u64 = 16 << 20;
+
+/// The application's flash in a bundle, as it was put behind a bootloader.
+const APPLICATION_FILE: &str = "application.bin";
 
 /// Registers, streams and refusals of RAM on this side of a start take less than this each.
 const POLL: Duration = Duration::from_millis(1);
@@ -96,10 +100,20 @@ impl Target for EmulatorTarget {
         true
     }
 
-    fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError> {
+    fn open(
+        &self,
+        image: &Image,
+        application: Option<&Flash>,
+        folder: &Path,
+    ) -> Result<Box<dyn Session>, BenchError> {
         let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
         launch.keeper = self.keeper.clone();
-        launch.image = Some(image.origin().to_owned());
+        launch.image = Some(image.bootloader().unwrap_or(image).origin().to_owned());
+        if let Some(application) = application {
+            let path = folder.join(APPLICATION_FILE);
+            std::fs::write(&path, &application.bytes).map_err(BenchError::of)?;
+            launch.loaded.push(Loaded { path, address: application.start });
+        }
         launch.instruction_shift = Some(self.shift);
         let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;
         let running = running_map(&emulator.memory_map().map_err(BenchError::of)?);

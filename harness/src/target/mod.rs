@@ -4,7 +4,7 @@
 
 pub mod emulator;
 
-use crate::image::Image;
+use crate::image::{Flash, Image};
 use crate::scenario::Fill;
 use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
@@ -48,11 +48,17 @@ pub trait Target: Send + Sync {
     /// Whether its sessions keep a record of exceptions of their own ([`Logs::witness`]).
     fn has_witness(&self) -> bool;
     /// Powers one device up with an image, halted before its first instruction. `folder` receives
-    /// the raw streams.
+    /// the raw streams. With an `application`, the image's bootloader is what starts, and that
+    /// stands in flash behind it.
     ///
     /// # Errors
     /// The bench failed.
-    fn open(&self, image: &Image, folder: &Path) -> Result<Box<dyn Session>, BenchError>;
+    fn open(
+        &self,
+        image: &Image,
+        application: Option<&Flash>,
+        folder: &Path,
+    ) -> Result<Box<dyn Session>, BenchError>;
 }
 
 /// The limit of a hang that the target's own time used up.

@@ -20,6 +20,10 @@ pub fn held() -> u32 {
 
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
+    const RESET: u32 = 1;
+    if address == RESET {
+        crashrig_port::reset::reset();
+    }
     access::bus_read(if address == 0 { board::UNMAPPED_ADDRESS } else { address });
 }
 

@@ -1,15 +1,15 @@
 //! The linker's memory map: `MEMORY`, and one symbol for each field of the static layout.
 
-use crate::parse::{AddressRange, Board};
+use crate::parse::{AddressRange, Board, Program};
 use std::fmt::Write as _;
 
-/// The contents of `memory.x` for a board.
+/// The contents of `memory.x` for a program of a board.
 ///
-/// Regions: `FLASH`, `RAM` (all main RAM), `CRASH` (the crash region, inside of `RAM` or of
-/// `CCM`) and, where the chip has it, `CCM`. Symbols: `__crashrig_<field>` for each field of
-/// [`crate::parse::StaticLayout`], and `__crashrig_interrupt_count`.
+/// Regions: `FLASH` (what the program has of it), `RAM` (all main RAM), `CRASH` (the crash region,
+/// inside of `RAM` or of `CCM`) and, where the chip has it, `CCM`. Symbols: `__crashrig_<field>`
+/// for each field of [`crate::parse::StaticLayout`], and `__crashrig_interrupt_count`.
 #[must_use]
-pub fn memory_x(board: &Board) -> String {
+pub fn memory_x(board: &Board, program: Program) -> String {
     let layout = &board.layout;
     let mut text = format!(
         "/* Memory of board {}, part {}.\n   {} */\n\nMEMORY\n{{\n",
@@ -26,8 +26,8 @@ pub fn memory_x(board: &Board) -> String {
             format!("{name} ({attributes})")
         );
     };
-    if let Some(flash) = board.chip.flash() {
-        memory("FLASH", "rx", flash.range);
+    if let Some(flash) = board.flash_of(program) {
+        memory("FLASH", "rx", flash);
     }
     memory("RAM", "rwx", board.chip.main_ram_range());
     let crash = AddressRange { start: layout.crash_start, size_bytes: layout.crash_size_bytes };

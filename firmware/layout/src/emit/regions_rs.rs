@@ -1,6 +1,6 @@
 //! The firmware's region table: Rust items in terms of this crate's `no_std` types.
 
-use crate::parse::{Board, ChipClockEnable, ChipRegion};
+use crate::parse::{Board, ChipClockEnable, ChipRegion, Program};
 use crate::{Capabilities, Masters, Resets};
 use std::fmt::{Debug, Write as _};
 
@@ -81,6 +81,14 @@ fn constants(text: &mut String, board: &Board) {
         "EXECUTABLE_RAM",
         "Option<(u32, u32)>",
         executable,
+    );
+    let application = board.flash_of(Program::Application);
+    let (start, size_bytes) = application.map_or((0, 0), |it| (it.start, it.size_bytes));
+    constant(
+        "Flash of the application, as first address and size in bytes.",
+        "APPLICATION_FLASH",
+        "(u32, u32)",
+        format!("(0x{start:08X}, 0x{size_bytes:X})"),
     );
 }
 

@@ -15,7 +15,9 @@ pub use board::emulator::{
     Deviation, DeviationKind, Emulator, UnknownVersion, Version, VersionRange,
 };
 pub use board::map::{ExpectedKind, ExpectedRange};
-pub use board::{Board, CrashPlace, Executable, Probe, Stacks, Support, TargetKind, rust_targets};
+pub use board::{
+    Board, CrashPlace, Executable, Probe, Program, Stacks, Support, TargetKind, rust_targets,
+};
 pub use chip::{BootMode, Chip, ChipAlias, ChipClockEnable, ChipRegion, Core, Part};
 pub use problem::{LoadError, Problem};
 pub use range::AddressRange;

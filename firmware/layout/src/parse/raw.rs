@@ -126,6 +126,7 @@ pub(crate) struct RawBoard {
     pub crash_region: Option<RawCrashRegion>,
     pub stacks: Option<RawStacks>,
     pub executable: Option<RawExecutable>,
+    pub bootloader: Option<RawBootloader>,
     pub emulator: Option<RawEmulator>,
     pub probe: Option<RawProbe>,
 }
@@ -153,6 +154,12 @@ pub(crate) struct RawExecutable {
     pub region: String,
     pub start: u32,
     pub size_bytes: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBootloader {
+    pub bytes: u32,
 }
 
 #[derive(Debug, Deserialize)]

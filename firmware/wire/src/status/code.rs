@@ -78,6 +78,14 @@ crate::names::closed_list! {
     DoubleFree = 4103, "double-free";
     /// The bookkeeping of a heap, or what surrounds a block, was overwritten.
     HeapCorrupt = 4104, "heap-corrupt";
+    /// The vector table of an image leads nowhere.
+    ImageVector = 4105, "image-vector";
+    /// An image is not as long as its header says, or has none.
+    ImageLength = 4106, "image-length";
+    /// An image does not have the bytes that were sealed.
+    ImageCrc = 4107, "image-crc";
+    /// The header of an image is that of another build.
+    ImageBuildId = 4108, "image-build-id";
 }
 
 /// The first number of custom codes.

@@ -4,7 +4,7 @@ use super::{CrashPlace, Executable, Stacks};
 use crate::parse::chip::{Chip, ChipRegion};
 use crate::parse::problem::{Problems, hex, listed, quoted};
 use crate::parse::range::AddressRange;
-use crate::parse::raw::{RawCrashRegion, RawExecutable, RawStacks};
+use crate::parse::raw::{RawBootloader, RawCrashRegion, RawExecutable, RawStacks};
 use crate::parse::static_layout::check_crash_size;
 use crate::{Capabilities, RegionKind};
 use std::collections::BTreeMap;
@@ -153,4 +153,25 @@ pub(super) fn check_executable(
         }
     }
     Executable { region: raw.region.clone(), range }
+}
+
+/// Checks what a bootloader takes of flash: whole sectors, so that the application can be erased
+/// without it, and not all of them.
+pub(super) fn check_bootloader(
+    raw: &RawBootloader,
+    chip: &Chip,
+    problems: &mut Problems<'_>,
+) -> Option<AddressRange> {
+    let key = "bootloader.bytes";
+    let Some(flash) = chip.flash().filter(|flash| !flash.sectors.is_empty()) else {
+        problems.add(key, hex(raw.bytes), "no bootloader, as the chip has no flash with sectors");
+        return None;
+    };
+    let taken = AddressRange { start: flash.range.start, size_bytes: raw.bytes };
+    let (last, others) = flash.sectors.split_last()?;
+    let right = others.iter().any(|sector| sector.end() == taken.end());
+    let first = flash.sectors.first().unwrap_or(last);
+    let expected =
+        format!("whole sectors, but not all: the first one has {}", hex(first.size_bytes));
+    problems.require(right, key, hex(raw.bytes), expected).then_some(taken)
 }

@@ -47,6 +47,8 @@ struct Merged {
     raw: RawBoard,
     /// The file that states the crash region.
     crash_file: String,
+    /// The file that states the bootloader.
+    bootloader_file: String,
     /// The file that states everything else.
     file: String,
 }
@@ -76,6 +78,12 @@ fn load(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Board
         .as_ref()
         .zip(chip.as_ref())
         .map(|(executable, chip)| choices::check_executable(executable, chip, problems));
+    let problems = &mut Problems::new(&merged.bootloader_file, found);
+    let bootloader = raw
+        .bootloader
+        .as_ref()
+        .zip(chip.as_ref())
+        .and_then(|(bootloader, chip)| choices::check_bootloader(bootloader, chip, problems));
     let (chip, placed) = (chip?, placed?);
     let is_variant = *file != format!("boards/{name}.toml");
     let mut files = vec![format!("boards/{name}.toml"), file.clone()];
@@ -91,6 +99,7 @@ fn load(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Board
         crash_place: placed.crash_place,
         stacks: placed.stacks,
         executable,
+        bootloader,
         target: target?,
         layout: placed.layout,
     })
@@ -104,7 +113,7 @@ struct Placed {
 }
 
 fn place(merged: &Merged, chip: Option<&Chip>, found: &mut Vec<Problem>) -> Option<Placed> {
-    let Merged { raw, crash_file, file } = merged;
+    let Merged { raw, crash_file, file, .. } = merged;
     let before = found.len();
     let crash = require(raw.crash_region.as_ref(), "crash_region", "a table", crash_file, found);
     let crash_place =
@@ -125,7 +134,8 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
     let file = format!("boards/{name}.toml");
     let raw: RawBoard = read(boards_dir, name, &Named { by: &file, key: "" }, found)?;
     let Some(base_name) = raw.base.clone() else {
-        return Some(Merged { raw, crash_file: file.clone(), file });
+        let (crash_file, bootloader_file) = (file.clone(), file.clone());
+        return Some(Merged { raw, crash_file, bootloader_file, file });
     };
     let problems = &mut Problems::new(&file, found);
     for (key, stated) in [
@@ -152,10 +162,15 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
         return None;
     }
     let (crash_region, crash_file) = match raw.crash_region {
-        Some(own) => (Some(own), file),
+        Some(own) => (Some(own), file.clone()),
         None => (base.crash_region, base_file.clone()),
     };
-    Some(Merged { raw: RawBoard { crash_region, ..base }, crash_file, file: base_file })
+    let (bootloader, bootloader_file) = match raw.bootloader {
+        Some(own) => (Some(own), file),
+        None => (base.bootloader, base_file.clone()),
+    };
+    let raw = RawBoard { crash_region, bootloader, ..base };
+    Some(Merged { raw, crash_file, bootloader_file, file: base_file })
 }
 
 fn load_chip(

@@ -51,6 +51,9 @@ pub struct Board {
     pub stacks: Stacks,
     /// The part of RAM that may hold code, if any.
     pub executable: Option<Executable>,
+    /// What of flash a bootloader has, if there is one: whole sectors from the first on. The
+    /// application has the rest.
+    pub bootloader: Option<AddressRange>,
     /// What stands behind the target.
     pub target: TargetKind,
     /// Addresses that follow.
@@ -81,6 +84,15 @@ pub struct Executable {
     pub range: AddressRange,
 }
 
+/// Which of the programs in flash is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// What the board is for.
+    Application,
+    /// What a board may have in front of it, to check it.
+    Bootloader,
+}
+
 /// What stands behind a target.
 #[derive(Debug, Clone)]
 pub enum TargetKind {
@@ -106,6 +118,21 @@ impl Board {
         match &self.target {
             TargetKind::Emulator(emulator) => Some(emulator),
             TargetKind::Probe(_) => None,
+        }
+    }
+
+    /// The flash of the program that resets start: of the bootloader if there is one. Nothing if
+    /// the chip has no flash.
+    #[must_use]
+    pub fn flash_of(&self, program: Program) -> Option<AddressRange> {
+        let flash = self.chip.flash()?.range;
+        match (program, self.bootloader) {
+            (Program::Bootloader, bootloader) => bootloader,
+            (Program::Application, None) => Some(flash),
+            (Program::Application, Some(taken)) => Some(AddressRange {
+                start: flash.start.saturating_add(taken.size_bytes),
+                size_bytes: flash.size_bytes.saturating_sub(taken.size_bytes),
+            }),
         }
     }
 
