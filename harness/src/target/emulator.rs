@@ -1,5 +1,6 @@
 //! The emulator as a target: one QEMU per session, RAM read over resets, everything kept as files.
 
+use super::facts::{command_line, running_map};
 use super::{BenchError, Boundary, Deadline, Lack, Logs, Session, TARGET_TIME, Target, Wait};
 use crate::agree::{Range, differences};
 use crate::image::{Flash, Image};
@@ -10,7 +11,6 @@ use crashrig_layout::RegionKind;
 use crashrig_layout::parse::{Board, ChipRegion, ExpectedKind};
 use crashrig_qemu::command::Loaded;
 use crashrig_qemu::gdb::{Access, Token};
-use crashrig_qemu::mtree::{MappedRange, RangeKind};
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -167,28 +167,6 @@ impl EmulatorTarget {
         }
         ram
     }
-}
-
-fn running_map(map: &[MappedRange]) -> Vec<Range> {
-    map.iter()
-        .filter(|range| matches!(range.kind, RangeKind::Ram | RangeKind::Rom))
-        .map(|range| Range {
-            start: u64::from(range.start),
-            end: u64::from(range.start) + range.size_bytes,
-            writable: range.kind == RangeKind::Ram,
-            name: range.name.clone(),
-        })
-        .collect()
-}
-
-fn command_line(launch: &Launch) -> Vec<String> {
-    let sockets = crashrig_qemu::command::Sockets::new(Path::new("SOCKETS"));
-    let files = crashrig_qemu::OutputFiles::new(Path::new(""));
-    let options = crashrig_qemu::command::options(launch, &sockets, &files);
-    std::iter::once(launch.program.path.as_os_str().to_owned())
-        .chain(options)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect()
 }
 
 struct EmulatorSession {

@@ -3,6 +3,7 @@
 //! means that the bench failed and nothing else.
 
 pub mod emulator;
+mod facts;
 
 use crate::image::{Flash, Image};
 use crate::scenario::Fill;
