@@ -32,5 +32,6 @@ pub mod map;
 pub mod raw;
 pub mod reboot;
 pub mod retain;
+pub mod sections;
 pub mod stack;
 pub mod words;

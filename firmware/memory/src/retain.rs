@@ -5,6 +5,9 @@
 //! mark in the ledger, so an unread record is never written at all. A record that was read stays as
 //! history until its room is needed: of two such, the older one makes room.
 //!
+//! A record is committed in three phases: its core, its trail, and sections behind it (tier 2), each
+//! of which leaves what came before it whole.
+//!
 //! Every write is a word. A reset between any two words leaves either the old state or one whose
 //! damage its own CRC shows: `tests/retain.rs` cuts the power at every word.
 
@@ -13,6 +16,7 @@ use crashrig_wire::ledger::{LEDGER_LENGTH, Phase};
 use crashrig_wire::marker::Found;
 use crashrig_wire::record::{self, RECORD_LENGTH, Reading, Record, State};
 use crashrig_wire::region::{Geometry, Slot};
+use crashrig_wire::section::{SECTIONS_OFFSET, SectionWriter, TIER_2_LENGTH, WordSink};
 use crashrig_wire::{BuildId, Ledger, field};
 
 /// Memory that keeps its contents over a reset, addressed by bytes from its start.
@@ -268,6 +272,8 @@ impl<S: Store> CrashRegion<S> {
         let slot = self.slot_for_new();
         let bytes = record.to_bytes(State::Core);
         self.write_state(slot, State::Writing);
+        // What an older record had behind it is over.
+        let _ = self.sections(slot, record.sequence);
         self.write_words(slot, &bytes, 0..field::STATE.offset);
         self.write_words(slot, &bytes, field::CORE_CRC.offset..RECORD_LENGTH);
         self.write_state(slot, State::Core);
@@ -287,6 +293,14 @@ impl<S: Store> CrashRegion<S> {
         self.write_words(slot, &bytes, length_word);
         self.write_words(slot, &bytes, field::TRAIL.offset..RECORD_LENGTH);
         self.write_state(slot, State::Complete);
+    }
+
+    /// Phase three: a writer for the sections of a record of both phases. Where a slot has no room
+    /// behind its record, it writes nothing.
+    pub fn sections(&mut self, slot: Slot, sequence: u32) -> SectionWriter<SlotSink<'_, S>> {
+        let length = self.geometry.slot_size.min(TIER_2_LENGTH);
+        let sink = SlotSink { store: &mut self.store, base: self.geometry.offset_of(slot) };
+        SectionWriter::new(sink, sequence, SECTIONS_OFFSET, length)
     }
 
     fn write_state(&mut self, slot: Slot, state: State) {
@@ -314,6 +328,19 @@ impl<S: Store> CrashRegion<S> {
         }
         self.next_copy = 1 - self.next_copy;
         self.ledger_kept = true;
+    }
+}
+
+/// A slot, as the writer of sections sees it.
+#[derive(Debug)]
+pub struct SlotSink<'a, S> {
+    store: &'a mut S,
+    base: usize,
+}
+
+impl<S: Store> WordSink for SlotSink<'_, S> {
+    fn write_word(&mut self, offset: usize, word: u32) {
+        self.store.write_word(self.base + offset, word);
     }
 }
 

@@ -3,8 +3,10 @@
 //!
 //! A semihosting call without a host that serves it is a fault, and the core cannot tell: DHCSR
 //! reads zero under QEMU. So nothing is sent before [`enable`] was called, which the image does
-//! only when its mailbox says that a host listens. A frame is collected and sent with one call.
+//! only when its mailbox says that a host listens. A frame is collected and sent with one call. Its
+//! bytes are kept for the next crash record besides, whether or not anybody listens.
 
+use crate::log_tail;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use cortex_m_semihosting::syscall;
@@ -118,6 +120,7 @@ fn collect(buffer: &mut [u8; BUFFER_BYTES], used: &mut usize, bytes: &[u8]) {
 }
 
 fn send(buffer: &[u8; BUFFER_BYTES], used: &mut usize) {
+    log_tail::keep(buffer.get(..*used).unwrap_or_default());
     if ENABLED.load(Ordering::Relaxed)
         && let Some(handle) = standard_output()
         && let Some(bytes) = buffer.get(..*used)

@@ -57,6 +57,14 @@ pub fn last() -> Option<Context> {
     with(|errors| errors.last().copied())
 }
 
+/// Both, as the fault path asks for them: nothing if it was in the middle of a change.
+pub(crate) fn first_and_last() -> [Option<Context>; 2] {
+    critical_section::with(|token| {
+        let state = ERRORS.borrow(token).try_borrow();
+        state.map_or([None; 2], |errors| [errors.first().copied(), errors.last().copied()])
+    })
+}
+
 /// How many errors and warnings there were in this boot; saturates.
 #[must_use]
 pub fn count() -> u32 {

@@ -5,7 +5,7 @@
 
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::registers::{float_unit, system_control};
-use crate::{clock, kernel, platform, reset};
+use crate::{clock, kernel, platform, reset, sections};
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_memory::capture::{self, Identity, Noticed, Reported, Saved, SourceLocation};
@@ -151,7 +151,7 @@ fn with_region(
     reset::reset()
 }
 
-/// Both phases.
+/// All phases.
 fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &MemoryMap<'_>) {
     record.architecture = ARCHITECTURE;
     let facts = kernel::facts_of(record.thread);
@@ -165,6 +165,8 @@ fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &Memory
     let memory = unsafe { LiveMemory::new(map, platform::text()) };
     capture::add_trail(&mut record, map, &memory);
     region.commit_trail(slot, &record);
+    cortex_m::asm::dsb();
+    sections::write(region.sections(slot, record.sequence), &record, map);
     cortex_m::asm::dsb();
 }
 

@@ -3,13 +3,21 @@
 //! Which regions that is and what they can be used for comes from the chip file. Other RAM (CCM,
 //! backup SRAM) is not part of it yet.
 
+mod history;
+
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_layout::{Capabilities, Region, RegionKind};
-use crashrig_memory::heap::{AddressError, Alignment, AllocationError, Corruption, Heap, Totals};
+use crashrig_memory::heap::{
+    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Totals,
+};
 use crashrig_memory::words::Words;
+use crashrig_wire::section::{
+    Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,
+};
 
 /// Regions that the heap can have.
 pub const REGION_LIMIT: usize = 4;
@@ -55,6 +63,10 @@ static EMPTY: Memory = Heap::new(HeapWords);
 #[unsafe(link_section = ".upper.heap")]
 static HEAP: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
+/// Whether the heap has its regions.
+#[unsafe(link_section = ".upper.heap_started")]
+static STARTED: AtomicBool = AtomicBool::new(false);
+
 /// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
 fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
     critical_section::with(|_| {
@@ -78,6 +90,7 @@ pub(crate) fn start() {
         // A region that is too small to hold a block is left out.
         let _ = with(|heap| heap.add_region(place.start, place.end - place.start, priorities));
     }
+    STARTED.store(true, Ordering::Relaxed);
 }
 
 /// What the heap has of the chip's regions, each with its region.
@@ -92,24 +105,72 @@ fn places() -> impl Iterator<Item = (Range<u32>, &'static Region)> {
     )
 }
 
-/// Hands out memory.
+/// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
 /// As [`Heap::allocate_aligned`].
+#[inline(never)]
 pub fn allocate(
     size_bytes: u32,
     alignment: Alignment,
     caps: Capabilities,
 ) -> Result<u32, AllocationError> {
-    with(|heap| heap.allocate_aligned(size_bytes, alignment, caps))
+    let result = with(|heap| heap.allocate_aligned(size_bytes, alignment, caps));
+    let address = result.unwrap_or(0);
+    history::note(&Allocation { address, size: size_bytes, caller: history::caller() });
+    result
 }
 
-/// Takes memory back; how many bytes it was.
+/// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.
 ///
 /// # Errors
 /// As [`Heap::free`].
+#[inline(never)]
 pub fn free(address: u32) -> Result<u32, AddressError> {
+    let caller = history::caller();
+    history::note(&Allocation { address, size: Allocation::RELEASE, caller });
     with(|heap| heap.free(address))
+}
+
+/// The state of the heap, the first word of it that is wrong, and what was last asked of it, for a
+/// record. The fault path asks, which runs alone.
+pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
+    if STARTED.load(Ordering::Relaxed) {
+        let mut first_broken = None;
+        let rows: [_; HEAP_ROWS] = core::array::from_fn(|index| {
+            let (place, _) = places().nth(index)?;
+            match with(|heap| heap.region_totals(index)) {
+                Ok(totals) => totals.map(|totals| row(place.start, &totals)),
+                Err(broken) => {
+                    first_broken = first_broken.or(Some(broken));
+                    None
+                }
+            }
+        });
+        writer.section(Section::Heaps, rows.into_iter().flatten().flat_map(HeapRow::to_words));
+        let broken = first_broken.or_else(|| check_integrity().err());
+        writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
+    }
+    writer.section(Section::Allocations, history::newest().flat_map(Allocation::to_words));
+}
+
+fn row(start: u32, totals: &Totals) -> HeapRow {
+    HeapRow {
+        start,
+        total: totals.total_bytes,
+        free: totals.free_bytes,
+        minimum_free: totals.minimum_free_bytes,
+        largest_free: totals.largest_free_block,
+        failed: totals.failed_allocations,
+    }
+}
+
+fn broken_words(broken: Corruption) -> [u32; BrokenBlock::WORDS] {
+    let expected = match broken.expected {
+        Expected::Word(word) => word,
+        Expected::Size | Expected::PreviousSize | Expected::FreeBlock => 0,
+    };
+    BrokenBlock { address: broken.address, expected, found: broken.found }.to_words()
 }
 
 /// Sums over the regions with all of `caps`.

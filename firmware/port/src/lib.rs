@@ -22,11 +22,14 @@ pub mod host_block;
 pub mod interrupts;
 pub mod kernel;
 mod limits;
+mod log_tail;
 #[cfg_attr(armv8m, path = "mpu_v8.rs")]
 pub mod mpu;
 pub mod platform;
 mod registers;
 pub mod reset;
+#[doc(hidden)]
+pub mod sections;
 pub mod start;
 mod systick;
 mod vectors;

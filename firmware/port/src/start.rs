@@ -48,6 +48,12 @@ macro_rules! entry {
         pub extern "Rust" fn crashrig_prepared(clocks_missing: u32) -> ! {
             $crate::start::with_kernel(clocks_missing)
         }
+
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "Rust" fn crashrig_tables(writer: &mut $crate::sections::Writer<'_>, psp: u32) {
+            $crate::sections::write_tables(writer, psp);
+        }
     };
 }
 
@@ -66,6 +72,10 @@ macro_rules! entry_without_kernel {
             let main: fn() -> ! = $main;
             main()
         }
+
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub extern "Rust" fn crashrig_tables(_: &mut $crate::sections::Writer<'_>, _: u32) {}
     };
 }
 

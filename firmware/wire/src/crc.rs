@@ -1,8 +1,9 @@
-//! CRC-32 (ISO-HDLC, the one of Ethernet and zip) over the bytes of every structure on the wire.
+//! CRC-32 (ISO-HDLC, the one of Ethernet and zip) over the bytes of every structure on the wire, and
+//! CRC-16 (IBM-3740) over the small sections of a record.
 //!
 //! From the `crc` crate: well kept, `no_std`, its table built at compile time; 1 KiB of flash.
 
-use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
+use crc::{CRC_16_IBM_3740, CRC_32_ISO_HDLC, Crc, Digest, Table};
 
 const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 static ENGINE: Crc<u32, Table<1>> = CRC;
@@ -21,6 +22,26 @@ pub fn crc32_of_pieces(pieces: &[&[u8]]) -> u32 {
         digest.update(piece);
     }
     digest.finalize()
+}
+
+const SHORT: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&CRC_16_IBM_3740);
+static SHORT_ENGINE: Crc<u16, Table<1>> = SHORT;
+
+/// A CRC-16 over words as they come, little-endian.
+pub(crate) struct Crc16(Digest<'static, u16, Table<1>>);
+
+impl Crc16 {
+    pub(crate) fn new() -> Self {
+        Self(SHORT_ENGINE.digest())
+    }
+
+    pub(crate) fn word(&mut self, word: u32) {
+        self.0.update(&word.to_le_bytes());
+    }
+
+    pub(crate) fn value(self) -> u16 {
+        self.0.finalize()
+    }
 }
 
 #[cfg(test)]

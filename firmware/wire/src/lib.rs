@@ -8,6 +8,7 @@
 //! * [`command`]: host → device, the mailbox. `memory` and `port` never name it (`tidy` checks).
 //! * [`marker`]: device → host, the end marker of a boot.
 //! * [`record`]: device → host, the crash record, tier 1.
+//! * [`section`]: device → host, tier 2 of it: sections behind the record, each sealed by itself.
 //! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
 //! * [`fault`], [`detector`], [`kind`], [`thread`], [`status`]: the closed lists of names.
@@ -33,6 +34,7 @@ pub mod marker;
 mod names;
 pub mod record;
 pub mod region;
+pub mod section;
 pub mod status;
 pub mod thread;
 pub mod trail;

@@ -24,11 +24,12 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
 use crashrig_memory::kernel::misuse::misuse_of;
-use crashrig_memory::kernel::thread::NewThread;
+use crashrig_memory::kernel::thread::{NewThread, Thread as KernelThread};
 use crashrig_memory::kernel::{Caller, Kernel};
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread;
+use crashrig_wire::section::{THREAD_ROWS, ThreadRow};
 
 /// Threads that can be at the same time, those of the kernel included.
 pub const THREAD_LIMIT: usize = 32;
@@ -214,6 +215,38 @@ pub(crate) fn facts_of(wanted: Thread) -> Facts {
             name: thread.name,
             priority: thread.priority,
         })
+}
+
+/// The table of threads for a record, the running one first, its stack pointer as given.
+pub(crate) fn thread_rows(psp: u32) -> impl Iterator<Item = ThreadRow> {
+    let kernel = look();
+    let current = kernel.and_then(State::current);
+    let row = move |slot: u8, thread: &KernelThread| {
+        let flags = [
+            (current == Some(slot), ThreadRow::RAN),
+            (!thread.privileged, ThreadRow::UNPRIVILEGED),
+            (thread.stack_from_heap, ThreadRow::FROM_HEAP),
+        ];
+        let stack_pointer =
+            if current == Some(slot) { psp } else { switch::stack_pointer_of(slot) };
+        ThreadRow {
+            thread: Some(thread.stack.thread),
+            state: thread.state.code(),
+            priority: thread.priority,
+            flags: flags.iter().filter(|(is, _)| *is).fold(0, |bits, (_, bit)| bits | bit),
+            stack_start: thread.stack.start,
+            stack_size: thread.stack.size_bytes(),
+            high_water: thread.stack.high_water_bytes(&words_of(thread.stack)),
+            stack_pointer,
+        }
+    };
+    let running = kernel.and_then(|kernel| {
+        let slot = current?;
+        Some(row(slot, kernel.thread(slot)?))
+    });
+    let others = kernel.into_iter().flat_map(State::threads);
+    let others = others.filter(move |(slot, _)| current != Some(*slot));
+    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread))).take(THREAD_ROWS)
 }
 
 /// Every stack there is: that of each thread in its slot, then the ISR stack.
