@@ -16,6 +16,8 @@
 //!   flags, queues; `timer`.
 
 pub mod call;
+#[cfg(test)]
+mod invariants;
 mod life;
 pub mod misuse;
 mod mutex;
