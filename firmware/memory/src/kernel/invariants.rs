@@ -10,7 +10,7 @@ use super::{Caller, Kernel, SLICE_TICKS};
 use crate::stack::StackRange;
 use std::vec::Vec;
 
-const STEPS: u32 = if cfg!(miri) { 1500 } else { 150_000 };
+const STEPS: u32 = if cfg!(miri) { 150 } else { 150_000 };
 
 type Small = Kernel<6, 5>;
 
@@ -203,6 +203,10 @@ fn random_words_never_break_the_kernel() {
         known += u32::from(kernel.threads().count() > 2);
         kernel.assert_sound();
     }
-    // The words did something: threads came and went, and mostly there were some.
-    assert!(added > STEPS / 300 && known > STEPS / 2, "{added} added, {known} of {STEPS}");
+    // The words did something: threads came and went, and mostly there were some. Under Miri there
+    // are too few steps to say so.
+    assert!(
+        cfg!(miri) || added > STEPS / 300 && known > STEPS / 2,
+        "{added} added, {known} of {STEPS}"
+    );
 }
