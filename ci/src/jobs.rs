@@ -11,6 +11,10 @@ const USAGE: u8 = 2;
 /// The emulator of the job that has its version in its name.
 const OLD_EMULATOR: (u32, u32) = (7, 2);
 
+/// Only tests whose number of cases is bounded under Miri, which takes far longer.
+const MIRI: [&str; 8] =
+    ["+nightly", "miri", "test", "--package", "crashrig-memory", "--lib", "--test", "kernel"];
+
 /// One chore.
 #[derive(Debug, Clone, Copy)]
 pub struct Job {
@@ -57,6 +61,11 @@ pub const JOBS: &[Job] = &[
             setup::run()?;
             mutants::run()
         },
+    },
+    Job {
+        name: "miri",
+        summary: "run the tests of the kernel in Miri, on a nightly toolchain that has it",
+        run: || cargo(MIRI).exit_code(),
     },
     Job {
         name: "bench",

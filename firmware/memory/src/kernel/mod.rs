@@ -16,6 +16,8 @@
 //!   flags, queues; `timer`.
 
 pub mod call;
+#[cfg(test)]
+mod invariants;
 mod life;
 pub mod misuse;
 mod mutex;
@@ -268,10 +270,11 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             _ => None,
         };
         self.objects.remove(handle)?;
-        self.wake_all_of(handle, Error::NoSuchObject);
+        // First, because those that waited go on in the order of priorities without this mutex.
         if let Some(owner) = owner {
             self.settle_priority(owner);
         }
+        self.wake_all_of(handle, Error::NoSuchObject);
         Ok(())
     }
 }

@@ -136,7 +136,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     }
 
     /// The owner of the mutex that a thread waits for.
-    fn waited_for_by(&self, slot: u8) -> Option<u8> {
+    pub(super) fn waited_for_by(&self, slot: u8) -> Option<u8> {
         match self.thread(slot)?.state {
             State::Waiting(Wait::Mutex(mutex)) => self.owner_of(mutex),
             _ => None,

@@ -21,97 +21,101 @@ const fn terminate(thread: u32) -> Call {
     Call::Terminate { thread }
 }
 
+/// The threads of the table of joins.
+const A: u32 = handle(1);
+const B: u32 = handle(2);
+
+const JOINS: [(&str, &[Step]); 9] = [
+    (
+        "before the end",
+        &[
+            By('A', join(B), WAITS),
+            exit('B', 7),
+            Got('A', Ok(7)),
+            By('A', join(B), refused(Error::NoSuchThread)),
+        ],
+    ),
+    (
+        "after the end",
+        &[
+            sleeps('A', 1),
+            exit('B', 7),
+            Ticks(1),
+            By('A', join(B), done(7)),
+            By('A', join(B), refused(Error::NoSuchThread)),
+        ],
+    ),
+    (
+        "at once, with and without an end",
+        &[
+            By('A', Call::Join { thread: B, timeout: 0 }, refused(Error::WouldBlock)),
+            sleeps('A', 1),
+            exit('B', 8),
+            Ticks(1),
+            By('A', Call::Join { thread: B, timeout: 0 }, done(8)),
+        ],
+    ),
+    (
+        "time is up, and again",
+        &[
+            By('A', Call::Join { thread: B, timeout: 2 }, WAITS),
+            Ticks(2),
+            Got('A', Err(Error::Timeout)),
+            By('A', join(B), WAITS),
+            exit('B', 9),
+            Got('A', Ok(9)),
+        ],
+    ),
+    (
+        "oneself, nobody, never",
+        &[
+            By('A', join(A), refused(Error::NotThisThread)),
+            By('A', join(handle(5)), refused(Error::NoSuchThread)),
+            By('A', join(B | 1 << 8), refused(Error::NoSuchThread)),
+            By('A', join(B | 1 << 24), refused(Error::NoSuchThread)),
+            By('A', join(u32::MAX), refused(Error::NoSuchThread)),
+            Interrupt(join(B), Err(Error::FromInterrupt)),
+            Interrupt(Call::Exit { code: 0 }, Err(Error::FromInterrupt)),
+        ],
+    ),
+    (
+        "two for one",
+        &[By('A', join(B), WAITS), New('C', 20), By('C', join(B), refused(Error::Limit))],
+    ),
+    (
+        "a joiner that is terminated leaves its place",
+        &[
+            By('A', join(B), WAITS),
+            New('C', 20),
+            By('C', terminate(A), done(0)),
+            By('C', join(B), WAITS),
+            exit('B', 3),
+            Got('C', Ok(3)),
+            By('C', join(A), done(TERMINATED)),
+        ],
+    ),
+    (
+        "a code has 31 bits",
+        &[By('A', join(B), WAITS), exit('B', u32::MAX), Got('A', Ok(TERMINATED))],
+    ),
+    (
+        "a slot that is used again has another handle",
+        &[
+            By('A', join(B), WAITS),
+            exit('B', 1),
+            New('C', 5),
+            By('A', join(B), refused(Error::NoSuchThread)),
+            By('A', terminate(B), refused(Error::NoSuchThread)),
+            By('A', join(B | 1 << 8), WAITS),
+            exit('C', 2),
+            Got('A', Ok(2)),
+        ],
+    ),
+];
+
 #[test]
 fn a_join_gives_the_code_once() {
-    let (a, b) = (handle(1), handle(2));
-    let rows: [(&str, &[Step]); 9] = [
-        (
-            "before the end",
-            &[
-                By('A', join(b), WAITS),
-                exit('B', 7),
-                Got('A', Ok(7)),
-                By('A', join(b), refused(Error::NoSuchThread)),
-            ],
-        ),
-        (
-            "after the end",
-            &[
-                sleeps('A', 1),
-                exit('B', 7),
-                Ticks(1),
-                By('A', join(b), done(7)),
-                By('A', join(b), refused(Error::NoSuchThread)),
-            ],
-        ),
-        (
-            "at once, with and without an end",
-            &[
-                By('A', Call::Join { thread: b, timeout: 0 }, refused(Error::WouldBlock)),
-                sleeps('A', 1),
-                exit('B', 8),
-                Ticks(1),
-                By('A', Call::Join { thread: b, timeout: 0 }, done(8)),
-            ],
-        ),
-        (
-            "time is up, and again",
-            &[
-                By('A', Call::Join { thread: b, timeout: 2 }, WAITS),
-                Ticks(2),
-                Got('A', Err(Error::Timeout)),
-                By('A', join(b), WAITS),
-                exit('B', 9),
-                Got('A', Ok(9)),
-            ],
-        ),
-        (
-            "oneself, nobody, never",
-            &[
-                By('A', join(a), refused(Error::NotThisThread)),
-                By('A', join(handle(5)), refused(Error::NoSuchThread)),
-                By('A', join(b | 1 << 8), refused(Error::NoSuchThread)),
-                By('A', join(b | 1 << 24), refused(Error::NoSuchThread)),
-                By('A', join(u32::MAX), refused(Error::NoSuchThread)),
-                Interrupt(join(b), Err(Error::FromInterrupt)),
-                Interrupt(Call::Exit { code: 0 }, Err(Error::FromInterrupt)),
-            ],
-        ),
-        (
-            "two for one",
-            &[By('A', join(b), WAITS), New('C', 20), By('C', join(b), refused(Error::Limit))],
-        ),
-        (
-            "a joiner that is terminated leaves its place",
-            &[
-                By('A', join(b), WAITS),
-                New('C', 20),
-                By('C', terminate(a), done(0)),
-                By('C', join(b), WAITS),
-                exit('B', 3),
-                Got('C', Ok(3)),
-                By('C', join(a), done(TERMINATED)),
-            ],
-        ),
-        (
-            "a code has 31 bits",
-            &[By('A', join(b), WAITS), exit('B', u32::MAX), Got('A', Ok(TERMINATED))],
-        ),
-        (
-            "a slot that is used again has another handle",
-            &[
-                By('A', join(b), WAITS),
-                exit('B', 1),
-                New('C', 5),
-                By('A', join(b), refused(Error::NoSuchThread)),
-                By('A', terminate(b), refused(Error::NoSuchThread)),
-                By('A', join(b | 1 << 8), WAITS),
-                exit('C', 2),
-                Got('A', Ok(2)),
-            ],
-        ),
-    ];
-    for (name, steps) in rows {
+    for (name, steps) in JOINS {
         check(name, &[], &[('A', 10), ('B', 5)], steps);
     }
 }

@@ -104,7 +104,10 @@ impl Model {
 
     fn waits_for_owner(&self, slot: u8, owner: u8) -> bool {
         let State::Waiting(Wait::Mutex(mutex)) = self.state(slot) else { return false };
-        matches!(self.look(mutex.to_word()), Some(Thing::Mutex { owner: Some(of), .. }) if *of == owner)
+        match self.look(mutex.to_word()) {
+            Some(Thing::Mutex { owner: of, .. }) => *of == Some(owner),
+            _ => false,
+        }
     }
 
     /// Who should run.
@@ -215,7 +218,8 @@ impl Model {
         self.waiting.retain(|other| *other != slot);
         self.task(slot).state = State::Ended(code & TERMINATED);
         for place in 0..self.things.len() {
-            if matches!(self.things[place].1, Some(Thing::Mutex { owner: Some(of), .. }) if of == slot)
+            if let Some(Thing::Mutex { owner, .. }) = self.things[place].1
+                && owner == Some(slot)
             {
                 self.hand_on(place as u32 | u32::from(self.things[place].0) << 8);
             }

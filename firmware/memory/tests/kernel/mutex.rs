@@ -308,3 +308,32 @@ fn in_a_ring_no_priority_outlives_who_had_it() {
     ];
     check("ring, outsider", MUTEXES, &threads, &steps);
 }
+
+#[test]
+fn a_deleted_mutex_lends_no_priority_to_who_waited_for_it() {
+    let threads = [('X', 20), ('W', 5), ('V', 5), ('O', 1)];
+    let steps = [
+        sleeps('X', 4),
+        locks('W', 1),
+        sleeps('W', 2),
+        sleeps('V', 1),
+        locks('O', 0),
+        Ticks(1),
+        waits('V', 0),
+        Ticks(1),
+        By('O', Call::Yield {}, done(0)),
+        waits('W', 0),
+        // O and W wait for each other from here on, and X for both.
+        waits('O', 1),
+        Ticks(2),
+        waits('X', 0),
+        Priority('W', 20),
+        By(IDLE, Call::Delete { object: 0 }, done(0)),
+        Got('X', Err(Error::NoSuchObject)),
+        sleeps('X', 9),
+        // V is W's equal again, and waited earlier.
+        Got('V', Err(Error::NoSuchObject)),
+        Priority('W', 5),
+    ];
+    check("deleted in a ring", MUTEXES, &threads, &steps);
+}

@@ -9,8 +9,8 @@ use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Call, FOREVER};
 use crashrig_memory::kernel::thread::{NewThread, State};
 
-const SEEDS: u32 = if cfg!(miri) { 2 } else { 200 };
-const STEPS: u32 = if cfg!(miri) { 150 } else { 1000 };
+const SEEDS: u32 = if cfg!(miri) { 1 } else { 200 };
+const STEPS: u32 = if cfg!(miri) { 40 } else { 1000 };
 
 /// Numbers from a seed (xorshift; the seed is not zero).
 struct Random(u32);
@@ -249,5 +249,6 @@ fn the_kernel_does_what_the_naive_one_does() {
     // The sequences are worth something: in most steps somebody waits, in many somebody inherits.
     let steps = SEEDS * STEPS;
     println!("{steps} steps, {waits:?} with a wait, with an inherited priority");
-    assert!(waits[0] > steps / 2 && waits[1] > steps / 50, "{waits:?} of {steps}");
+    // Under Miri there are too few to say so.
+    assert!(cfg!(miri) || waits[0] > steps / 2 && waits[1] > steps / 50, "{waits:?} of {steps}");
 }

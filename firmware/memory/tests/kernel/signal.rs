@@ -98,80 +98,77 @@ const fn set(bits: u32) -> Call {
     Call::SetFlags { flags: 0, bits }
 }
 
+const FLAGS: [(&str, &[Step]); 5] = [
+    (
+        "at once",
+        &[
+            By('H', set(0b0111), done(0b0111)),
+            By('H', any(0b1001), done(0b0111)),
+            By('H', all(0b0110), done(0b0110)),
+            By('H', Call::ClearFlags { flags: 0, bits: 0b1 }, done(0)),
+            By('H', Call::WaitAny { flags: 0, bits: 1, timeout: 0 }, refused(Error::WouldBlock)),
+        ],
+    ),
+    (
+        "all waits for the last",
+        &[
+            By('H', all(0b11), WAITS),
+            By('M', set(0b01), done(0b01)),
+            Runs('M'),
+            By('M', set(0b110), done(0b100)),
+            Got('H', Ok(0b111)),
+            By('H', Call::ClearFlags { flags: 0, bits: 0b100 }, done(0b100)),
+        ],
+    ),
+    (
+        "who goes first takes the flag",
+        &[
+            By('H', any(0b01), WAITS),
+            By('M', any(0b11), WAITS),
+            By('L', set(0b01), done(0)),
+            Got('H', Ok(0b01)),
+            sleeps('H', 9),
+            // M did not see the flag that H took.
+            Runs('L'),
+            By('L', set(0b10), done(0)),
+            Got('M', Ok(0b10)),
+        ],
+    ),
+    (
+        "one set wakes several",
+        &[
+            By('H', all(0b01), WAITS),
+            By('M', any(0b10), WAITS),
+            Interrupt(set(0b111), Ok(0b100)),
+            Got('H', Ok(0b111)),
+            sleeps('H', 9),
+            Got('M', Ok(0b110)),
+        ],
+    ),
+    (
+        "range, interrupts, delete",
+        &[
+            By('H', any(0), refused(Error::OutOfRange)),
+            By('H', all(1 << 31), refused(Error::OutOfRange)),
+            By('H', set(1 << 31), refused(Error::OutOfRange)),
+            By('H', Call::ClearFlags { flags: 0, bits: 1 << 31 }, refused(Error::OutOfRange)),
+            Interrupt(any(1), Err(Error::WouldBlock)),
+            Interrupt(Call::ClearFlags { flags: 0, bits: 1 }, Ok(0)),
+            By('H', Call::WaitAll { flags: 0, bits: 1, timeout: 1 }, WAITS),
+            By('M', any(1), WAITS),
+            Ticks(1),
+            Got('H', Err(Error::Timeout)),
+            By('H', Call::Delete { object: 0 }, done(0)),
+            sleeps('H', 1),
+            Got('M', Err(Error::NoSuchObject)),
+            By('M', set(1), refused(Error::NoSuchObject)),
+        ],
+    ),
+];
+
 #[test]
 fn flags_wake_for_any_or_all_and_clear_what_was_waited_for() {
-    let rows: [(&str, &[Step]); 5] = [
-        (
-            "at once",
-            &[
-                By('H', set(0b0111), done(0b0111)),
-                By('H', any(0b1001), done(0b0111)),
-                By('H', all(0b0110), done(0b0110)),
-                By('H', Call::ClearFlags { flags: 0, bits: 0b1 }, done(0)),
-                By(
-                    'H',
-                    Call::WaitAny { flags: 0, bits: 1, timeout: 0 },
-                    refused(Error::WouldBlock),
-                ),
-            ],
-        ),
-        (
-            "all waits for the last",
-            &[
-                By('H', all(0b11), WAITS),
-                By('M', set(0b01), done(0b01)),
-                Runs('M'),
-                By('M', set(0b110), done(0b100)),
-                Got('H', Ok(0b111)),
-                By('H', Call::ClearFlags { flags: 0, bits: 0b100 }, done(0b100)),
-            ],
-        ),
-        (
-            "who goes first takes the flag",
-            &[
-                By('H', any(0b01), WAITS),
-                By('M', any(0b11), WAITS),
-                By('L', set(0b01), done(0)),
-                Got('H', Ok(0b01)),
-                sleeps('H', 9),
-                // M did not see the flag that H took.
-                Runs('L'),
-                By('L', set(0b10), done(0)),
-                Got('M', Ok(0b10)),
-            ],
-        ),
-        (
-            "one set wakes several",
-            &[
-                By('H', all(0b01), WAITS),
-                By('M', any(0b10), WAITS),
-                Interrupt(set(0b111), Ok(0b100)),
-                Got('H', Ok(0b111)),
-                sleeps('H', 9),
-                Got('M', Ok(0b110)),
-            ],
-        ),
-        (
-            "range, interrupts, delete",
-            &[
-                By('H', any(0), refused(Error::OutOfRange)),
-                By('H', all(1 << 31), refused(Error::OutOfRange)),
-                By('H', set(1 << 31), refused(Error::OutOfRange)),
-                By('H', Call::ClearFlags { flags: 0, bits: 1 << 31 }, refused(Error::OutOfRange)),
-                Interrupt(any(1), Err(Error::WouldBlock)),
-                Interrupt(Call::ClearFlags { flags: 0, bits: 1 }, Ok(0)),
-                By('H', Call::WaitAll { flags: 0, bits: 1, timeout: 1 }, WAITS),
-                By('M', any(1), WAITS),
-                Ticks(1),
-                Got('H', Err(Error::Timeout)),
-                By('H', Call::Delete { object: 0 }, done(0)),
-                sleeps('H', 1),
-                Got('M', Err(Error::NoSuchObject)),
-                By('M', set(1), refused(Error::NoSuchObject)),
-            ],
-        ),
-    ];
-    for (name, steps) in rows {
+    for (name, steps) in FLAGS {
         check(name, &[Call::NewFlags {}], &THREE, steps);
     }
 }
@@ -182,82 +179,83 @@ const fn put(word: u32) -> Call {
 
 const GET: Call = Call::Get { queue: 0, timeout: FOREVER };
 
+const QUEUES: [(&str, &[Step]); 4] = [
+    (
+        "first in, first out",
+        &[
+            By('H', put(1), done(0)),
+            By('H', put(2), done(0)),
+            By('H', Call::Put { queue: 0, word: 3, timeout: 0 }, refused(Error::WouldBlock)),
+            By('H', GET, done(1)),
+            By('H', put(3), done(0)),
+            By('H', GET, done(2)),
+            By('H', GET, done(3)),
+            By('H', Call::Get { queue: 0, timeout: 0 }, refused(Error::WouldBlock)),
+        ],
+    ),
+    (
+        "full: who waits to put",
+        &[
+            By('H', put(1), done(0)),
+            By('H', put(2), done(0)),
+            By('H', put(3), WAITS),
+            By('M', put(4), WAITS),
+            By('L', GET, done(1)),
+            Got('H', Ok(0)),
+            sleeps('H', 9),
+            By('L', GET, done(2)),
+            Got('M', Ok(0)),
+            sleeps('M', 9),
+            By('L', GET, done(3)),
+            By('L', GET, done(4)),
+        ],
+    ),
+    (
+        "empty: who waits to get",
+        &[
+            By('H', GET, WAITS),
+            By('M', GET, WAITS),
+            By('L', put(7), done(0)),
+            Got('H', Ok(7)),
+            sleeps('H', 9),
+            Interrupt(put(8), Ok(0)),
+            Got('M', Ok(8)),
+            Interrupt(GET, Err(Error::WouldBlock)),
+            Interrupt(put(1), Ok(0)),
+            Interrupt(put(2), Ok(0)),
+            Interrupt(put(3), Err(Error::WouldBlock)),
+            Interrupt(GET, Ok(1)),
+        ],
+    ),
+    (
+        "range, timeout, delete",
+        &[
+            By('H', put(1 << 31), refused(Error::OutOfRange)),
+            By('H', Call::Get { queue: 0, timeout: 2 }, WAITS),
+            By('M', GET, WAITS),
+            Ticks(2),
+            Got('H', Err(Error::Timeout)),
+            // A getter whose time is up gets no word any more.
+            By('H', put(5), done(0)),
+            By('H', put(6), done(0)),
+            By('H', put(7), done(0)),
+            By('H', Call::Put { queue: 0, word: 8, timeout: 1 }, WAITS),
+            Got('M', Ok(5)),
+            Ticks(1),
+            Got('H', Err(Error::Timeout)),
+            By('H', GET, done(6)),
+            By('H', GET, done(7)),
+            By('H', GET, WAITS),
+            By('M', Call::Delete { object: 0 }, done(0)),
+            Got('H', Err(Error::NoSuchObject)),
+            By('H', GET, refused(Error::NoSuchObject)),
+        ],
+    ),
+];
+
 #[test]
 fn a_queue_keeps_the_order_of_words_whoever_waits() {
-    let rows: [(&str, &[Step]); 4] = [
-        (
-            "first in, first out",
-            &[
-                By('H', put(1), done(0)),
-                By('H', put(2), done(0)),
-                By('H', Call::Put { queue: 0, word: 3, timeout: 0 }, refused(Error::WouldBlock)),
-                By('H', GET, done(1)),
-                By('H', put(3), done(0)),
-                By('H', GET, done(2)),
-                By('H', GET, done(3)),
-                By('H', Call::Get { queue: 0, timeout: 0 }, refused(Error::WouldBlock)),
-            ],
-        ),
-        (
-            "full: who waits to put",
-            &[
-                By('H', put(1), done(0)),
-                By('H', put(2), done(0)),
-                By('H', put(3), WAITS),
-                By('M', put(4), WAITS),
-                By('L', GET, done(1)),
-                Got('H', Ok(0)),
-                sleeps('H', 9),
-                By('L', GET, done(2)),
-                Got('M', Ok(0)),
-                sleeps('M', 9),
-                By('L', GET, done(3)),
-                By('L', GET, done(4)),
-            ],
-        ),
-        (
-            "empty: who waits to get",
-            &[
-                By('H', GET, WAITS),
-                By('M', GET, WAITS),
-                By('L', put(7), done(0)),
-                Got('H', Ok(7)),
-                sleeps('H', 9),
-                Interrupt(put(8), Ok(0)),
-                Got('M', Ok(8)),
-                Interrupt(GET, Err(Error::WouldBlock)),
-                Interrupt(put(1), Ok(0)),
-                Interrupt(put(2), Ok(0)),
-                Interrupt(put(3), Err(Error::WouldBlock)),
-                Interrupt(GET, Ok(1)),
-            ],
-        ),
-        (
-            "range, timeout, delete",
-            &[
-                By('H', put(1 << 31), refused(Error::OutOfRange)),
-                By('H', Call::Get { queue: 0, timeout: 2 }, WAITS),
-                By('M', GET, WAITS),
-                Ticks(2),
-                Got('H', Err(Error::Timeout)),
-                // A getter whose time is up gets no word any more.
-                By('H', put(5), done(0)),
-                By('H', put(6), done(0)),
-                By('H', put(7), done(0)),
-                By('H', Call::Put { queue: 0, word: 8, timeout: 1 }, WAITS),
-                Got('M', Ok(5)),
-                Ticks(1),
-                Got('H', Err(Error::Timeout)),
-                By('H', GET, done(6)),
-                By('H', GET, done(7)),
-                By('H', GET, WAITS),
-                By('M', Call::Delete { object: 0 }, done(0)),
-                Got('H', Err(Error::NoSuchObject)),
-                By('H', GET, refused(Error::NoSuchObject)),
-            ],
-        ),
-    ];
-    for (name, steps) in rows {
+    for (name, steps) in QUEUES {
         check(name, &[Call::NewQueue { capacity: 2 }], &THREE, steps);
     }
 }
@@ -320,7 +318,8 @@ fn an_object_is_made_within_its_range_and_used_as_what_it_is() {
             (4, Call::StopTimer { timer: object }),
         ]
     };
-    // Each kind is refused by the calls of every other, and so is a handle of nothing or with bits too many.
+    // Each kind is refused by the calls of every other, and so is a handle of nothing or with
+    // bits too many.
     let wrong = (0..5).flat_map(|object| uses(object).map(|row| (object, row)));
     let wrong = wrong.filter(|(object, (right, _))| object != right).map(|(_, (_, call))| call);
     let strange = [5, 0x100, 0xFF, 0x0100_0000, u32::MAX].into_iter().flat_map(uses);

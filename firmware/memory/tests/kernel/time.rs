@@ -60,107 +60,108 @@ const fn expired(timer: u32) -> Step {
     By('T', Call::NextTimer {}, done(timer))
 }
 
+const TIMERS: [(&str, &[Step]); 7] = [
+    (
+        "once",
+        &[
+            By('T', start(0, 3, 0), done(0)),
+            NEXT,
+            Ticks(2),
+            Runs('A'),
+            Ticks(1),
+            Got('T', Ok(0)),
+            NEXT,
+            Ticks(20),
+            Runs('A'),
+        ],
+    ),
+    (
+        "each period, the delay once",
+        &[
+            By('T', start(0, 1, 4), done(0)),
+            NEXT,
+            Ticks(1),
+            Got('T', Ok(0)),
+            NEXT,
+            Ticks(3),
+            Runs('A'),
+            Ticks(1),
+            Got('T', Ok(0)),
+            NEXT,
+            Ticks(4),
+            Got('T', Ok(0)),
+        ],
+    ),
+    (
+        "stopped, from an interrupt",
+        &[
+            NEXT,
+            Interrupt(start(0, 2, 2), Ok(0)),
+            Ticks(1),
+            Interrupt(Call::StopTimer { timer: 0 }, Ok(0)),
+            Interrupt(Call::StopTimer { timer: 0 }, Ok(0)),
+            Ticks(20),
+            Runs('A'),
+        ],
+    ),
+    (
+        "started again, the first start is void",
+        &[
+            NEXT,
+            By('A', start(0, 3, 0), done(0)),
+            Ticks(2),
+            By('A', start(0, 3, 0), done(0)),
+            Ticks(2),
+            Runs('A'),
+            Ticks(1),
+            Got('T', Ok(0)),
+        ],
+    ),
+    (
+        "behind: no expiry is lost, but by a stop",
+        &[
+            By('T', start(0, 1, 1), done(0)),
+            By('T', start(1, 4, 0), done(0)),
+            Ticks(4),
+            expired(0),
+            expired(0),
+            expired(0),
+            By('T', Call::StopTimer { timer: 0 }, done(0)),
+            expired(1),
+            NEXT,
+        ],
+    ),
+    (
+        "deleted",
+        &[
+            By('T', start(0, 1, 1), done(0)),
+            Ticks(3),
+            By('T', Call::Delete { object: 0 }, done(0)),
+            By('T', start(0, 1, 1), refused(Error::NoSuchObject)),
+            NEXT,
+            Ticks(20),
+            Runs('A'),
+        ],
+    ),
+    (
+        "range",
+        &[
+            By('T', start(0, 0, 1), refused(Error::OutOfRange)),
+            By('T', start(0, 1 << 31, 1), refused(Error::OutOfRange)),
+            By('T', start(0, 1, 1 << 31), refused(Error::OutOfRange)),
+            By('T', start(0, (1 << 31) - 1, (1 << 31) - 1), done(0)),
+            NEXT,
+            Ticks(20),
+            Runs('A'),
+            Interrupt(Call::NextTimer {}, Err(Error::FromInterrupt)),
+        ],
+    ),
+];
+
 #[test]
 fn a_timer_expires_when_it_should() {
-    let rows: [(&str, &[Step]); 7] = [
-        (
-            "once",
-            &[
-                By('T', start(0, 3, 0), done(0)),
-                NEXT,
-                Ticks(2),
-                Runs('A'),
-                Ticks(1),
-                Got('T', Ok(0)),
-                NEXT,
-                Ticks(20),
-                Runs('A'),
-            ],
-        ),
-        (
-            "each period, the delay once",
-            &[
-                By('T', start(0, 1, 4), done(0)),
-                NEXT,
-                Ticks(1),
-                Got('T', Ok(0)),
-                NEXT,
-                Ticks(3),
-                Runs('A'),
-                Ticks(1),
-                Got('T', Ok(0)),
-                NEXT,
-                Ticks(4),
-                Got('T', Ok(0)),
-            ],
-        ),
-        (
-            "stopped, from an interrupt",
-            &[
-                NEXT,
-                Interrupt(start(0, 2, 2), Ok(0)),
-                Ticks(1),
-                Interrupt(Call::StopTimer { timer: 0 }, Ok(0)),
-                Interrupt(Call::StopTimer { timer: 0 }, Ok(0)),
-                Ticks(20),
-                Runs('A'),
-            ],
-        ),
-        (
-            "started again, the first start is void",
-            &[
-                NEXT,
-                By('A', start(0, 3, 0), done(0)),
-                Ticks(2),
-                By('A', start(0, 3, 0), done(0)),
-                Ticks(2),
-                Runs('A'),
-                Ticks(1),
-                Got('T', Ok(0)),
-            ],
-        ),
-        (
-            "behind: no expiry is lost, but by a stop",
-            &[
-                By('T', start(0, 1, 1), done(0)),
-                By('T', start(1, 4, 0), done(0)),
-                Ticks(4),
-                expired(0),
-                expired(0),
-                expired(0),
-                By('T', Call::StopTimer { timer: 0 }, done(0)),
-                expired(1),
-                NEXT,
-            ],
-        ),
-        (
-            "deleted",
-            &[
-                By('T', start(0, 1, 1), done(0)),
-                Ticks(3),
-                By('T', Call::Delete { object: 0 }, done(0)),
-                By('T', start(0, 1, 1), refused(Error::NoSuchObject)),
-                NEXT,
-                Ticks(20),
-                Runs('A'),
-            ],
-        ),
-        (
-            "range",
-            &[
-                By('T', start(0, 0, 1), refused(Error::OutOfRange)),
-                By('T', start(0, 1 << 31, 1), refused(Error::OutOfRange)),
-                By('T', start(0, 1, 1 << 31), refused(Error::OutOfRange)),
-                By('T', start(0, (1 << 31) - 1, (1 << 31) - 1), done(0)),
-                NEXT,
-                Ticks(20),
-                Runs('A'),
-                Interrupt(Call::NextTimer {}, Err(Error::FromInterrupt)),
-            ],
-        ),
-    ];
     let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
-    for (name, steps) in rows {
+    for (name, steps) in TIMERS {
         check(name, &[timer, timer], &[('T', 30), ('A', 5)], steps);
     }
 }
