@@ -39,9 +39,10 @@ const REGISTERS: [&str; 20] = [
     "faultmask",
 ];
 
-/// Fault status registers by the names of their fields in a record (DDI0403E B3.2.2). AFSR is left
-/// out: reading it leaves a line in the emulator's log, where it stands for the capture.
-const STATUS: [(&str, u32); 9] = [
+/// Registers of the System Control Space by the names of their fields in a record (DDI0403E B3.2.2,
+/// B3.4, B3.5). AFSR is left out: reading it leaves a line in the emulator's log, where it stands
+/// for the capture.
+const STATUS: [(&str, u32); 18] = [
     ("icsr", 0xE000_ED04),
     ("vtor", 0xE000_ED08),
     ("ccr", 0xE000_ED14),
@@ -51,6 +52,15 @@ const STATUS: [(&str, u32); 9] = [
     ("dfsr", 0xE000_ED30),
     ("mmfar", 0xE000_ED34),
     ("bfar", 0xE000_ED38),
+    ("mpu_ctrl", 0xE000_ED94),
+    ("fpccr", 0xE000_EF34),
+    ("fpcar", 0xE000_EF38),
+    ("iser0", 0xE000_E100),
+    ("iser1", 0xE000_E104),
+    ("iser2", 0xE000_E108),
+    ("iabr0", 0xE000_E300),
+    ("iabr1", 0xE000_E304),
+    ("iabr2", 0xE000_E308),
 ];
 
 /// Which way a capture begins.
@@ -85,7 +95,7 @@ pub struct EntryReading {
     pub entry: Entry,
     /// Registers by GDB's names, those that the target offers.
     pub registers: BTreeMap<String, u32>,
-    /// Fault status registers by the names of their fields in a record.
+    /// Registers of the System Control Space by the names of their fields in a record.
     pub status: BTreeMap<String, u32>,
     /// For an exception: the words where its frame lies if it could be written, lowest first.
     pub frame: Option<[u32; FRAME_WORDS]>,

@@ -293,6 +293,12 @@ impl Judge {
         for disagreement in &crash.disagreements {
             self.add(VerdictKind::Record, "witness", "the emulator's own log", disagreement);
         }
+        for difference in &crash.section_differences {
+            self.add(VerdictKind::Record, "sections", "what else is known of the boot", difference);
+        }
+        for section in expected.sections.iter().filter(|it| !crash.sections.sound.contains(it)) {
+            self.add(VerdictKind::Record, "sections", section, "no such section");
+        }
         for difference in &crash.entry_differences {
             self.add(VerdictKind::Record, "entry", "what the host read there", difference);
         }

@@ -2,6 +2,7 @@
 
 use crate::decode::backtrace::Frame;
 use crate::decode::log::LogLine;
+use crate::decode::sections::Sections;
 use crate::target::Boundary;
 use crashrig_wire::region::Slot;
 use crashrig_wire::{EndMarker, Ledger, Record};
@@ -82,6 +83,10 @@ pub struct CrashReport {
     pub disagreements: Vec<String>,
     /// Where the record differs from what the host read at the entry, if it stopped there.
     pub entry_differences: Vec<String>,
+    /// What stands behind the record.
+    pub sections: Sections,
+    /// Where the sections differ from what else is known of the boot.
+    pub section_differences: Vec<String>,
     /// The name of the thread it is charged to, if the record says it.
     pub thread_name: Option<String>,
     /// Place in the source of a panic or of a reported error.

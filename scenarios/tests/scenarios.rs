@@ -5,6 +5,7 @@
 //! of its own and an ignored one must be listed as such, since a runtime skip would count as a pass
 //! there.
 
+use crashrig_harness::output::text;
 use crashrig_harness::rig::{Rig, RigError, seed};
 use crashrig_harness::suite::Test;
 use crashrig_scenarios::front::Front;
@@ -115,7 +116,7 @@ fn execute(test: &Test, shared: &Shared) -> Result<(), Failed> {
         .execute(test, &[], folder, shared.seed)
         .map_err(|error| format!("failed to {error}"))?;
     if shared.no_capture {
-        let report = crashrig_harness::output::text::boots(&outcome.report);
+        let report = text::boots(&outcome.report, text::Detail::Brief);
         eprintln!("{} ({})\n{report}", test.name, outcome.summary());
     }
     if outcome.verdict.is_pass() { Ok(()) } else { Err(outcome.failure().into()) }

@@ -23,6 +23,10 @@ const STYLE: &str = "docs/STYLE.md";
 const FACTS: &[Fact] = &[
     Fact { document: "README.md", table: exit_codes },
     Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
+    Fact {
+        document: "docs/record.md",
+        table: |tree| numbered_list(tree, "section/mod", "Section"),
+    },
     Fact { document: "docs/stacks.md", table: |_| Some(overflows()) },
     Fact { document: "docs/record.md", table: |_| Some(ledger_fields()) },
     Fact { document: STYLE, table: |_| Some(jobs()) },

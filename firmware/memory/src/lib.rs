@@ -34,4 +34,5 @@ pub mod reboot;
 pub mod retain;
 pub mod sections;
 pub mod stack;
+mod store;
 pub mod words;

@@ -5,30 +5,21 @@
 //! mark in the ledger, so an unread record is never written at all. A record that was read stays as
 //! history until its room is needed: of two such, the older one makes room.
 //!
-//! A record is committed in three phases: its core, its trail, and sections behind it (tier 2), each
-//! of which leaves what came before it whole.
+//! A record is committed in three phases, core, trail and sections (tier 2), each of which leaves
+//! what came before it whole.
 //!
 //! Every write is a word. A reset between any two words leaves either the old state or one whose
 //! damage its own CRC shows: `tests/retain.rs` cuts the power at every word.
+
+pub use crate::store::{SlotSink, Store};
 
 use crate::reboot::{self, BootMode, Policy, Start};
 use crashrig_wire::ledger::{LEDGER_LENGTH, Phase};
 use crashrig_wire::marker::Found;
 use crashrig_wire::record::{self, RECORD_LENGTH, Reading, Record, State};
 use crashrig_wire::region::{Geometry, Slot};
-use crashrig_wire::section::{SECTIONS_OFFSET, SectionWriter, TIER_2_LENGTH, WordSink};
+use crashrig_wire::section::{SECTIONS_OFFSET, SectionWriter, TIER_2_LENGTH};
 use crashrig_wire::{BuildId, Ledger, field};
-
-/// Memory that keeps its contents over a reset, addressed by bytes from its start.
-pub trait Store {
-    /// Size in bytes; at least [`crashrig_wire::region::SMALLEST_REGION`].
-    fn size(&self) -> usize;
-    /// Copies bytes out, from an offset that is a multiple of four; bytes past the end read as
-    /// zero.
-    fn read(&self, offset: usize, out: &mut [u8]);
-    /// Writes one word at an offset that is a multiple of four; past the end nothing happens.
-    fn write_word(&mut self, offset: usize, word: u32);
-}
 
 /// What a boot learns from the crash region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,7 +290,7 @@ impl<S: Store> CrashRegion<S> {
     /// behind its record, it writes nothing.
     pub fn sections(&mut self, slot: Slot, sequence: u32) -> SectionWriter<SlotSink<'_, S>> {
         let length = self.geometry.slot_size.min(TIER_2_LENGTH);
-        let sink = SlotSink { store: &mut self.store, base: self.geometry.offset_of(slot) };
+        let sink = SlotSink::new(&mut self.store, self.geometry.offset_of(slot));
         SectionWriter::new(sink, sequence, SECTIONS_OFFSET, length)
     }
 
@@ -328,19 +319,6 @@ impl<S: Store> CrashRegion<S> {
         }
         self.next_copy = 1 - self.next_copy;
         self.ledger_kept = true;
-    }
-}
-
-/// A slot, as the writer of sections sees it.
-#[derive(Debug)]
-pub struct SlotSink<'a, S> {
-    store: &'a mut S,
-    base: usize,
-}
-
-impl<S: Store> WordSink for SlotSink<'_, S> {
-    fn write_word(&mut self, offset: usize, word: u32) {
-        self.store.write_word(self.base + offset, word);
     }
 }
 

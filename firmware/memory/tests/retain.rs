@@ -6,7 +6,8 @@ mod ram;
 use crashrig_memory::retain::CrashRegion;
 use crashrig_wire::marker::Found;
 use crashrig_wire::record::{Reading, Record};
-use crashrig_wire::region::Slot;
+use crashrig_wire::region::{Geometry, Slot};
+use crashrig_wire::section::{SECTIONS_OFFSET, Section, SectionReading, TIER_2_LENGTH, sections};
 use crashrig_wire::{Detector, Kind, Thread};
 use ram::Ram;
 
@@ -30,6 +31,28 @@ fn crash(ram: &Ram, kind: Kind) {
     let record = record(&region, kind);
     let slot = region.commit_core(&record);
     region.commit_trail(slot, &record);
+    let mut sections = region.sections(slot, record.sequence);
+    sections.section(Section::Float, [1, 2, 3]);
+    sections.section(Section::Threads, 0..32);
+    sections.section(Section::StackWindow, 0..64);
+}
+
+/// Codes of the sections behind the record in a slot; none may be damaged.
+fn sections_in(ram: &Ram, slot: Slot) -> Vec<u8> {
+    let Some(sequence) = ram.open().read(slot).record().map(|record| record.sequence) else {
+        return Vec::new();
+    };
+    let bytes = ram.bytes.borrow();
+    let geometry = Geometry::new(bytes.len());
+    let start = geometry.offset_of(slot) + SECTIONS_OFFSET;
+    let end = geometry.offset_of(slot) + geometry.slot_size.min(TIER_2_LENGTH);
+    sections(bytes.get(start..end).unwrap_or_default(), sequence)
+        .map(|reading| match reading {
+            SectionReading::Sound { code, .. } => code,
+            // No section has this code.
+            SectionReading::Damaged { .. } => 0,
+        })
+        .collect()
 }
 
 fn kind_in(ram: &Ram, slot: Slot) -> Option<Kind> {
@@ -115,6 +138,11 @@ fn a_power_cut_at_any_word_keeps_the_unread_first_record() {
             Reading::Blank | Reading::Torn | Reading::Corrupt(_) => assert!(!finished),
         }
         assert!(trial.open().ledger().boots >= 1, "a ledger survives");
+        let all = [1, 4, 12];
+        assert_eq!(sections_in(&trial, Slot::First), all, "cut after {cut} words");
+        let found = sections_in(&trial, Slot::Last);
+        assert!(all.starts_with(&found), "cut after {cut} words: {found:?}");
+        assert!(!finished || found == all);
         // Whatever happened, the device goes on crashing and recording.
         crash(&trial, Kind::Panic);
         assert_eq!(kind_in(&trial, Slot::First), Some(Kind::BusFault));

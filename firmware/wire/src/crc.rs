@@ -1,5 +1,5 @@
-//! CRC-32 (ISO-HDLC, the one of Ethernet and zip) over the bytes of every structure on the wire, and
-//! CRC-16 (IBM-3740) over the small sections of a record.
+//! CRC-32 (ISO-HDLC, the one of Ethernet and zip) over the bytes of every structure on the wire,
+//! and CRC-16 (IBM-3740) over the small sections of a record.
 //!
 //! From the `crc` crate: well kept, `no_std`, its table built at compile time; 1 KiB of flash.
 

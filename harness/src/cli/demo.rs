@@ -36,7 +36,7 @@ pub(super) fn demo() -> Result<u8, CommandError> {
         say!("== {fault}: {}", test.scenario.title);
         let outcome = rig.execute(test, &[], &run_folder, seed)?;
         if outcome.verdict.is_pass() {
-            say!("{}", text::boots(&outcome.report));
+            say!("{}", text::boots(&outcome.report, text::Detail::Brief));
             say!("   ok  {} ({})\n", test.name, outcome.summary());
         } else {
             say!("{}", outcome.failure());

@@ -7,18 +7,20 @@ use crate::evidence::{self, EVIDENCE_FILE, IMAGE_FILE};
 use crate::execute::{JudgeError, load_image};
 use crate::exit;
 use crate::image::Image;
-use crate::output::{json, text};
+use crate::output::json;
+use crate::output::text::{self, Detail};
 use crate::report::CrashReport;
 use crate::rig::Rig;
 use crashrig_layout::parse::Board;
-use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
+use crashrig_wire::record::{MAGIC, RECORD_LENGTH, Reading, read};
 use crashrig_wire::region::{SMALLEST_REGION, Slot};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A bundle's folder; or a file with one record (256 bytes), a crash region, or a RAM dump.
+    /// A bundle's folder; or a file with one record (256 bytes, or with its sections), a crash
+    /// region, or a RAM dump.
     input: PathBuf,
     /// The image that wrote it. A bundle brings its own.
     #[arg(long, value_name = "FILE")]
@@ -80,7 +82,7 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
     } else {
         for crash in &crashes {
             let mut out = String::new();
-            text::crash(&mut out, crash);
+            text::crash(&mut out, crash, Detail::Full);
             say!("{out}");
         }
         if let Some(ledger) = &ledger {
@@ -110,7 +112,12 @@ fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandErr
     if arguments.json {
         say!("{:#}", json::report(&report));
     } else {
-        say!("{} (seed {:#x})\n{}", evidence.test, evidence.seed, text::boots(&report));
+        say!(
+            "{} (seed {:#x})\n{}",
+            evidence.test,
+            evidence.seed,
+            text::boots(&report, Detail::Full)
+        );
     }
     Ok(exit::PASS)
 }
@@ -154,24 +161,26 @@ fn region_of_dump(
 
 /// Every record in some bytes: one record, or both slots of a region.
 fn crashes(bytes: &[u8], image: &Image, path: &Path) -> Result<Vec<CrashReport>, ExplainError> {
-    let readings = if bytes.len() == RECORD_LENGTH {
-        vec![(Slot::First, read(bytes))]
+    let is_slot = bytes.len() == RECORD_LENGTH || bytes.starts_with(&MAGIC.to_le_bytes());
+    let readings = if let (true, Some((record, behind))) = (is_slot, bytes.split_first_chunk()) {
+        vec![(Slot::First, read(record as &[u8; RECORD_LENGTH]), behind)]
     } else if bytes.len() >= SMALLEST_REGION {
-        Slot::ALL
-            .into_iter()
-            .filter_map(|slot| Some((slot, read(records::slot_bytes(bytes, slot)?))))
-            .collect()
+        let reading = |slot| {
+            let behind = records::section_bytes(bytes, slot);
+            Some((slot, read(records::slot_bytes(bytes, slot)?), behind))
+        };
+        Slot::ALL.into_iter().filter_map(reading).collect()
     } else {
         return Err(ExplainError::Size { path: path.to_owned(), found: bytes.len() });
     };
     let mut crashes = Vec::new();
     let mut reasons = Vec::new();
-    for (slot, reading) in readings {
+    for (slot, reading, behind) in readings {
         match reading {
             Reading::Valid(record) | Reading::Partial(record) => {
                 same_build(&record.build_id, image, path)?;
                 let partial = matches!(reading, Reading::Partial(_));
-                crashes.push(assemble::crash_of_record(slot, &record, partial, image));
+                crashes.push(assemble::crash_of_record(slot, &record, partial, behind, image));
             }
             Reading::Corrupt(corruption) => {
                 reasons.push(format!("slot {}: {corruption}", slot.name()))

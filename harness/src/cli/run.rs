@@ -5,6 +5,7 @@ use super::say::say;
 use crate::execute::shown;
 use crate::exit;
 use crate::output::json::{self, TestResult};
+use crate::output::text;
 use crate::rig::{Rig, seed};
 use crate::suite::Test;
 use crate::verdict::VerdictKind;
@@ -72,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
                 if !pass {
                     say!("\n{}", outcome.failure());
                 } else if arguments.verbose {
-                    say!("{}", crate::output::text::boots(&outcome.report));
+                    say!("{}", text::boots(&outcome.report, text::Detail::Brief));
                 }
                 if outcome.verdict.kind == VerdictKind::Infrastructure {
                     bench_failed += 1;

@@ -2,6 +2,7 @@
 
 use super::backtrace::{RamRange, backtrace};
 use super::log::{LogDecoder, plain};
+use super::sections::{self, Sections};
 use super::symbols::Symbols;
 use super::{entry, fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
@@ -52,7 +53,11 @@ impl<'a> Context<'a> {
     }
 }
 
-fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<'_>) -> BootReport {
+fn boot_report<'a>(
+    boot: &BootEvidence,
+    context: &Context<'a>,
+    decoder: &LogDecoder<'a>,
+) -> BootReport {
     let log = decoder.decode(boot.frames.bytes());
     let seen = oracle::parse(boot.witness.bytes());
     let new = records::new_record(boot.region_before.bytes(), boot.region_after.bytes());
@@ -70,6 +75,17 @@ fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<
             let differences = entry::agree(&new.record, reading);
             crash.entry_differences = differences.iter().map(ToString::to_string).collect();
         }
+        let other;
+        let decoder = if std::ptr::eq(symbols, context.symbols) {
+            decoder
+        } else {
+            other = LogDecoder::new(symbols);
+            &other
+        };
+        let behind = records::section_bytes(boot.region_after.bytes(), new.slot);
+        crash.sections = sections::read(behind, new.record.sequence, decoder);
+        crash.section_differences =
+            sections::differences(&crash.sections, &ram, &log.lines, boot.entry.as_ref());
         crash.bytes_lost =
             bytes_lost(&new.record, symbols.image(), &views(&boot.ram_before_fault), &ram);
         crash
@@ -90,10 +106,21 @@ fn boot_report(boot: &BootEvidence, context: &Context<'_>, decoder: &LogDecoder<
     }
 }
 
-/// What can be said of a record with the image alone.
+/// What can be said of a record, and of the bytes behind it, with the image alone.
 #[must_use]
-pub fn crash_of_record(slot: Slot, record: &Record, partial: bool, image: &Image) -> CrashReport {
-    describe(Place { slot, partial }, record, &Symbols::new(image), None, &[])
+pub fn crash_of_record(
+    slot: Slot,
+    record: &Record,
+    partial: bool,
+    behind: &[u8],
+    image: &Image,
+) -> CrashReport {
+    let symbols = Symbols::new(image);
+    let found = sections::read(behind, record.sequence, &LogDecoder::new(&symbols));
+    let mut crash = describe(Place { slot, partial }, record, &symbols, None, &[]);
+    crash.section_differences = found.damaged.clone();
+    crash.sections = found;
+    crash
 }
 
 /// Where a record lies, and how much of it.
@@ -128,6 +155,8 @@ fn describe(
         fault_text: fault_text::describe(record.architecture, &record.faults),
         disagreements: Vec::new(),
         entry_differences: Vec::new(),
+        sections: Sections::default(),
+        section_differences: Vec::new(),
         thread_name: thread_name(record, image),
         source: source(record, image),
         bytes_lost: None,
@@ -179,7 +208,7 @@ fn views(ram: &[RamEvidence]) -> Vec<RamRange<'_>> {
 }
 
 /// The word at an address of some ranges.
-fn word_at(ram: &[RamRange<'_>], address: u32) -> Option<u32> {
+pub(super) fn word_at(ram: &[RamRange<'_>], address: u32) -> Option<u32> {
     ram.iter().find_map(|range| {
         let offset = usize::try_from(address.checked_sub(range.start)?).ok()?;
         range.bytes.get(offset..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))

@@ -1,6 +1,7 @@
 //! Evidence and an image in, a report out. Pure, and total on whatever a target may have written.
 //!
-//! [`assemble`] joins the others: [`records`] (crash region), [`backtrace`] and [`symbols`] (where
+//! [`assemble`] joins the others: [`records`] (crash region), [`sections`] (tier 2 of a record),
+//! [`backtrace`] and [`symbols`] (where
 //! it was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the
 //! emulator itself saw), [`witness`] and [`entry`] (whether a record agrees with it, and with what
 //! the host read), [`twin`] (whether two runs agree).
@@ -12,6 +13,7 @@ pub mod fault_text;
 pub mod log;
 pub mod oracle;
 pub mod records;
+pub mod sections;
 pub mod symbols;
 pub mod twin;
 pub mod witness;

@@ -3,6 +3,7 @@
 use crate::report::SlotReport;
 use crashrig_wire::record::{RECORD_LENGTH, Reading, Record, read};
 use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
+use crashrig_wire::section::{SECTIONS_OFFSET, TIER_2_LENGTH};
 use crashrig_wire::{Ledger, ledger};
 
 /// The bytes of a slot's record, if the region is large enough to have one.
@@ -13,6 +14,18 @@ pub fn slot_bytes(region: &[u8], slot: Slot) -> Option<&[u8; RECORD_LENGTH]> {
     }
     let offset = Geometry::new(region.len()).offset_of(slot);
     region.get(offset..)?.first_chunk()
+}
+
+/// The bytes of a slot behind its record, where its sections are.
+#[must_use]
+pub fn section_bytes(region: &[u8], slot: Slot) -> &[u8] {
+    if region.len() < SMALLEST_REGION {
+        return &[];
+    }
+    let geometry = Geometry::new(region.len());
+    let start = geometry.offset_of(slot) + SECTIONS_OFFSET;
+    let end = geometry.offset_of(slot) + geometry.slot_size.min(TIER_2_LENGTH);
+    region.get(start..end).unwrap_or_default()
 }
 
 /// What both slots hold.

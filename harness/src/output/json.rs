@@ -1,5 +1,7 @@
 //! Runs and reports for machines. The format has a version; fields are added, never renamed.
 
+mod sections;
+
 use crate::decode::backtrace::Frame;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::target::Boundary;
@@ -104,6 +106,8 @@ pub fn crash(crash: &CrashReport) -> Value {
         "thread_name": crash.thread_name,
         "bytes_lost": crash.bytes_lost,
         "disagreements": crash.disagreements,
+        "sections": sections::sections(&crash.sections),
+        "section_differences": crash.section_differences,
     })
 }
 

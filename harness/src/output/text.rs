@@ -2,6 +2,7 @@
 //! next.
 
 mod ledger;
+mod sections;
 
 pub use ledger::ledger;
 
@@ -61,7 +62,7 @@ pub fn failure(
         line(&mut out, format_args!("  {step}"));
     }
     out.push('\n');
-    out.push_str(&boots(report));
+    out.push_str(&boots(report, Detail::Brief));
     line(
         &mut out,
         format_args!(
@@ -75,9 +76,18 @@ pub fn failure(
     out
 }
 
+/// How much of a record is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The record itself.
+    Brief,
+    /// What stands behind it too.
+    Full,
+}
+
 /// What happened, boot by boot.
 #[must_use]
-pub fn boots(report: &Report) -> String {
+pub fn boots(report: &Report, detail: Detail) -> String {
     let mut out = String::new();
     if let Some(problem) = &report.bench_problem {
         line(&mut out, format_args!("bench     {problem}"));
@@ -86,12 +96,12 @@ pub fn boots(report: &Report) -> String {
         if index > 0 {
             out.push('\n');
         }
-        one_boot(&mut out, index + 1, boot);
+        one_boot(&mut out, index + 1, boot, detail);
     }
     out
 }
 
-fn one_boot(out: &mut String, number: usize, boot: &BootReport) {
+fn one_boot(out: &mut String, number: usize, boot: &BootReport, detail: Detail) {
     let instructions =
         boot.instructions.map_or(String::new(), |count| format!(", {count} instructions"));
     line(out, format_args!("boot #{number}   {}{instructions}", boundary(&boot.boundary)));
@@ -132,7 +142,7 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport) {
         ledger(out, found);
     }
     if let Some(found) = &boot.crash {
-        crash(out, found);
+        crash(out, found, detail);
     }
     for text in boot.console.lines() {
         line(out, format_args!("  console {text}"));
@@ -166,7 +176,7 @@ fn named(crash: &CrashReport) -> String {
 }
 
 /// A record in words: what `explain` prints and what a failure shows.
-pub fn crash(out: &mut String, crash: &CrashReport) {
+pub fn crash(out: &mut String, crash: &CrashReport, detail: Detail) {
     let record = &crash.record;
     line(
         out,
@@ -229,6 +239,9 @@ pub fn crash(out: &mut String, crash: &CrashReport) {
     backtrace(out, &crash.backtrace);
     for disagreement in &crash.disagreements {
         line(out, format_args!("  witness DIFFERS: {disagreement}"));
+    }
+    if detail == Detail::Full {
+        sections::sections(out, crash);
     }
 }
 

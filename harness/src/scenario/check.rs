@@ -301,6 +301,11 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         address,
         pc,
         within: raw.within.clone(),
+        sections: raw
+            .sections
+            .iter()
+            .filter_map(|name| problems.name(&key("sections"), name))
+            .collect(),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,

@@ -13,6 +13,7 @@ use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
 use crashrig_wire::marker::Found;
 use crashrig_wire::region::Slot;
+use crashrig_wire::section::Section;
 use crashrig_wire::thread::Context;
 use crashrig_wire::{Detector, Fault, Kind, Observation, Status, Way};
 use std::path::PathBuf;
@@ -189,6 +190,8 @@ pub struct ExpectedCrash {
     pub pc: Option<Place>,
     /// A function that must be in the backtrace.
     pub within: Option<String>,
+    /// Sections that must stand behind the record.
+    pub sections: Vec<Section>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

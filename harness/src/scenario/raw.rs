@@ -127,6 +127,9 @@ pub struct RawCrash {
     pub pc: Option<RawPlace>,
     /// A function in the backtrace.
     pub within: Option<String>,
+    /// Names of sections behind the record.
+    #[serde(default)]
+    pub sections: Vec<String>,
     /// Frames of the backtrace.
     #[serde(default)]
     pub frames_at_least: usize,

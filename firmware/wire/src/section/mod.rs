@@ -2,8 +2,8 @@
 //!
 //! A section is a head word and whole words of payload. The head holds the section's code in bits 0
 //! to 6, whether it was cut short in bit 7, its length in words in bits 8 to 15, and a CRC-16 in
-//! bits 16 to 31, over the sequence of the record, the payload, and the low half of the head. A head
-//! of zero ends the list.
+//! bits 16 to 31, over the sequence of the record, the payload, and the low half of the head. A
+//! head of zero ends the list.
 //!
 //! Each is sealed by itself and bound to its record by the sequence, so that what an older record
 //! has left in the slot never counts. A writer ends the list before it begins: a reset at any word
@@ -96,10 +96,10 @@ const _: () = {
         StackWindow::HEAD_WORDS + (WINDOW_BELOW_BYTES as usize + WINDOW_ABOVE_SURE_BYTES) / 4,
     ];
     assert!(words.len() == Section::ALL.len());
-    let (mut sum, mut index) = (1, 0);
-    while index < words.len() {
-        sum += 1 + words[index];
-        index += 1;
+    let (mut sum, mut rest) = (1, words.as_slice());
+    while let [first, others @ ..] = rest {
+        sum += 1 + *first;
+        rest = others;
     }
     assert!(SECTIONS_OFFSET + 4 * sum <= TIER_2_LENGTH, "the sections fit");
 };
