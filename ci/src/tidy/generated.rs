@@ -23,10 +23,6 @@ const STYLE: &str = "docs/STYLE.md";
 const FACTS: &[Fact] = &[
     Fact { document: "README.md", table: exit_codes },
     Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
-    Fact {
-        document: "docs/record.md",
-        table: |tree| numbered_list(tree, "section/mod", "Section"),
-    },
     Fact { document: "docs/stacks.md", table: |_| Some(overflows()) },
     Fact { document: "docs/record.md", table: |_| Some(ledger_fields()) },
     Fact { document: STYLE, table: |_| Some(jobs()) },
@@ -47,6 +43,7 @@ const FACTS: &[Fact] = &[
     Fact { document: GLOSSARY, table: |tree| numbered_list(tree, "status/module", "Module") },
     Fact { document: GLOSSARY, table: |tree| numbered_list(tree, "status/code", "Code") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "status/misuse", "Misuse") },
+    Fact { document: GLOSSARY, table: |tree| numbered_list(tree, "section/mod", "Section") },
 ];
 
 /// Every document holds its tables, row by row as the code has them.
