@@ -4,11 +4,12 @@
 //! of its own answers, because QEMU's threads are busy or held when a question comes. When the
 //! harness is gone the thread ends, and QEMU goes on: ending QEMU is the work of the keeper.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::count;
+use crate::{count, lockup};
 
 /// Longest question in bytes. A longer one is not from the harness, and ends the conversation.
 const QUESTION_LIMIT_BYTES: u64 = 64;
@@ -21,24 +22,31 @@ pub fn open(path: &Path) -> io::Result<()> {
     let stream = UnixStream::connect(path)?;
     let questions = BufReader::new(stream.try_clone()?);
     let answering = std::thread::Builder::new().name("crashrig-plugin".into());
+    let release = lockup::watch(stream.as_raw_fd())?;
     answering.spawn(move || {
         block_signals();
-        answer(questions, stream);
+        answer(questions, stream, release);
     })?;
     Ok(())
 }
 
-/// Answers until the harness hangs up.
-fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream) {
+/// Answers until the harness hangs up or lets go of a lockup. Then `release` is closed, which is what
+/// the handler of the lockup waits for.
+fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release: PipeWriter) {
     while let Some(question) = next_line(&mut questions) {
         let answered = match question.as_str() {
+            "go" => break,
             "count" => writeln!(answers, "count {}", count::executed()),
             other => writeln!(answers, "unknown {other}"),
         };
         if answered.is_err() {
-            return;
+            break;
         }
     }
+    drop(release);
+    // The handler may be about to use the number of this descriptor, which must not become that of
+    // another file: the socket stays open until the process ends.
+    std::mem::forget(answers);
 }
 
 /// The next question without its end; `None` at the end of the conversation.
