@@ -71,8 +71,9 @@ impl Emulator {
     /// without [`crate::Launch::observer`].
     ///
     /// It equals [`Emulator::instructions`], but for an instruction whose access to memory faults,
-    /// which only this one counts. It needs no `-icount`. While the guest runs, it is a moment of
-    /// the past.
+    /// which only this one counts. It needs no `-icount`; but without that QEMU 7.2 was seen to
+    /// execute one instruction after the guest had asked for a reset. While the guest runs, the
+    /// count is a moment of the past.
     ///
     /// # Errors
     /// When QEMU has ended, or the plug-in does not answer in time.

@@ -6,6 +6,10 @@
 //!
 //! The count agrees with that of QEMU's own `-icount`, but for an instruction whose access to
 //! memory faults: it is counted here, because it was begun, and not there. Measured on 7.2 and 10.0.
+//!
+//! Optimised, a callback costs nothing measurable in a loop of two instructions, where QEMU's own
+//! work between blocks hides it, and 1.5 ns in blocks of a hundred, which makes those five times
+//! slower. Not optimised it costs 8 ns, hence the profile in the manifest of the workspace.
 
 use std::ffi::{c_uint, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +53,7 @@ extern "C" fn on_translation(_id: PluginId, block: *mut Block) {
 }
 
 extern "C" fn on_execution(_cpu: c_uint, _nothing: *mut c_void) {
-    // Not one atomic addition, which costs several times as much: there is no other writer.
-    EXECUTED.store(EXECUTED.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // Not one atomic addition, which locks the bus: there is no other writer.
+    let before = EXECUTED.load(Ordering::Relaxed);
+    EXECUTED.store(before.wrapping_add(1), Ordering::Relaxed);
 }
