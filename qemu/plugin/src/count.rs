@@ -5,7 +5,8 @@
 //! rest anew. On a loop that reads a device register such a count was three times too large.
 //!
 //! The count agrees with that of QEMU's own `-icount`, but for an instruction whose access to
-//! memory faults: it is counted here, because it was begun, and not there. Measured on 7.2 and 10.0.
+//! memory faults: it is counted here, because it was begun, and not there. Measured on 7.2 and
+//! 10.0.
 //!
 //! Optimised, a callback costs nothing measurable in a loop of two instructions, where QEMU's own
 //! work between blocks hides it, and 1.5 ns in blocks of a hundred, which makes those five times

@@ -8,7 +8,8 @@
 //!
 //! Argument: `socket=PATH`, a unix socket on which the harness listens. Lines on it: `count` is
 //! answered with `count N`, anything but `go` with `unknown ...`. At a lockup the plug-in says
-//! `lockup` by itself, and QEMU lives until the harness says `go`, hangs up, or ten seconds are over.
+//! `lockup` by itself, and QEMU lives until the harness says `go`, hangs up, or ten seconds are
+//! over.
 
 mod count;
 mod interface;

@@ -1,7 +1,7 @@
 //! The socket to the harness: one line asks, one line answers.
 //!
-//! The plug-in is the client, so that the harness has one listener and no file to wait for. A thread
-//! of its own answers, because QEMU's threads are busy or held when a question comes. When the
+//! The plug-in is the client, so that the harness has one listener and no file to wait for. A
+//! thread of its own answers, because QEMU's threads are busy or held when a question comes. When the
 //! harness is gone the thread ends, and QEMU goes on: ending QEMU is the work of the keeper.
 
 use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
@@ -30,8 +30,8 @@ pub fn open(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Answers until the harness hangs up or lets go of a lockup. Then `release` is closed, which is what
-/// the handler of the lockup waits for.
+/// Answers until the harness hangs up or lets go of a lockup. Then `release` is closed, which is
+/// what the handler of the lockup waits for.
 fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release: PipeWriter) {
     while let Some(question) = next_line(&mut questions) {
         let answered = match question.as_str() {

@@ -158,8 +158,8 @@ fn the_count_goes_on_over_resets() {
     });
 }
 
-/// The guest ends asleep and not in a reset: on QEMU 7.2 without `-icount` it executes an instruction
-/// more after it has asked for one.
+/// The guest ends asleep and not in a reset: on QEMU 7.2 without `-icount` it executes an
+/// instruction more after it has asked for one.
 #[test]
 fn an_observer_counts_where_qemu_does_not() {
     on_each(|program| {
@@ -277,7 +277,8 @@ fn victim() {
     });
 }
 
-/// The harness is stopped before the lockup comes, so that nobody lets QEMU go.
+/// The harness is stopped before the lockup comes, so that nobody lets QEMU go. This is the test of
+/// the hold: without it the reader of RAM often still wins against the end of the process.
 #[test]
 fn a_held_qemu_is_gone_after_its_harness_was_killed() {
     plugin();
