@@ -1,8 +1,8 @@
 //! The socket to the harness: one line asks, one line answers.
 //!
 //! The plug-in is the client, so that the harness has one listener and no file to wait for. A
-//! thread of its own answers, because QEMU's threads are busy or held when a question comes. When the
-//! harness is gone the thread ends, and QEMU goes on: ending QEMU is the work of the keeper.
+//! thread of its own answers, because QEMU's threads are busy or held when a question comes. When
+//! the harness is gone the thread ends, and QEMU goes on: ending QEMU is the work of the keeper.
 
 use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;

@@ -91,7 +91,11 @@ fn plugin() -> PathBuf {
             let messages = String::from_utf8(output.stdout).unwrap();
             let files = messages.lines().flat_map(|line| {
                 let message: serde_json::Value = serde_json::from_str(line).unwrap();
-                let files = message["filenames"].as_array().cloned().unwrap_or_default();
+                let files = message
+                    .get("filenames")
+                    .and_then(|files| files.as_array())
+                    .cloned()
+                    .unwrap_or_default();
                 files.into_iter().filter_map(|file| file.as_str().map(PathBuf::from))
             });
             let mut plugins =
