@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::discover::Program;
 use crate::keeper::KeeperProgram;
+use crate::observer::RamRange;
 use crate::output::OutputFiles;
 
 /// The variable that tells QEMU where its modules are.
@@ -46,6 +47,10 @@ pub struct Launch {
     pub keeper: KeeperProgram,
     /// Longest wait for the first sign of life of QEMU, in milliseconds.
     pub start_deadline_ms: u64,
+    /// The plug-in to load, the file that cargo makes of `qemu/plugin`. See [`crate::observer`].
+    pub observer: Option<PathBuf>,
+    /// The RAM that is wanted at a lockup. Without `observer` this has no effect.
+    pub ram: Vec<RamRange>,
     /// Options for what this crate does not know: devices, CPU properties.
     pub more_options: Vec<OsString>,
 }
@@ -75,6 +80,8 @@ impl Launch {
             host_processor: None,
             keeper: KeeperProgram::default(),
             start_deadline_ms: 20_000,
+            observer: None,
+            ram: Vec::new(),
             more_options: Vec::new(),
         }
     }
@@ -87,6 +94,8 @@ pub struct Sockets {
     pub qmp: PathBuf,
     /// Listened on by us.
     pub qtest: PathBuf,
+    /// Listened on by us, when there is an observer.
+    pub observer: PathBuf,
     /// Listened on by QEMU.
     pub gdb: PathBuf,
 }
@@ -95,7 +104,9 @@ impl Sockets {
     /// The sockets in a folder, whose path must be short: the system allows 107 bytes in all.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        Self { qmp: folder.join("qmp"), qtest: folder.join("qtest"), gdb: folder.join("gdb") }
+        let [qmp, qtest, observer, gdb] =
+            ["qmp", "qtest", "observer", "gdb"].map(|name| folder.join(name));
+        Self { qmp, qtest, observer, gdb }
     }
 }
 
@@ -138,6 +149,11 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
     for loaded in &launch.loaded {
         let place = format!(",addr={:#x},force-raw=on", loaded.address);
         options.extend(["-device".into(), option_with_path("loader,file=", &loaded.path, &place)]);
+    }
+    if let Some(observer) = &launch.observer {
+        let value = option_with_path("", observer, "");
+        let socket = option_with_path(",socket=", &sockets.observer, "");
+        options.extend(["-plugin".into(), [value, socket].into_iter().collect()]);
     }
     options.extend(launch.more_options.iter().cloned());
     options
@@ -212,6 +228,10 @@ mod tests {
         check(
             |launch| launch.more_options = vec!["-global".into(), "x.y=0".into()],
             &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -global x.y=0"),
+        );
+        check(
+            |launch| launch.observer = Some("/o/a,b.so".into()),
+            &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -plugin /o/a,,b.so,socket=/s/observer"),
         );
         check(
             |launch| launch.program.share = Some("/q/usr/share/qemu".into()),

@@ -12,6 +12,7 @@ use crate::discover::Version;
 use crate::error::Error;
 use crate::gdb::{Access, Hub, Token};
 use crate::mtree::MappedRange;
+use crate::observer::Observer;
 use crate::output::{Mark, OutputFiles, read_from};
 use crate::process::{End, Process};
 use crate::qmp::Qmp;
@@ -52,6 +53,7 @@ pub struct Emulator {
     pub(crate) qmp: Qmp,
     pub(crate) qtest: Qtest,
     pub(crate) hub: Hub,
+    pub(crate) observer: Option<Observer>,
     pub(crate) state: State,
     /// A stop that was noticed before anybody waited for it.
     pub(crate) pending: Option<Stop>,
@@ -221,7 +223,11 @@ impl Emulator {
     /// How the ended QEMU ended, as a stop of the guest.
     pub(crate) fn ended(&mut self) -> Result<Stop, Error> {
         self.state = State::Ended;
-        match self.process.end(answer_deadline())? {
+        let end = self.process.end(answer_deadline())?;
+        if let Some(observer) = &mut self.observer {
+            observer.finish();
+        }
+        match end {
             Some(End::Exit(code)) => Ok(Stop::Exit { code }),
             Some(End::Signal(signal)) => {
                 let from = self.resumed_at_mark.stderr_bytes;

@@ -4,7 +4,8 @@
 //! the door; the other modules are its parts and can be used alone. Three sockets lead to each
 //! QEMU, all of them unix sockets in a private folder: QMP ([`qmp`]) steers, qtest ([`qtest`])
 //! reads and writes memory without stopping anything, GDB ([`gdb`]) is connected only when a
-//! breakpoint or a watchpoint is wanted. A keeper process ([`keeper`]) makes sure that no QEMU
+//! breakpoint or a watchpoint is wanted. A fourth leads to the plug-in, where a launch asks for it
+//! ([`observer`]). A keeper process ([`keeper`]) makes sure that no QEMU
 //! outlives its harness.
 //!
 //! What must never happen here: a crash of the guest reported as an error. A reset, an exit, a
@@ -20,6 +21,7 @@ mod error;
 pub mod gdb;
 pub mod keeper;
 pub mod mtree;
+pub mod observer;
 pub mod output;
 mod process;
 pub mod qmp;
@@ -36,6 +38,7 @@ pub use discover::{Program, Version};
 pub use emulator::Emulator;
 pub use error::Error;
 pub use keeper::KeeperProgram;
+pub use observer::RamRange;
 pub use output::{Mark, OutputFiles, read_from};
 pub use registers::Registers;
 pub use stop::{Limits, Stop};

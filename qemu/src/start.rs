@@ -14,6 +14,7 @@ use crate::emulator::{Emulator, State, last_words};
 use crate::error::Error;
 use crate::gdb::Hub;
 use crate::keeper::Request;
+use crate::observer::{self, Memory, Observer};
 use crate::output::{Mark, OutputFiles};
 use crate::process::Process;
 use crate::qmp::Qmp;
@@ -51,6 +52,7 @@ impl Emulator {
                 .map_err(|source| Error::system(format!("listen on {}", path.display()), source))
         };
         let (qmp, qtest) = (listen(&sockets.qmp)?, listen(&sockets.qtest)?);
+        let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
         let request = Request {
             stdout: files.stdout.clone(),
@@ -62,18 +64,29 @@ impl Emulator {
         let variables: Vec<_> =
             launch.program.modules.iter().map(|path| (MODULE_VARIABLE, path.clone())).collect();
         let mut process = Process::start(&launch.keeper, &request, &variables)?;
-        let qmp = accept(&qmp, &mut process, launch, &files, deadline)?;
-        let qtest = accept(&qtest, &mut process, launch, &files, deadline)?;
-        let qmp = match Qmp::greet(qmp, deadline) {
+        let mut accept =
+            |name, listener: &_| accept(name, listener, &mut process, launch, &files, deadline);
+        let qmp = accept("QMP", &qmp)?;
+        let qtest = accept("qtest", &qtest)?;
+        let observed = observer.map(|listener| accept(observer::SOCKET, &listener)).transpose()?;
+        let mut qmp = match Qmp::greet(qmp, deadline) {
             Err(Error::Closed { .. }) => {
                 return Err(ended_at_start(&mut process, launch, &files)?);
             }
             other => other?,
         };
+        let observer = match observed {
+            Some(stream) => {
+                let memory = Memory::find(process.pid, &launch.ram, &mut qmp)?;
+                Some(Observer::start(stream, memory)?)
+            }
+            None => None,
+        };
         Ok(Self {
             qmp,
             qtest: Qtest::new(qtest)?,
             hub: Hub::new(sockets.gdb),
+            observer,
             state: State::Stopped,
             pending: None,
             resumed_at_instruction: 0,
@@ -90,6 +103,7 @@ impl Emulator {
 
 /// Waits for QEMU to connect to a socket of ours, or to end.
 fn accept(
+    name: &'static str,
     listener: &UnixListener,
     process: &mut Process,
     launch: &Launch,
@@ -106,7 +120,7 @@ fn accept(
     if ended {
         return Err(ended_at_start(process, launch, files)?);
     }
-    Err(Error::Deadline { socket: "QMP", doing: "wait for QEMU to connect".into() })
+    Err(Error::Deadline { socket: name, doing: "wait for QEMU to connect".into() })
 }
 
 fn ended_at_start(

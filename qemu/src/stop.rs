@@ -13,7 +13,8 @@ pub enum Stop {
         /// The guest's code modulo 256. Zero says nothing about success.
         code: i32,
     },
-    /// QEMU was ended by a signal. Memory is gone.
+    /// QEMU was ended by a signal. Memory is gone, but for what an observer has read of it at a
+    /// lockup: see [`crate::Emulator::lockup_ram`].
     Killed {
         /// The signal; 6 is QEMU's own abort.
         signal: i32,

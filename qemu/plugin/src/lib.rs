@@ -1,7 +1,78 @@
-//! The TCG plug-in that QEMU loads: stops at an exact instruction, watches every store, and hands
-//! over memory at a lockup, where QEMU itself ends by abort.
+//! The TCG plug-in that QEMU loads: it counts every instruction, and hands over memory at a lockup,
+//! where QEMU itself ends by abort.
 //!
-//! Empty until issue E of the project fills it. It stands apart from the rest because it is linked
-//! against QEMU's plug-in interface, whose header is GPL-2.0-or-later, and so is this crate; all
-//! else here is MIT or Apache-2.0. It must never be needed for a run: without it a lockup loses
-//! memory, and everything else works.
+//! It stands apart from the rest because it is written against QEMU's plug-in interface, whose
+//! header is GPL-2.0-or-later, and so is this crate; all else here is MIT or Apache-2.0. It must
+//! never be needed for a run: without it a lockup loses memory, and everything else works. It must
+//! never change what the guest does.
+//!
+//! Argument: `socket=PATH`, a unix socket on which the harness listens. Lines on it: `count` is
+//! answered with `count N`, anything but `go` with `unknown ...`. At a lockup the plug-in says
+//! `lockup` by itself, and QEMU lives until the harness says `go`, hangs up, or ten seconds are
+//! over.
+
+mod count;
+mod interface;
+mod link;
+mod lockup;
+mod version;
+
+use std::ffi::{CStr, OsStr, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::interface::{Arguments, Information, PluginId};
+
+/// What QEMU takes as a refusal of the plug-in; it then ends with a message of its own.
+const REFUSED: c_int = -1;
+
+/// Called by QEMU once, before the machine is made.
+#[unsafe(no_mangle)]
+pub extern "C" fn qemu_plugin_install(
+    id: PluginId,
+    _information: *const Information,
+    count: c_int,
+    arguments: Arguments,
+) -> c_int {
+    match install(id, &collect(count, arguments)) {
+        Ok(()) => 0,
+        Err(reason) => {
+            eprintln!("crashrig-plugin: {reason}");
+            REFUSED
+        }
+    }
+}
+
+fn install(id: PluginId, arguments: &[&CStr]) -> Result<(), String> {
+    let path = socket(arguments)?;
+    link::open(&path).map_err(|error| format!("connect to {}: {error}", path.display()))?;
+    count::begin(id);
+    Ok(())
+}
+
+/// The path of the only argument.
+fn socket(arguments: &[&CStr]) -> Result<PathBuf, String> {
+    match arguments {
+        [argument] => argument
+            .to_bytes()
+            .strip_prefix(b"socket=")
+            .map(|path| Path::new(OsStr::from_bytes(path)).to_path_buf())
+            .ok_or_else(|| format!("expected socket=PATH, found {}", argument.to_string_lossy())),
+        _ => Err(format!("expected one argument socket=PATH, found {}", arguments.len())),
+    }
+}
+
+/// The arguments, which QEMU keeps until the installation is over.
+fn collect<'a>(count: c_int, arguments: Arguments) -> Vec<&'a CStr> {
+    let count = usize::try_from(count).unwrap_or(0);
+    let mut collected = Vec::with_capacity(count);
+    for index in 0..count {
+        // SAFETY: QEMU passes `count` pointers, so that this one is inside.
+        let place = unsafe { arguments.add(index) };
+        // SAFETY: as above; the pointers are initialised.
+        let argument = unsafe { *place };
+        // SAFETY: each points to a text that ends with a zero byte and outlives the installation.
+        collected.push(unsafe { CStr::from_ptr(argument) });
+    }
+    collected
+}

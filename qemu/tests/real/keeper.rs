@@ -14,7 +14,7 @@ const VICTIM_VARIABLE: &str = "CRASHRIG_TEST_VICTIM";
 const GONE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Whether a process runs; a process that nobody has collected yet does not.
-fn is_alive(pid: u32) -> bool {
+pub fn is_alive(pid: u32) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
@@ -25,7 +25,8 @@ fn parent(pid: u32) -> u32 {
     rest.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-fn check_gone(pid: u32, what: &str) {
+/// Waits for the end of a process.
+pub fn check_gone(pid: u32, what: &str) {
     let began = Instant::now();
     while is_alive(pid) {
         assert!(began.elapsed() < GONE_DEADLINE, "{what} {pid} is still there");

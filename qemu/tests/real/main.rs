@@ -5,6 +5,7 @@
 mod emulator;
 mod keeper;
 mod mtree;
+mod observer;
 mod points;
 mod start;
 mod support;

@@ -1,0 +1,60 @@
+//! Counts the instructions that the guest executes: one callback before each of them.
+//!
+//! Not one per block with the length of the block, which is cheaper and wrong: QEMU leaves a block
+//! at an exception, and with counted instructions also at an access to a device, and translates the
+//! rest anew. On a loop that reads a device register such a count was three times too large.
+//!
+//! The count agrees with that of QEMU's own `-icount`, but for an instruction whose access to
+//! memory faults: it is counted here, because it was begun, and not there. Measured on 7.2 and
+//! 10.0.
+//!
+//! Optimised, a callback costs nothing measurable in a loop of two instructions, where QEMU's own
+//! work between blocks hides it, and 1.5 ns in blocks of a hundred, which makes those five times
+//! slower. Not optimised it costs 8 ns, hence the profile in the manifest of the workspace.
+
+use std::ffi::{c_uint, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::interface::{
+    Block, NO_REGISTERS, PluginId, qemu_plugin_register_vcpu_insn_exec_cb,
+    qemu_plugin_register_vcpu_tb_trans_cb, qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns,
+};
+
+/// Instructions begun since power-on. Written by one thread only: the boards have one CPU.
+static EXECUTED: AtomicU64 = AtomicU64::new(0);
+
+/// Begins to count, before the first instruction.
+pub fn begin(id: PluginId) {
+    // SAFETY: QEMU gave the id, and the callback has the type that the interface asks for.
+    unsafe { qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation) }
+}
+
+/// Instructions begun since power-on. While the guest runs, this is a moment of the past.
+pub fn executed() -> u64 {
+    EXECUTED.load(Ordering::Relaxed)
+}
+
+extern "C" fn on_translation(_id: PluginId, block: *mut Block) {
+    // SAFETY: QEMU keeps the block for the time of this callback.
+    let count = unsafe { qemu_plugin_tb_n_insns(block) };
+    for index in 0..count {
+        // SAFETY: as above; the index is below the number of instructions.
+        let instruction = unsafe { qemu_plugin_tb_get_insn(block, index) };
+        let nothing = std::ptr::null_mut();
+        // SAFETY: the instruction belongs to the block; the callback does not use its pointer.
+        unsafe {
+            qemu_plugin_register_vcpu_insn_exec_cb(
+                instruction,
+                on_execution,
+                NO_REGISTERS,
+                nothing,
+            );
+        }
+    }
+}
+
+extern "C" fn on_execution(_cpu: c_uint, _nothing: *mut c_void) {
+    // Not one atomic addition, which locks the bus: there is no other writer.
+    let before = EXECUTED.load(Ordering::Relaxed);
+    EXECUTED.store(before.wrapping_add(1), Ordering::Relaxed);
+}

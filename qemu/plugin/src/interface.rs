@@ -1,0 +1,52 @@
+//! The few functions and symbols of QEMU's plug-in interface that are used here, written by hand.
+//!
+//! They are the same in version 1 of the interface (QEMU 7.2) and in versions 2 to 4 (QEMU 10.0).
+//! What is not: the versions that are accepted, see `version.rs`. Source: the `qemu-plugin.h` that
+//! has version 4. That of version 1 was not read: that QEMU 7.2 loads and calls this was measured.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+/// QEMU's name of a loaded plug-in.
+pub type PluginId = u64;
+
+/// A block of instructions that is being translated. Valid during the callback only.
+#[repr(C)]
+pub struct Block {
+    _opaque: [u8; 0],
+}
+
+/// One instruction of a block. Valid during the callback only.
+#[repr(C)]
+pub struct Instruction {
+    _opaque: [u8; 0],
+}
+
+/// What QEMU tells about itself at loading; not looked at.
+#[repr(C)]
+pub struct Information {
+    _opaque: [u8; 0],
+}
+
+/// Called for each block that is translated.
+pub type OnTranslation = extern "C" fn(PluginId, *mut Block);
+
+/// Called before an instruction is executed, with the number of the CPU.
+pub type OnExecution = extern "C" fn(c_uint, *mut c_void);
+
+/// `QEMU_PLUGIN_CB_NO_REGS`: the callback reads and writes no register.
+pub const NO_REGISTERS: c_int = 0;
+
+/// The arguments of a plug-in as QEMU passes them: `key=value` each.
+pub type Arguments = *const *const c_char;
+
+unsafe extern "C" {
+    pub fn qemu_plugin_register_vcpu_tb_trans_cb(id: PluginId, callback: OnTranslation);
+    pub fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
+    pub fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut Instruction;
+    pub fn qemu_plugin_register_vcpu_insn_exec_cb(
+        instruction: *mut Instruction,
+        callback: OnExecution,
+        flags: c_int,
+        data: *mut c_void,
+    );
+}

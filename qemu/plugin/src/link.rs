@@ -1,0 +1,67 @@
+//! The socket to the harness: one line asks, one line answers.
+//!
+//! The plug-in is the client, so that the harness has one listener and no file to wait for. A
+//! thread of its own answers, because QEMU's threads are busy or held when a question comes. When
+//! the harness is gone the thread ends, and QEMU goes on: ending QEMU is the work of the keeper.
+
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::{count, lockup};
+
+/// Longest question in bytes. A longer one is not from the harness, and ends the conversation.
+const QUESTION_LIMIT_BYTES: u64 = 64;
+
+/// Connects, and starts the thread that answers.
+///
+/// # Errors
+/// When nobody listens at the path, or the system gives no thread.
+pub fn open(path: &Path) -> io::Result<()> {
+    let stream = UnixStream::connect(path)?;
+    let questions = BufReader::new(stream.try_clone()?);
+    let answering = std::thread::Builder::new().name("crashrig-plugin".into());
+    let release = lockup::watch(stream.as_raw_fd())?;
+    answering.spawn(move || {
+        block_signals();
+        answer(questions, stream, release);
+    })?;
+    Ok(())
+}
+
+/// Answers until the harness hangs up or lets go of a lockup. Then `release` is closed, which is
+/// what the handler of the lockup waits for.
+fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release: PipeWriter) {
+    while let Some(question) = next_line(&mut questions) {
+        let answered = match question.as_str() {
+            "go" => break,
+            "count" => writeln!(answers, "count {}", count::executed()),
+            other => writeln!(answers, "unknown {other}"),
+        };
+        if answered.is_err() {
+            break;
+        }
+    }
+    drop(release);
+    // The handler may be about to use the number of this descriptor, which must not become that of
+    // another file: the socket stays open until the process ends.
+    std::mem::forget(answers);
+}
+
+/// The next question without its end; `None` at the end of the conversation.
+fn next_line(questions: &mut BufReader<UnixStream>) -> Option<String> {
+    let mut line = String::new();
+    questions.by_ref().take(QUESTION_LIMIT_BYTES).read_line(&mut line).ok()?;
+    line.strip_suffix('\n').map(str::to_owned)
+}
+
+/// Leaves all signals to QEMU's own threads, which were made for them.
+fn block_signals() {
+    // SAFETY: a set of signals is a plain array of bits, of which all values are valid.
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is valid and ours.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: the set is valid, and nobody asks for the one before.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut()) };
+}

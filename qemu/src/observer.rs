@@ -1,0 +1,269 @@
+//! The observer: the plug-in of `qemu/plugin` inside QEMU, as this side sees it.
+//!
+//! It is optional, and gives what QEMU itself cannot: an instruction count without `-icount`, and
+//! the memory of a guest that locked up, where QEMU ends by abort. While QEMU is held there,
+//! neither QMP nor qtest answers, so RAM is read from outside, out of the memory of the process. A
+//! thread does it: the one that follows the guest may just then wait for an answer on QMP.
+//!
+//! Must never happen here: a lockup that is reported differently because it was observed. What goes
+//! wrong with the memory is said by [`Emulator::lockup_ram`] and changes no [`crate::Stop`].
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::channel::{ANSWER_DEADLINE_MS, answer_deadline};
+use crate::command::MODULE_VARIABLE;
+use crate::discover::Program;
+use crate::emulator::Emulator;
+use crate::error::Error;
+use crate::qmp::Qmp;
+use crate::qtest::check_range;
+
+/// The name of the socket in error messages.
+pub(crate) const SOCKET: &str = "observer";
+
+/// Longest line of the plug-in in bytes: a word and a number.
+const LINE_LIMIT_BYTES: u64 = 64;
+
+/// A plug-in that is not there, for [`probe`].
+const NO_PLUGIN: &str = "/nonexistent/crashrig-probe.so";
+
+/// What a QEMU with the plug-in interface says about a plug-in that is not there.
+const LOADING_FAILED: &str = "Could not load plugin";
+
+/// A piece of RAM that is wanted at a lockup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RamRange {
+    /// First address. The range must lie in one piece of RAM.
+    pub address: u32,
+    /// Size in bytes, at least 1.
+    pub size_bytes: u32,
+}
+
+/// Whether a QEMU can load plug-ins at all; it takes some 20 ms. Distributions may build without.
+///
+/// # Errors
+/// The reason why it cannot: what QEMU said, or why it could not be started.
+pub fn probe(program: &Program) -> Result<(), String> {
+    let mut command = Command::new(&program.path);
+    command.args(["-M", "none", "-display", "none", "-plugin", NO_PLUGIN]).stdin(Stdio::null());
+    if let Some(modules) = &program.modules {
+        command.env(MODULE_VARIABLE, modules);
+    }
+    let output =
+        command.output().map_err(|error| format!("start {}: {error}", program.path.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains(LOADING_FAILED) {
+        return Ok(());
+    }
+    let last = said.lines().last().unwrap_or("nothing");
+    Err(format!("{} loads no plug-ins; it said {last:?}", program.path.display()))
+}
+
+impl Emulator {
+    /// Instructions begun since power-on, over all boots, as the observer counts them; `None`
+    /// without [`crate::Launch::observer`].
+    ///
+    /// It equals [`Emulator::instructions`], but for an instruction whose access to memory faults,
+    /// which only this one counts. It needs no `-icount`; but without that QEMU 7.2 was seen to
+    /// execute one instruction after the guest had asked for a reset. While the guest runs, the
+    /// count is a moment of the past.
+    ///
+    /// # Errors
+    /// When QEMU has ended, or the plug-in does not answer in time.
+    pub fn exact_instructions(&mut self) -> Result<Option<u64>, Error> {
+        self.observer.as_mut().map(Observer::count).transpose()
+    }
+
+    /// The RAM at the lockup that ended QEMU: the ranges of [`crate::Launch::ram`] in their order.
+    /// `None` when there was no lockup yet, nobody observed, or no range was asked for.
+    ///
+    /// # Errors
+    /// Why the memory of the held QEMU could not be read; the system may forbid it.
+    #[must_use]
+    pub fn lockup_ram(&self) -> Option<Result<&[Vec<u8>], &Error>> {
+        let found = self.observer.as_ref()?.lockup.as_ref()?;
+        Some(found.as_deref())
+    }
+}
+
+/// What the thread reports.
+#[derive(Debug)]
+enum Message {
+    Count(u64),
+    Lockup(Result<Vec<Vec<u8>>, Error>),
+}
+
+/// The conversation with the plug-in of one QEMU.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    stream: UnixStream,
+    messages: Receiver<Message>,
+    /// What was read at the lockup.
+    lockup: Option<Result<Vec<Vec<u8>>, Error>>,
+}
+
+impl Observer {
+    /// Follows a plug-in that has connected. The guest must not have run yet.
+    pub(crate) fn start(stream: UnixStream, memory: Memory) -> Result<Self, Error> {
+        let setting_up = |source| Error::system("set up the observer's socket", source);
+        stream
+            .set_write_timeout(Some(Duration::from_millis(ANSWER_DEADLINE_MS)))
+            .map_err(setting_up)?;
+        let other = stream.try_clone().map_err(setting_up)?;
+        let (sender, messages) = channel();
+        std::thread::Builder::new()
+            .name("crashrig-observer".into())
+            .spawn(move || listen(other, &memory, &sender))
+            .map_err(|source| Error::system("start the observer's thread", source))?;
+        Ok(Self { stream, messages, lockup: None })
+    }
+
+    fn count(&mut self) -> Result<u64, Error> {
+        // An answer that came too late for its question must not be taken for the next one.
+        while let Ok(message) = self.messages.try_recv() {
+            self.keep(message);
+        }
+        let closed = Error::Closed { socket: SOCKET };
+        if self.stream.write_all(b"count\n").is_err() {
+            return Err(closed);
+        }
+        let deadline = answer_deadline();
+        loop {
+            match self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Message::Count(count)) => return Ok(count),
+                Ok(message) => self.keep(message),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Error::Deadline { socket: SOCKET, doing: "count".into() });
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(closed),
+            }
+        }
+    }
+
+    /// Takes what is still to come from a QEMU that has ended, whose socket is therefore closed.
+    pub(crate) fn finish(&mut self) {
+        let deadline = answer_deadline();
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while let Ok(message) = self.messages.recv_timeout(left()) {
+            self.keep(message);
+        }
+    }
+
+    fn keep(&mut self, message: Message) {
+        if let Message::Lockup(found) = message {
+            self.lockup = Some(found);
+        }
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        // Ends the thread, and lets go of a QEMU that is held.
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Reads what the plug-in says until it hangs up or says what is not understood. Then the sender is
+/// dropped, which tells the other side.
+fn listen(mut stream: UnixStream, memory: &Memory, sender: &Sender<Message>) {
+    let Ok(lines) = stream.try_clone() else {
+        return;
+    };
+    let mut lines = BufReader::new(lines);
+    loop {
+        let mut line = String::new();
+        let limited = lines.by_ref().take(LINE_LIMIT_BYTES).read_line(&mut line);
+        let message = match (limited, line.trim_end().split_once(' ')) {
+            (Err(_) | Ok(0), _) => return,
+            (_, Some(("count", number))) => number.parse().ok().map(Message::Count),
+            _ if line == "lockup\n" => {
+                let found = memory.read();
+                // When this fails, QEMU is gone already or lets itself go after its own limit.
+                let _ = stream.write_all(b"go\n");
+                found.map(Message::Lockup)
+            }
+            _ => return,
+        };
+        if let Some(message) = message
+            && sender.send(message).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Where the wanted RAM is in the memory of the process of QEMU.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    process: u32,
+    /// Address in the process, and size in bytes.
+    places: Vec<(u64, u32)>,
+}
+
+impl Memory {
+    /// Asks QEMU where it keeps the RAM. It stays there until QEMU ends, also over resets.
+    pub(crate) fn find(process: u32, ranges: &[RamRange], qmp: &mut Qmp) -> Result<Self, Error> {
+        let mut places = Vec::new();
+        for range in ranges {
+            places.push((find(range, qmp)?, range.size_bytes));
+        }
+        Ok(Self { process, places })
+    }
+
+    /// Reads it; `None` when nothing is wanted.
+    fn read(&self) -> Option<Result<Vec<Vec<u8>>, Error>> {
+        (!self.places.is_empty()).then(|| self.read_places())
+    }
+
+    fn read_places(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let path = format!("/proc/{}/mem", self.process);
+        let file =
+            File::open(&path).map_err(|source| Error::system(format!("open {path}"), source))?;
+        let read = |(address, size_bytes): &(u64, u32)| {
+            let mut bytes = vec![0; *size_bytes as usize];
+            file.read_exact_at(&mut bytes, *address)
+                .map_err(|source| Error::system(format!("read {path}"), source))?;
+            Ok(bytes)
+        };
+        self.places.iter().map(read).collect()
+    }
+}
+
+/// Where the process keeps the first byte of a range. The last one must lie as far behind it as it
+/// does in the target, or the range is not one piece.
+fn find(range: &RamRange, qmp: &mut Qmp) -> Result<u64, Error> {
+    check_range(range.address, range.size_bytes as usize)?;
+    let distance = range.size_bytes.saturating_sub(1);
+    let first = host_address(range.address, qmp)?;
+    let last = host_address(range.address + distance, qmp)?;
+    if last.checked_sub(first) == Some(u64::from(distance)) {
+        return Ok(first);
+    }
+    Err(Error::Malformed {
+        socket: "QMP",
+        expected: "one piece of RAM",
+        found: format!("{:#010x} and {} bytes after it apart", range.address, distance),
+    })
+}
+
+/// Reads `Host virtual address for 0x20000000 (STM32F405.sram) is 0x7f7738800000`, which is said of
+/// RAM and ROM only.
+fn host_address(address: u32, qmp: &mut Qmp) -> Result<u64, Error> {
+    let answer = qmp.human(&format!("gpa2hva {address:#x}"))?;
+    answer
+        .trim()
+        .rsplit_once(" is 0x")
+        .and_then(|(_, digits)| u64::from_str_radix(digits, 16).ok())
+        .ok_or_else(|| Error::Malformed {
+            socket: "QMP",
+            expected: "the host's address of RAM",
+            found: answer.trim().to_owned(),
+        })
+}
