@@ -8,7 +8,8 @@
 //! * [`image`], [`decode`]: evidence and an ELF make a [`report`]. Pure.
 //! * [`judge`]: expectation and report make a [`verdict`]. Pure.
 //! * [`output`]: verdict and report as text and JSON. Pure.
-//! * [`blast`]: how much an overflow destroys before it is noticed.
+//! * [`steps`]: one boot in steps, for figures: [`blast`], how much an overflow destroys before it
+//!   is noticed, and [`cost`], what the memory model takes in instructions.
 //! * [`execute`]: one test through all of it. [`cli`]: the command line.
 //!
 //! This crate knows a device by ELF bytes, `wire` and `layout` only.
@@ -19,6 +20,7 @@ pub mod agree;
 pub mod application;
 pub mod blast;
 pub mod cli;
+pub mod cost;
 pub mod decode;
 pub mod entry;
 pub mod evidence;
@@ -34,6 +36,7 @@ pub mod report;
 pub mod rig;
 pub mod run;
 pub mod scenario;
+pub mod steps;
 pub mod suite;
 pub mod target;
 pub mod verdict;

@@ -160,13 +160,21 @@ fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &Memory
     record.thread_name_length = u16::try_from(facts.name.len()).unwrap_or(u16::MAX);
     record.thread_priority = facts.priority;
     let slot = region.commit_core(&record);
-    cortex_m::asm::dsb();
+    crashrig_sealed(1);
     // SAFETY: the regions come from the chip file and `prepare` has enabled their clocks.
     let memory = unsafe { LiveMemory::new(map, platform::text()) };
     capture::add_trail(&mut record, map, &memory);
     region.commit_trail(slot, &record);
-    cortex_m::asm::dsb();
+    crashrig_sealed(2);
     sections::write(region.sections(slot, record.sequence), &record, map);
+    crashrig_sealed(3);
+}
+
+/// A phase of the record is in memory for good. A debugger can stop the device here.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn crashrig_sealed(phase: u32) {
+    core::hint::black_box(phase);
     cortex_m::asm::dsb();
 }
 

@@ -71,6 +71,37 @@ crate::names::closed_list! {
     LateFloat = 33, "late-float";
     /// The main thread reports a fatal error.
     ErrorCall = 34, "error-call";
+    /// None; the kernel's services are used between marks, for a host that counts instructions.
+    Benchmark = 60, "benchmark";
+}
+
+crate::names::closed_list! {
+    /// Where the benchmark of the image stands.
+    Mark, "mark";
+    /// At its beginning.
+    Begin = 1, "begin";
+    /// Nothing has been done since the mark before: what a mark itself costs.
+    Nothing = 2, "nothing";
+    /// In a thread that runs for the first time.
+    SwitchedToNew = 3, "switched-to-new";
+    /// Back in the main thread.
+    YieldedAgain = 4, "yielded-again";
+    /// In the other thread, which has run before.
+    Switched = 5, "switched";
+    /// In the other thread, both using floating point.
+    SwitchedWithFloat = 6, "switched-with-float";
+    /// Back in the main thread, both using floating point.
+    YieldedWithFloat = 7, "yielded-with-float";
+    /// Before a thread is spawned with a stack from the heap.
+    BeforeSpawn = 8, "before-spawn";
+    /// It is spawned, and has not run.
+    Spawned = 9, "spawned";
+    /// Before 64 bytes are allocated.
+    BeforeAllocation = 10, "before-allocation";
+    /// They are allocated.
+    Allocated = 11, "allocated";
+    /// They are released.
+    Released = 12, "released";
 }
 
 crate::names::closed_list! {

@@ -41,7 +41,7 @@ pub mod trail;
 
 pub use command::Mailbox;
 pub use detector::Detector;
-pub use fault::{Fault, Way};
+pub use fault::{Fault, Mark, Way};
 pub use kind::Kind;
 pub use ledger::Ledger;
 pub use marker::{EndMarker, Observation};

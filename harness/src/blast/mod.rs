@@ -60,6 +60,6 @@ pub struct Blast {
     pub bytes: u32,
     /// What changed the first of them.
     pub first_write: FirstWrite,
-    /// Instructions from that write to the detector's first one, where the target counts.
-    pub instructions: Option<u64>,
+    /// Instructions from that write to the detector's first one.
+    pub instructions: u64,
 }

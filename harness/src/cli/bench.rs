@@ -1,9 +1,11 @@
-//! `crashrig bench`: boot to verdict of one scenario against the bare emulator, both measured in
-//! turns.
+//! `crashrig bench`: what the memory model costs in instructions of the device, and boot to verdict
+//! of one scenario against the bare emulator, both measured in turns.
 
 use super::CommandError;
 use super::run::Selection;
 use super::say::say;
+use crate::cost::{Cost, measure};
+use crate::execute::load_image;
 use crate::exit;
 use crate::rig::{Rig, RigError, seed};
 use crate::target::BenchError;
@@ -18,6 +20,9 @@ pub(super) struct Arguments {
     /// How often each is measured.
     #[arg(long, default_value_t = 30)]
     rounds: usize,
+    /// Leave out what the memory model costs in instructions of the device.
+    #[arg(long)]
+    no_cost: bool,
 }
 
 pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
@@ -27,6 +32,9 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
     let Some(test) = tests.iter().find(|test| test.ignored.is_none()) else {
         return Err(CommandError::NothingSelected(arguments.scenario.clone()));
     };
+    if !arguments.no_cost {
+        cost(&rig)?;
+    }
     let image = rig.image(&test.target.board().name, &[])?;
     let board = test.target.board();
     let Some(machine) = board.emulator().map(|emulator| emulator.machine.clone()) else {
@@ -53,6 +61,22 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
     say!("{}, boot to verdict {:7.1} ms", test.name, millis(whole));
     say!("ratio {ratio:.2} (the aim is at most 3)");
     Ok(exit::PASS)
+}
+
+/// What the memory model costs in instructions, on each board that is not a variant of another.
+fn cost(rig: &Rig) -> Result<(), CommandError> {
+    let (seed, run_folder) = (seed()?, rig.run_folder()?);
+    for target in rig.targets()?.iter().filter(|target| !target.board().is_variant) {
+        let board = &target.board().name;
+        let image = load_image(&rig.image(board, &[])?)?;
+        let folder = run_folder.join(format!("cost.{board}"));
+        let costs = measure(target.as_ref(), &image, seed, &folder).map_err(RigError::from)?;
+        say!("{board}, instructions of the device");
+        for Cost { what, instructions } in costs {
+            say!("  {what:44} {instructions:8}");
+        }
+    }
+    Ok(())
 }
 
 /// The same image, nothing around it: without a mailbox it boots cleanly and asks for a reset,

@@ -49,7 +49,7 @@ pub(super) fn blast(arguments: &Arguments) -> Result<u8, CommandError> {
         let is_breach = injection.is_refused() && blast.bytes > 0;
         let remark = if is_breach { "  BREACH: expected 0 bytes" } else { "" };
         destroyed += u32::from(is_breach);
-        let count = blast.instructions.map_or("?".to_owned(), |count| count.to_string());
+        let count = blast.instructions;
         say!(
             "{}  {} bytes, first by {first}, {count} instructions{remark}",
             test.name,

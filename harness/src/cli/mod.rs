@@ -48,7 +48,7 @@ enum Command {
     Demo,
     /// Measure what overflows destroy before their detectors run.
     Blast(blast::Arguments),
-    /// Compare a scenario, boot to verdict, with the bare emulator.
+    /// Measure costs in instructions, and a scenario against the bare emulator.
     Bench(bench::Arguments),
 }
 

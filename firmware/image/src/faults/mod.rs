@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "faults are misuse of memory and of the core, by design")]
 
 mod access;
+mod benchmark;
 mod control;
 mod execute;
 mod instruction;
@@ -48,6 +49,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::WildStackPointer => control::wild_stack_pointer(address),
         Fault::StackOverflow => overflow::stack_overflow(parameters),
         Fault::KernelServices => return services::check_all(),
+        Fault::Benchmark => return benchmark::run(),
         Fault::NullCall => access::null_call(),
         Fault::NullWrite => access::bus_write(0),
         Fault::FlashWrite => access::bus_write(platform::text_start()),

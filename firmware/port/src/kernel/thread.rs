@@ -226,8 +226,10 @@ fn spawn_on(
     let entry = entry as usize as u32;
     let new = NewThread { name, priority, privileged, stack_from_heap, entry, stack };
     let handle = add(&new, argument)?;
-    // A thread of higher priority runs at once.
-    yield_now()?;
+    // A thread of higher priority runs at once; one of the same waits for its turn.
+    if with(|kernel| kernel.should_switch()) {
+        super::pend_switch();
+    }
     Ok(Thread(handle.to_word()))
 }
 

@@ -1,0 +1,81 @@
+//! What the kernel costs: each thing is done between two marks, at which the host stops the device
+//! and counts instructions. Breaks nothing.
+
+use core::hint::black_box;
+use crashrig_layout::Capabilities;
+use crashrig_memory::heap::Alignment;
+use crashrig_port::heap;
+use crashrig_port::kernel::thread::{self, Options, Stack};
+use crashrig_port::kernel::{Error, FOREVER, priority};
+use crashrig_wire::Mark;
+
+/// Size of the stacks of the threads that are spawned, in bytes; painting one is part of it.
+const STACK_BYTES: u32 = 1024;
+
+static PARTNER_STACK: Stack<2048> = Stack::new();
+
+/// Does each thing once.
+pub fn run() {
+    if let Err(error) = steps() {
+        defmt::error!("benchmark: {}", defmt::Debug2Format(&error));
+    }
+}
+
+fn steps() -> Result<(), Error> {
+    mark(Mark::Begin);
+    mark(Mark::Nothing);
+    let options = Options { name: "partner", priority: priority::NORMAL, privileged: true };
+    let partner = thread::spawn_static(&options, &PARTNER_STACK, partner, 0)?;
+    thread::yield_now()?;
+    mark(Mark::YieldedAgain);
+    thread::yield_now()?;
+    use_float();
+    thread::yield_now()?;
+    mark(Mark::YieldedWithFloat);
+    partner.terminate()?;
+
+    mark(Mark::BeforeSpawn);
+    let options = Options { name: "short", priority: priority::LOW, privileged: true };
+    let short = thread::spawn(&options, STACK_BYTES, Capabilities::DEFAULT, short, 0)?;
+    mark(Mark::Spawned);
+    let _ = short.join(FOREVER)?;
+
+    mark(Mark::BeforeAllocation);
+    let block = heap::allocate(64, Alignment::NATURAL, Capabilities::DEFAULT);
+    mark(Mark::Allocated);
+    let _ = block.map(heap::free);
+    mark(Mark::Released);
+    Ok(())
+}
+
+extern "C" fn partner(_: u32) -> u32 {
+    mark(Mark::SwitchedToNew);
+    let _ = thread::yield_now();
+    mark(Mark::Switched);
+    let _ = thread::yield_now();
+    use_float();
+    mark(Mark::SwitchedWithFloat);
+    loop {
+        let _ = thread::yield_now();
+    }
+}
+
+extern "C" fn short(_: u32) -> u32 {
+    0
+}
+
+/// The host stops the device here, and reads which mark it is.
+fn mark(which: Mark) {
+    crashrig_mark(u32::from(which.code()));
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn crashrig_mark(which: u32) {
+    black_box(which);
+}
+
+fn use_float() {
+    // SAFETY: s0 is not kept over calls.
+    unsafe { core::arch::asm!("vmov s0, {0}", in(reg) 1_u32, out("s0") _) };
+}
