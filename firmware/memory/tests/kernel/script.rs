@@ -161,12 +161,13 @@ impl Play {
 }
 
 /// Where clock and tickets begin: at 0 as on the device, and shortly before they wrap.
-const BEGINNINGS: [u32; 4] = [0, u32::MAX, u32::MAX - 3, u32::MAX - 12];
+const BEGINNINGS: &[u32] =
+    if cfg!(miri) { &[u32::MAX - 3] } else { &[0, u32::MAX, u32::MAX - 3, u32::MAX - 12] };
 
 /// Plays a table: objects, whose handles count from 0; threads with their priorities, all ready;
 /// steps. Says which step failed.
 pub fn check(name: &str, objects: &[Call], threads: &[(char, u32)], steps: &[Step]) {
-    for begin in BEGINNINGS {
+    for begin in BEGINNINGS.iter().copied() {
         let mut play = Play::new(begin, objects, threads);
         for (number, step) in steps.iter().enumerate() {
             play.take(*step, &format!("{name} from {begin}, step {number}: {step:?}"));
