@@ -47,17 +47,21 @@ extern "C" fn tick(msp: u32, psp: u32, exc_return: u32, callee_saved: &[u32; 8])
 #[unsafe(no_mangle)]
 pub(crate) fn crashrig_check_stacks(entry: &Entry) -> Option<Meaning> {
     let stacks = kernel::stacks_in_use();
-    let chip = platform::chip_areas();
-    let image = platform::image_areas();
-    let map = MemoryMap { stacks: &stacks, image: &image, chip: &chip };
+    // Whose memory an address is matters only once something was found.
+    look(entry, &MemoryMap { stacks: &stacks, image: &[], chip: &[] })?;
+    let (image, chip) = (platform::image_areas(), platform::chip_areas());
+    look(entry, &MemoryMap { stacks: &stacks, image: &image, chip: &chip })
+}
+
+fn look(entry: &Entry, map: &MemoryMap<'_>) -> Option<Meaning> {
     let checks = Checks {
         canary: detectors::is_on(Detector::StackCanary),
         range: detectors::is_on(Detector::SpRange),
     };
-    let [_, isr] = stacks;
+    let isr = kernel::isr_stack();
     let stack = map.stack_of(entry.interrupted()).copied().unwrap_or(isr);
-    check_stack(entry, &map, &kernel::words_of(stack), checks).or_else(|| {
-        let canary = checks.canary.then(|| broken_canary(&isr, &map, &kernel::words_of(isr)));
+    check_stack(entry, map, &kernel::words_of(stack), checks).or_else(|| {
+        let canary = checks.canary.then(|| broken_canary(&isr, map, &kernel::words_of(isr)));
         canary.flatten()
     })
 }
