@@ -37,12 +37,13 @@ impl ChipResetCause {
         self.flags.iter().fold(0, |mask, (_, bit)| mask | bit_of(*bit))
     }
 
-    /// Names of the flags that are set in a byte as the ledger keeps it, the lowest bit first.
+    /// Names of the flags that are set in a word of the register, the lowest bit first, with `+`
+    /// between them; nothing if none is set.
     #[must_use]
-    pub fn names(&self, byte: u8) -> Vec<&str> {
-        let word = u32::from(byte) << self.shift;
+    pub fn words(&self, word: u32) -> Option<String> {
         let set = self.flags.iter().filter(|(_, bit)| word & bit_of(*bit) != 0);
-        set.map(|(name, _)| name.as_str()).collect()
+        let names: Vec<_> = set.map(|(name, _)| name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join("+"))
     }
 }
 
