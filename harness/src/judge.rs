@@ -1,6 +1,7 @@
 //! Expectation × report → verdict, with every mismatch. Pure.
 
 mod ledger;
+mod reset_causes;
 mod words;
 
 use self::words::{found_end, hex, name};
@@ -299,6 +300,7 @@ impl Judge {
         for section in expected.sections.iter().filter(|it| !crash.sections.sound.contains(it)) {
             self.add(VerdictKind::Record, "sections", section, "no such section");
         }
+        self.reset_causes(expected, crash);
         for difference in &crash.entry_differences {
             self.add(VerdictKind::Record, "entry", "what the host read there", difference);
         }

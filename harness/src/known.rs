@@ -1,6 +1,6 @@
 //! Names in a scenario against those that image and board have.
 
-use crate::decode::assemble::{UNMAPPED, USER_STACK, USER_STACK_GUARD};
+use crate::decode::assemble::{UNKNOWN_CAUSE, UNMAPPED, USER_STACK, USER_STACK_GUARD};
 use crate::image::Image;
 use crate::scenario::{Place, Scenario};
 use crate::target::BenchError;
@@ -37,8 +37,27 @@ pub fn check_names(image: &Image, board: &Board, scenario: &Scenario) -> Result<
         if let Some(name) = &crash.within {
             known_function(image, scenario, name)?;
         }
+        for cause in &crash.reset_causes {
+            known_flags(board, scenario, cause)?;
+        }
     }
     Ok(())
+}
+
+/// All flags of a cause, the lowest bit first, as a report has them.
+fn known_flags(board: &Board, scenario: &Scenario, cause: &str) -> Result<(), BenchError> {
+    let flags = board.chip.reset_cause.iter().flat_map(|chip| &chip.flags);
+    let known: Vec<_> = flags.map(|(name, _)| name.as_str()).collect();
+    let mut rest = known.iter();
+    if cause == UNKNOWN_CAUSE || cause.split('+').all(|name| rest.any(|flag| *flag == name)) {
+        return Ok(());
+    }
+    Err(BenchError(format!(
+        "accept scenario {}: found reset cause \"{cause}\", expected flags in this order, with + \
+         between them: {}",
+        scenario.path.display(),
+        known.join(", ")
+    )))
 }
 
 fn known_function(image: &Image, scenario: &Scenario, name: &str) -> Result<(), BenchError> {

@@ -85,6 +85,9 @@ pub struct CrashReport {
     pub entry_differences: Vec<String>,
     /// What stands behind the record.
     pub sections: Sections,
+    /// Causes of the last resets in words, this boot's first; empty if the chip gives none, or
+    /// nobody knows which chip it was.
+    pub reset_causes: Vec<String>,
     /// Where the sections differ from what else is known of the boot.
     pub section_differences: Vec<String>,
     /// The name of the thread it is charged to, if the record says it.

@@ -38,6 +38,7 @@ mod device {
             Platform {
                 regions: board::REGIONS,
                 clock_enables: board::CLOCK_ENABLES,
+                reset_cause: board::RESET_CAUSE,
                 core_clock_hz: board::CORE_CLOCK_HZ,
                 executable_ram: board::EXECUTABLE_RAM,
                 before_kernel: super::before_kernel,

@@ -22,5 +22,5 @@ mod sets;
 pub use capabilities::Capabilities;
 pub use names::UnknownName;
 pub use need::Need;
-pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind};
+pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
 pub use sets::{Master, Masters, Reset, Resets};

@@ -1,4 +1,5 @@
-//! Regions, aliases and clock enables as the device sees them: the types of the generated table.
+//! Regions, aliases, clock enables and reset causes as the device sees them: the types of the
+//! generated table.
 
 use crate::{Capabilities, Master, Masters, Reset, Resets};
 
@@ -115,6 +116,21 @@ pub struct ClockEnable {
     pub ready_register: u32,
     /// Number of the bit there that is then set, 0 to 31.
     pub ready_bit: u8,
+}
+
+/// The register that tells why the chip was reset. All masks are of the byte of flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResetCause {
+    /// Its address.
+    pub register: u32,
+    /// Lowest bit of the eight that hold the flags, 0 to 24.
+    pub shift: u8,
+    /// Bit that clears all flags when it is written as one, 0 to 31.
+    pub clear_bit: u8,
+    /// All flags.
+    pub flags: u8,
+    /// Flags of which any one says that power was away.
+    pub power_on: u8,
 }
 
 #[cfg(test)]

@@ -124,6 +124,16 @@ const fn enter_safe_mode(ledger: &mut Ledger, without_end: bool) {
     }
 }
 
+/// Notes the flags of the reset before this boot, as the chip gives them; 0 if it gives none. To be
+/// called once a boot, before it is counted.
+///
+/// A bootloader takes the flags with it, so the application behind it finds none and notes none.
+pub const fn note_reset(ledger: &mut Ledger, flags: u8) {
+    if flags != 0 || !matches!(ledger.phase, Phase::HandedOver) {
+        ledger.reset_causes = ledger.reset_causes << u8::BITS | flags as u32;
+    }
+}
+
 const fn is_without_end(ledger: &Ledger, start: Start) -> bool {
     matches!(ledger.phase, Phase::Running | Phase::HandedOver) && matches!(start, Start::Reset)
 }

@@ -142,6 +142,12 @@ impl<S: Store> CrashRegion<S> {
         self.write_ledger();
     }
 
+    /// Notes why the chip was reset before this boot, as part of the write that comes next; see
+    /// [`reboot::note_reset`].
+    pub const fn note_reset(&mut self, flags: u8) {
+        reboot::note_reset(&mut self.ledger, flags);
+    }
+
     /// Counts a boot in which a bootloader stays; see [`reboot::stay`].
     pub fn stay(&mut self, start: Start) {
         self.ledger.boots = self.ledger.boots.saturating_add(1);

@@ -296,3 +296,24 @@ fn a_loss_of_power_is_no_bad_end_of_a_hand_over() {
     }
     assert_eq!((ledger.crashes_in_a_row, ledger.boots_without_end), (0, 0));
 }
+
+/// The newest in the lowest byte, the oldest of four in the highest; what a bootloader has noted
+/// the application behind it does not shift away.
+#[test]
+fn reset_flags_of_four_boots_are_kept_and_a_hand_over_is_no_reset() {
+    let mut ledger = Ledger::NEW;
+    for flags in [0x0E, 0x14, 0, 0x24, 0x15] {
+        reboot::note_reset(&mut ledger, flags);
+        let _ = policy(3).begin(&mut ledger, Start::Reset);
+    }
+    assert_eq!(ledger.reset_causes, 0x1400_2415);
+    reboot::note_reset(&mut ledger, 0x16);
+    assert!(reboot::hand_over(&mut ledger, 7, Start::Reset));
+    reboot::note_reset(&mut ledger, 0);
+    let _ = policy(3).begin(&mut ledger, Start::Reset);
+    assert_eq!(ledger.reset_causes, 0x0024_1516);
+    // A bootloader that leaves the flags alone leaves them to the application.
+    assert!(reboot::hand_over(&mut ledger, 7, Start::Reset));
+    reboot::note_reset(&mut ledger, 0x17);
+    assert_eq!(ledger.reset_causes, 0x2415_1617);
+}

@@ -2,20 +2,22 @@
 //!
 //! The hand-over leaves the core as a reset does, as far as software can: nothing enabled, nothing
 //! pending, memory protection off, the main stack in use, interrupts not masked. In the crash
-//! region it notes the hand-over and leaves records alone; the reset flags of the chip it does not
-//! touch. What it must never do is start an application that was not checked.
+//! region it notes the hand-over, with the reset flags of the chip, which start-up has cleared, and
+//! leaves records alone. What it must never do is start an application that was not checked.
 //!
 //! Source: DDI0403E B1.5.5 (reset), B3.2 to B3.5; what ST's own bootloader leaves on is why the
 //! start-up code of an application assumes nothing (`start.rs`).
 
 use crate::registers::system_control;
-use crate::{clock, fault, interrupts, limits, mpu, platform};
+use crate::{clock, fault, interrupts, limits, mpu, platform, reset_cause};
 use core::arch::naked_asm;
 use core::panic::Location;
 use crashrig_layout::{Region, RegionKind};
 use crashrig_memory::application::{self, Application};
 use crashrig_memory::capture::{Reported, Reporter};
+use crashrig_memory::raw::RetainedRam;
 use crashrig_memory::reboot::{BootMode, Start};
+use crashrig_memory::retain::CrashRegion;
 use crashrig_wire::image_header::Refusal;
 
 /// Checks the application in a part of flash, of first address and size in bytes.
@@ -54,8 +56,10 @@ fn encloses(region: &Region, start: u32, size_bytes: u32) -> bool {
 /// safe mode did not help, and the device stays here. To be called without kernel, with interrupts
 /// masked.
 pub fn hand_over(application: &Application, limit: u16) -> ! {
-    if !fault::open_region().hand_over(limit, Start::Reset) {
-        stay()
+    let mut region = fault::open_region();
+    let start = reset_cause::note(&mut region);
+    if !region.hand_over(limit, start) {
+        stay(region, start)
     }
     clock::stop_tick();
     interrupts::silence();
@@ -98,17 +102,19 @@ unsafe extern "C" fn enter(vectors: u32) -> ! {
 #[track_caller]
 pub fn refuse(refusal: Refusal, address: u32) -> ! {
     let policy = &platform::platform().policy;
-    if policy.decide(fault::open_region().ledger()) == BootMode::Normal {
+    let mut region = fault::open_region();
+    if policy.decide(region.ledger()) == BootMode::Normal {
         let error = Reported { status: refusal.status(), value: address, by: Reporter::Bootloader };
         fault::capture_error(error, Location::caller())
     }
-    stay()
+    let start = reset_cause::note(&mut region);
+    stay(region, start)
 }
 
 /// Loops for ever, as nothing would wake a core that sleeps: this is where a product would look for
 /// a new application. The boot is counted and has its end, so a reset out of this is no crash.
-fn stay() -> ! {
-    fault::open_region().stay(Start::Reset);
+fn stay(mut region: CrashRegion<RetainedRam>, start: Start) -> ! {
+    region.stay(start);
     loop {
         cortex_m::asm::nop();
     }

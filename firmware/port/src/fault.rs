@@ -5,14 +5,14 @@
 
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::registers::{float_unit, system_control};
-use crate::{clock, kernel, platform, reset, sections};
+use crate::{clock, kernel, platform, reset, reset_cause, sections};
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_memory::capture::{self, Identity, Noticed, Reported, Saved, SourceLocation};
 use crashrig_memory::classify::{Entry, Meaning, classify};
 use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
-use crashrig_memory::reboot::{BootMode, Start};
+use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootReport, CrashRegion};
 use crashrig_wire::Record;
 use crashrig_wire::record::{Architecture, FaultStatus};
@@ -145,6 +145,8 @@ fn with_region(
         region.note_nested(entry.vector, faults.cfsr);
         reset::reset()
     }
+    // A crash before the records were checked has not noted it yet.
+    let _ = reset_cause::note(&mut region);
     let stacks = kernel::stacks();
     let (image, chip) = (platform::image_areas(), platform::chip_areas());
     record(&mut region, &MemoryMap { stacks: &stacks, image: &image, chip: &chip });
@@ -166,7 +168,8 @@ fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &Memory
     capture::add_trail(&mut record, map, &memory);
     region.commit_trail(slot, &record);
     crashrig_sealed(2);
-    sections::write(region.sections(slot, record.sequence), &record, map);
+    let causes = region.ledger().reset_causes;
+    sections::write(region.sections(slot, record.sequence), &record, map, causes);
     crashrig_sealed(3);
 }
 
@@ -203,8 +206,8 @@ pub(crate) fn open_region() -> CrashRegion<RetainedRam> {
 pub(crate) fn check_records() -> BootReport {
     let platform = platform::platform();
     let mut region = open_region();
-    // No chip of this port tells a power-on from a reset yet; a lost ledger tells it as well.
-    let report = region.begin(&platform::build_id(), &platform.policy, Start::Reset);
+    let start = reset_cause::note(&mut region);
+    let report = region.begin(&platform::build_id(), &platform.policy, start);
     BOOT.store(report.findings.boot, Ordering::Relaxed);
     let is_read = report.record.is_some()
         && report.mode == BootMode::Normal

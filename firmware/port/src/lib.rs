@@ -28,6 +28,7 @@ pub mod mpu;
 pub mod platform;
 mod registers;
 pub mod reset;
+mod reset_cause;
 #[doc(hidden)]
 pub mod sections;
 pub mod start;

@@ -1,7 +1,7 @@
 //! What the image and the linker say about this device: regions, symbols, areas.
 
 use core::ops::Range;
-use crashrig_layout::{Capabilities, ClockEnable, Region, RegionKind};
+use crashrig_layout::{Capabilities, ClockEnable, Region, RegionKind, ResetCause};
 use crashrig_memory::map::AreaRange;
 use crashrig_memory::reboot::Policy;
 use crashrig_memory::retain::BootReport;
@@ -15,6 +15,8 @@ pub struct Platform {
     pub regions: &'static [Region],
     /// Clocks that memory regions need before their first use.
     pub clock_enables: &'static [ClockEnable],
+    /// The register that tells why the chip was reset.
+    pub reset_cause: Option<ResetCause>,
     /// Clock of the core in hertz.
     pub core_clock_hz: u32,
     /// The part of RAM that may hold code: first address, and size in bytes.

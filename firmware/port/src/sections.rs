@@ -5,7 +5,7 @@
 //! here decides anything.
 
 use crate::registers::{float_unit, interrupt_controller, memory_protection};
-use crate::{errors, heap, kernel, log_tail, mpu, platform};
+use crate::{errors, heap, kernel, log_tail, mpu, platform, reset_cause};
 use crashrig_memory::errors::Context;
 use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
@@ -32,11 +32,12 @@ pub fn write_tables(writer: &mut Writer<'_>, psp: u32) {
     heap::write_sections(writer);
 }
 
-/// Writes every section of a record.
-pub(crate) fn write(mut writer: Writer<'_>, record: &Record, map: &MemoryMap<'_>) {
+/// Writes every section of a record. `causes` are those of the last resets, as in the ledger.
+pub(crate) fn write(mut writer: Writer<'_>, record: &Record, map: &MemoryMap<'_>, causes: u32) {
     writer.section(Section::Float, float().to_words());
     protection(&mut writer);
     interrupts(&mut writer);
+    resets(&mut writer, causes);
     let around = neighbours(record.fault_address, map);
     writer.section(Section::Neighbours, around.into_iter().flat_map(|row| row.to_words()));
     crashrig_tables(&mut writer, record.registers.psp);
@@ -84,6 +85,13 @@ fn interrupts(writer: &mut Writer<'_>) {
     let pending = unit.ispr.iter().take(INTERRUPT_WORDS).map(|word| word.read());
     let enabled = unit.iser.iter().take(INTERRUPT_WORDS).map(|word| word.read());
     writer.section(Section::Interrupts, active.chain(pending).chain(enabled));
+}
+
+fn resets(writer: &mut Writer<'_>, causes: u32) {
+    let mut words = reset_cause::words(causes).peekable();
+    if words.peek().is_some() {
+        writer.section(Section::ResetCauses, words);
+    }
 }
 
 fn errors(writer: &mut Writer<'_>) {

@@ -1,14 +1,14 @@
 //! From reset to the main thread.
 //!
-//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; clocks that
-//! memory needs; memory protection; what the image wants first; kernel and its threads; clock tick;
+//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; why the
+//! chip was reset; clocks that memory needs; memory protection; what the image wants first; kernel and its threads; clock tick;
 //! main thread on its own stack (PSP); crash-record check; `main`. An image without kernel has its
 //! turn directly behind memory protection. Nothing needed on the way lies in a region whose clock
 //! must first be enabled.
 
 use crate::kernel::sync::Timer;
 use crate::registers::system_control;
-use crate::{clock, fault, heap, kernel, limits, mpu, platform, vectors};
+use crate::{clock, fault, heap, kernel, limits, mpu, platform, reset_cause, vectors};
 use core::arch::naked_asm;
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootFindings, BootReport};
@@ -140,6 +140,7 @@ extern "C" fn prepare() -> ! {
     enable_faults();
     enable_float();
     vectors::relocate();
+    reset_cause::take();
     let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
     mpu::arm();
     limits::arm();

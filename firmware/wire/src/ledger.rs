@@ -172,8 +172,9 @@ ledger! {
     boots_without_end: u16 = 46;
     /// Crashes by class, one byte each, in the order of the classes.
     crashes_by_class: [u8; CLASSES] = 48;
-    /// Zero.
-    reserved: u32 = 56;
+    /// Flags of the last resets as the chip has them, one byte each: this boot's in bits 7:0, the
+    /// oldest in bits 31:24; 0 where they are not known.
+    reset_causes: u32 = 56;
 }
 
 const _: () = {
@@ -284,7 +285,7 @@ mod tests {
             boots_since_crash: 0x0A0B,
             boots_without_end: 0x0C0D,
             crashes_by_class: [1, 2, 3, 4, 5, 6, 7, 8],
-            reserved: 0,
+            reset_causes: 0x0E0F_1011,
         };
         let bytes = ledger.to_bytes();
         assert_eq!(Ledger::read(&bytes), Some(ledger));

@@ -20,6 +20,8 @@ pub const UNMAPPED: &str = "unmapped";
 pub const USER_STACK: &str = "user-stack";
 /// The guard under such a stack.
 pub const USER_STACK_GUARD: &str = "user-stack-guard";
+/// The cause of a reset after which the chip showed no flag, or of which nothing is kept.
+pub const UNKNOWN_CAUSE: &str = "unknown";
 
 /// The report of a run.
 #[must_use]
@@ -84,6 +86,7 @@ fn boot_report<'a>(
         };
         let behind = records::section_bytes(boot.region_after.bytes(), new.slot);
         crash.sections = sections::read(behind, new.record.sequence, decoder);
+        crash.reset_causes = reset_causes(&crash.sections, context.board);
         crash.section_differences =
             sections::differences(&crash.sections, &ram, &log.lines, boot.entry.as_ref());
         crash.bytes_lost =
@@ -104,6 +107,13 @@ fn boot_report<'a>(
         unmodelled: seen.unmodelled_lines(),
         console: plain(&String::from_utf8_lossy(boot.console.bytes())),
     }
+}
+
+/// The causes of the last resets in the words of the chip file.
+fn reset_causes(found: &Sections, board: &Board) -> Vec<String> {
+    let Some(chip) = &board.chip.reset_cause else { return Vec::new() };
+    let words = found.reset_causes.iter();
+    words.map(|word| chip.words(*word).unwrap_or_else(|| UNKNOWN_CAUSE.to_owned())).collect()
 }
 
 /// What can be said of a record, and of the bytes behind it, with the image alone.
@@ -156,6 +166,7 @@ fn describe(
         disagreements: Vec::new(),
         entry_differences: Vec::new(),
         sections: Sections::default(),
+        reset_causes: Vec::new(),
         section_differences: Vec::new(),
         thread_name: thread_name(record, image),
         source: source(record, image),

@@ -107,6 +107,7 @@ pub fn crash(crash: &CrashReport) -> Value {
         "bytes_lost": crash.bytes_lost,
         "disagreements": crash.disagreements,
         "sections": sections::sections(&crash.sections),
+        "reset_causes": crash.reset_causes,
         "section_differences": crash.section_differences,
     })
 }

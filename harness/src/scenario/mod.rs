@@ -192,6 +192,8 @@ pub struct ExpectedCrash {
     pub within: Option<String>,
     /// Sections that must stand behind the record.
     pub sections: Vec<Section>,
+    /// The causes of the last resets, this boot's first: names of flags with `+` between them.
+    pub reset_causes: Vec<String>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

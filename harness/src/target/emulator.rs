@@ -1,14 +1,13 @@
 //! The emulator as a target: one QEMU per session, RAM read over resets, everything kept as files.
 
-use super::facts::{command_line, running_map};
+use super::facts::{command_line, running_map, used_ram};
 use super::{BenchError, Boundary, Deadline, Lack, Logs, Session, TARGET_TIME, Target, Wait};
 use crate::agree::{Range, differences};
 use crate::image::{Flash, Image};
 use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::Need;
-use crashrig_layout::RegionKind;
-use crashrig_layout::parse::{Board, ChipRegion, ExpectedKind};
+use crashrig_layout::parse::{Board, ChipResetCause, ExpectedKind};
 use crashrig_qemu::command::Loaded;
 use crashrig_qemu::gdb::{Access, Token};
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Limits, Mark, Program, Stop};
@@ -61,6 +60,11 @@ impl EmulatorTarget {
             .unwrap_or_default();
         let keeper = KeeperProgram::default();
         Ok(Self { board, program, version, machine, shift, declared, keeper })
+    }
+
+    /// The register for causes of resets, if the emulator keeps what is written to it.
+    fn reset_cause(&self) -> Option<&ChipResetCause> {
+        self.board.chip.reset_cause.as_ref().filter(|_| self.has(Need::ResetCause).is_ok())
     }
 
     /// The same with another program as keeper: for programs whose `main` is not ours.
@@ -130,7 +134,8 @@ impl Target for EmulatorTarget {
         Ok(Box::new(EmulatorSession {
             emulator,
             shift: self.shift,
-            ram: self.ram(),
+            ram: used_ram(&self.board, &self.declared),
+            reset_cause: self.reset_cause().cloned(),
             running_since_start: false,
             breakpoints: Vec::new(),
             mark: Mark::default(),
@@ -139,40 +144,12 @@ impl Target for EmulatorTarget {
     }
 }
 
-impl EmulatorTarget {
-    /// RAM that programs of the board use and this emulator has: what a power-on fills and a
-    /// boundary keeps.
-    fn ram(&self) -> Vec<(u32, u32)> {
-        let mut ram: Vec<(u32, u32)> = Vec::new();
-        let used = |region: &&ChipRegion| region.kind == RegionKind::Ram && region.used_bytes > 0;
-        let regions = self.board.chip.regions.iter().filter(used);
-        let mut ranges: Vec<_> =
-            regions.map(|region| (region.range.start, region.used_bytes)).collect();
-        ranges.sort_unstable();
-        for (start, size) in ranges {
-            let end = u64::from(start) + u64::from(size);
-            let there = self
-                .declared
-                .iter()
-                .any(|range| range.writable && range.start <= u64::from(start) && end <= range.end);
-            if !there {
-                continue;
-            }
-            match ram.last_mut() {
-                Some((last_start, last_size)) if *last_start + *last_size == start => {
-                    *last_size += size;
-                }
-                _ => ram.push((start, size)),
-            }
-        }
-        ram
-    }
-}
-
 struct EmulatorSession {
     emulator: Emulator,
     shift: u8,
     ram: Vec<(u32, u32)>,
+    /// The register that a reset leaves its flags in, where the emulator keeps what is written.
+    reset_cause: Option<ChipResetCause>,
     running_since_start: bool,
     breakpoints: Vec<(Token, u32)>,
     mark: Mark,
@@ -187,6 +164,20 @@ impl EmulatorSession {
             output_bytes: deadline.log_bytes,
             log_bytes: WITNESS_LIMIT_BYTES,
         }
+    }
+
+    /// What nobody has cleared of the register for causes of resets.
+    fn left_causes(&mut self) -> Result<u32, BenchError> {
+        let Some(cause) = self.reset_cause.clone() else { return Ok(0) };
+        let mut bytes = [0; 4];
+        self.read(cause.register, &mut bytes)?;
+        Ok(u32::from_le_bytes(bytes) & cause.mask())
+    }
+
+    /// Puts there what the chip would: the emulator clears it and sets nothing.
+    fn show_cause(&mut self, flags: impl Fn(&ChipResetCause) -> u32) -> Result<(), BenchError> {
+        let Some(cause) = self.reset_cause.clone() else { return Ok(()) };
+        self.write(cause.register, &flags(&cause).to_le_bytes())
     }
 
     fn hang(&mut self, limit: &str) -> Wait {
@@ -208,11 +199,13 @@ impl Session for EmulatorSession {
             }
             self.write(start, &bytes)?;
         }
-        Ok(())
+        self.show_cause(|cause| cause.after_power_on)
     }
 
     fn reset_warm(&mut self) -> Result<(), BenchError> {
-        self.emulator.reset_warm().map_err(BenchError::of)
+        let left = self.left_causes()?;
+        self.emulator.reset_warm().map_err(BenchError::of)?;
+        self.show_cause(|cause| cause.after_software | left)
     }
 
     fn resume(&mut self) -> Result<(), BenchError> {

@@ -1,6 +1,8 @@
-//! What a running emulator says of itself: its memory, and how it was started.
+//! What a running emulator says of itself: its memory, what of it a run uses, and how it was started.
 
 use crate::agree::Range;
+use crashrig_layout::RegionKind;
+use crashrig_layout::parse::{Board, ChipRegion};
 use crashrig_qemu::Launch;
 use crashrig_qemu::mtree::{MappedRange, RangeKind};
 use std::path::Path;
@@ -27,4 +29,31 @@ pub(super) fn command_line(launch: &Launch) -> Vec<String> {
         .chain(options)
         .map(|word| word.to_string_lossy().into_owned())
         .collect()
+}
+
+/// RAM that programs of a board use and this emulator has, as `(start, size in bytes)`: what a
+/// power-on fills and a boundary keeps.
+pub(super) fn used_ram(board: &Board, declared: &[Range]) -> Vec<(u32, u32)> {
+    let mut ram: Vec<(u32, u32)> = Vec::new();
+    let used = |region: &&ChipRegion| region.kind == RegionKind::Ram && region.used_bytes > 0;
+    let regions = board.chip.regions.iter().filter(used);
+    let mut ranges: Vec<_> =
+        regions.map(|region| (region.range.start, region.used_bytes)).collect();
+    ranges.sort_unstable();
+    for (start, size) in ranges {
+        let end = u64::from(start) + u64::from(size);
+        let there = declared
+            .iter()
+            .any(|range| range.writable && range.start <= u64::from(start) && end <= range.end);
+        if !there {
+            continue;
+        }
+        match ram.last_mut() {
+            Some((last_start, last_size)) if *last_start + *last_size == start => {
+                *last_size += size;
+            }
+            _ => ram.push((start, size)),
+        }
+    }
+    ram
 }

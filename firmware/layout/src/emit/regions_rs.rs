@@ -1,6 +1,6 @@
 //! The firmware's region table: Rust items in terms of this crate's `no_std` types.
 
-use crate::parse::{Board, ChipClockEnable, ChipRegion, Program};
+use crate::parse::{Board, ChipClockEnable, ChipRegion, ChipResetCause, Program};
 use crate::{Capabilities, Masters, Resets};
 use std::fmt::{Debug, Write as _};
 
@@ -25,6 +25,7 @@ pub fn regions_rs(board: &Board) -> String {
     list(&mut text, doc, "CLOCK_ENABLES", "ClockEnable", &at_boot, clock_enable);
     let doc = "Bits that whoever uses a region sets, in this order.";
     list(&mut text, doc, "CLOCK_ENABLES_ON_DEMAND", "ClockEnable", &on_demand, clock_enable);
+    reset_cause(&mut text, board.chip.reset_cause.as_ref());
     text
 }
 
@@ -147,6 +148,26 @@ fn clock_enable(enable: &ChipClockEnable) -> String {
         ("ready_register", format!("0x{:08X}", enable.ready_register)),
         ("ready_bit", enable.ready_bit.to_string()),
     ])
+}
+
+fn reset_cause(text: &mut String, cause: Option<&ChipResetCause>) {
+    let value = cause.map_or_else(
+        || "None".to_owned(),
+        |cause| {
+            let byte = |word: u32| format!("0x{:02X}", word >> cause.shift & 0xFF);
+            let fields = fields(&[
+                ("register", format!("0x{:08X}", cause.register)),
+                ("shift", cause.shift.to_string()),
+                ("clear_bit", cause.clear_bit.to_string()),
+                ("flags", byte(cause.mask())),
+                ("power_on", byte(cause.power_on)),
+            ]);
+            format!("Some(\n    crashrig_layout::ResetCause {{\n{fields}    }},\n)")
+        },
+    );
+    let doc = "The register that tells why the chip was reset.";
+    let kind = "Option<crashrig_layout::ResetCause>";
+    let _ = writeln!(text, "\n/// {doc}\npub const RESET_CAUSE: {kind} = {value};");
 }
 
 fn capabilities(set: Capabilities) -> String {

@@ -18,7 +18,9 @@ pub use board::map::{ExpectedKind, ExpectedRange};
 pub use board::{
     Board, CrashPlace, Executable, Probe, Program, Stacks, Support, TargetKind, rust_targets,
 };
-pub use chip::{BootMode, Chip, ChipAlias, ChipClockEnable, ChipRegion, Core, Part};
+pub use chip::{
+    BootMode, Chip, ChipAlias, ChipClockEnable, ChipRegion, ChipResetCause, Core, Part,
+};
 pub use problem::{LoadError, Problem};
 pub use range::AddressRange;
 pub use static_layout::{SMALLEST_CRASH_REGION, StaticLayout};

@@ -24,6 +24,7 @@ pub(crate) struct RawChip {
     pub boot_mode: Vec<RawBootMode>,
     #[serde(default)]
     pub clock_enable: Vec<RawClockEnable>,
+    pub reset_cause: Option<RawResetCause>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +113,19 @@ pub(crate) struct RawClockEnable {
 pub(crate) struct RawBit {
     pub register: u32,
     pub bit: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawResetCause {
+    pub register: u32,
+    pub shift: u8,
+    pub clear_bit: u8,
+    pub flags: BTreeMap<String, u8>,
+    pub power_on: Vec<String>,
+    pub after_power_on: Vec<String>,
+    pub after_software: Vec<String>,
+    pub source: String,
 }
 
 /// A board file. Everything is optional here, because a file with a base states only what differs.

@@ -39,7 +39,9 @@ pub(super) fn sections(out: &mut String, crash: &CrashReport) {
         );
     }
     for (index, cause) in found.reset_causes.iter().enumerate() {
-        line(out, format_args!("  reset   {index} boots ago: {cause:#010x}"));
+        let words = crash.reset_causes.get(index).map_or("", String::as_str);
+        let when = if index == 0 { "this boot".to_owned() } else { format!("{index} before") };
+        line(out, format_args!("  reset   {when}: {cause:#010x} {words}"));
     }
     for entry in &found.log {
         line(out, format_args!("  tail    [{:<5}] {}", entry.level, entry.message));

@@ -5,9 +5,11 @@
 mod aliases;
 mod check;
 mod regions;
+mod reset_cause;
 mod start;
 
 pub(crate) use check::check;
+pub use reset_cause::ChipResetCause;
 
 use super::range::AddressRange;
 use crate::{AliasKind, Capabilities, Masters, RegionKind, Reset, Resets};
@@ -73,6 +75,8 @@ pub struct Chip {
     pub boot_modes: Vec<BootMode>,
     /// Bits that must be set before regions can be used, in the order of setting.
     pub clock_enables: Vec<ChipClockEnable>,
+    /// The register that tells why the chip was reset, if the file names one.
+    pub reset_cause: Option<ChipResetCause>,
 }
 
 /// What one part has less than its family.

@@ -123,15 +123,20 @@ pub(super) fn check_clock_enables(
     enables
 }
 
-fn check_bit(bit: u8, key: &str, problems: &mut Problems<'_>) {
+pub(super) fn check_bit(bit: u8, key: &str, problems: &mut Problems<'_>) {
     problems.require(bit < 32, key, bit, "a bit of a word, 0 to 31");
 }
 
-fn check_source(source: &str, key: &str, problems: &mut Problems<'_>) {
+pub(super) fn check_source(source: &str, key: &str, problems: &mut Problems<'_>) {
     problems.require(!source.is_empty(), key, "nothing", "where the fact is from");
 }
 
-fn check_register(register: u32, key: &str, regions: &[ChipRegion], problems: &mut Problems<'_>) {
+pub(super) fn check_register(
+    register: u32,
+    key: &str,
+    regions: &[ChipRegion],
+    problems: &mut Problems<'_>,
+) {
     problems.require(register.is_multiple_of(4), key, hex(register), "a multiple of 4");
     let at = crate::parse::range::AddressRange { start: register, size_bytes: 4 };
     for region in regions.iter().filter(|region| region.range.overlaps(&at)) {
