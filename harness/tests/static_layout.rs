@@ -37,11 +37,12 @@ impl Layout {
 }
 
 const WITH_BOOTLOADER: &str = "netduinoplus2-bootloader";
-const BOARDS: [&str; 5] = [
+const BOARDS: [&str; 6] = [
     "mps2-an505",
     "netduinoplus2",
     WITH_BOOTLOADER,
     "netduinoplus2-crash-sram2",
+    "netduinoplus2-executable",
     "netduinoplus2-crash-ccm",
 ];
 

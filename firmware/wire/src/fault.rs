@@ -71,6 +71,24 @@ crate::names::closed_list! {
     LateFloat = 33, "late-float";
     /// The main thread reports a fatal error.
     ErrorCall = 34, "error-call";
+    /// A thread whose stack is from the heap goes through the block below it and over that one's
+    /// header; with a parameter of 1 it is looked at what the boot before left of that block.
+    HeapStackOverflow = 40, "heap-stack-overflow";
+    /// The owner of a block of the heap writes one word beyond it, and has the heap checked.
+    HeapOverrun = 41, "heap-overrun";
+    /// All of the heap is filled, and all of the ISR stack above its canary or as many bytes more
+    /// as the parameter says.
+    HeapAndIsrStack = 42, "heap-and-isr-stack";
+    /// A static array is written one word beyond its end, where nothing may be.
+    StaticOverrun = 43, "static-overrun";
+    /// A pointer to a variable of a function that was left is stored through: what lies there now
+    /// is a pointer of another function, which follows it.
+    DanglingFrame = 44, "dangling-frame";
+    /// The vector table is moved to where all but its first entries lie in no memory, and an
+    /// interrupt is raised.
+    VectorTableLost = 45, "vector-table-lost";
+    /// Code is copied into the block of RAM that the board lets execute, and called.
+    ExecuteBlock = 46, "execute-block";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

@@ -73,6 +73,19 @@ crate::names::closed_list! {
     SafeMode = 18, "safe-mode";
     /// Warnings were counted, the first and the last were kept, and the hook was called for each.
     ErrorsKept = 19, "errors-kept";
+    /// A block of the heap holds what its owner wrote, though the stack above it overflowed.
+    NeighbourUntouched = 24, "neighbour-untouched";
+    /// Every byte of the heap was handed out and every byte of the ISR stack above its canary was
+    /// in use at the same time, and each held what was written there.
+    HeapAndIsrStackFull = 25, "heap-and-isr-stack-full";
+    /// With every byte of the heap handed out one more was refused with an error.
+    HeapExhausted = 26, "heap-exhausted";
+    /// Code in the executable block of RAM ran, and gave what it computes.
+    ExecutableBlockRan = 27, "executable-block-ran";
+    /// The high-water mark of a stack was, for each of many depths, exactly what had been used.
+    HighWaterExact = 28, "high-water-exact";
+    /// The stack of a thread that was ended by another could be used again, and not before.
+    TerminatedStackReused = 29, "terminated-stack-reused";
 }
 
 crate::names::closed_list! {

@@ -172,7 +172,8 @@ impl LogReader {
                 self.push(OracleEvent::Status { cfsr, mmfar: None, bfar: None });
             }
         } else if let Some(rest) = line.strip_prefix("...") {
-            if let Some(event) = continuation(rest) {
+            // QEMU forgets to end one of these lines, and what it says next goes on behind it.
+            for event in rest.split("...").filter_map(continuation) {
                 self.push(event);
             }
         } else if let Some(rest) = line.strip_prefix("Exception return: ") {

@@ -77,7 +77,8 @@ impl Core {
 
     fn take(&mut self, exception: u32) {
         if exception == HARD_FAULT {
-            self.hfsr |= if self.vector_table_error { HFSR_VECTTBL } else { HFSR_FORCED };
+            // QEMU sets both for a vector that it cannot read.
+            self.hfsr |= HFSR_FORCED | if self.vector_table_error { HFSR_VECTTBL } else { 0 };
         }
         self.vector_table_error = false;
         self.active.push(exception);

@@ -217,6 +217,9 @@ fn every_line_of_a_fault_is_understood() {
         Some(OracleEvent::Status { cfsr: 0x82, mmfar, bfar }),
     );
     check_line("...derived exception on vector table load", Some(OracleEvent::VectorTableError));
+    let joined = "...derived exception on vector table load...taking pending nonsecure exception 3";
+    let events = [OracleEvent::VectorTableError, OracleEvent::Taken { exception: 3 }];
+    assert_eq!(parse(joined.as_bytes()).events, events, "as QEMU 10.0 writes it");
     check_line("...taking pending secure exception 12", Some(OracleEvent::Taken { exception: 12 }));
     check_line("...successful exception return", None);
     check_line("Loaded reset SP 0x0 PC 0x0 from vector table", None);

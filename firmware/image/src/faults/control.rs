@@ -1,11 +1,12 @@
 //! Boots that never end by themselves, interrupts that nobody expects, and crashes in places of
 //! their own.
 
+use crate::board;
 use core::arch::asm;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::kernel::{sync::Timer, thread};
-use crashrig_port::{channel, errors, fault, interrupts, mpu, reset};
+use crashrig_port::{channel, errors, fault, interrupts, mpu, platform, reset};
 use crashrig_wire::status::Misuse;
 
 /// A handler that faults at once.
@@ -132,4 +133,33 @@ pub fn reset_loop(in_order: u32) -> ! {
 #[inline(never)]
 pub fn error_call() {
     errors::fatal(Misuse::OutOfMemory.status(), 0x0DEA_DBAD)
+}
+
+/// Entries of a vector table in its first 128 bytes, to a multiple of which VTOR points (DDI0403E
+/// B3.2.5).
+const KEPT_ENTRIES: u32 = 32;
+
+/// Moves the vector table to the last bytes of the CCM, so that the exceptions of the core have
+/// their handlers and interrupts have none in memory, and raises the last of these.
+///
+/// This is for QEMU: the architecture asks for a rounder address with so many interrupts, and on
+/// silicon no vector comes from the CCM at all, so the core would lock up.
+#[inline(never)]
+pub fn vector_table_lost() {
+    const VTOR: usize = 0xE000_ED08;
+    let Some(ccm) = board::REGIONS.iter().find(|region| region.name == "ccm") else { return };
+    let place = ccm.start + ccm.size_bytes - 4 * KEPT_ENTRIES;
+    for offset in (0..4 * KEPT_ENTRIES).step_by(4) {
+        let from = (platform::vectors_start() + offset) as usize;
+        // SAFETY: a word of the table in RAM.
+        let entry = unsafe { core::ptr::with_exposed_provenance::<u32>(from).read_volatile() };
+        let to = core::ptr::with_exposed_provenance_mut::<u32>((place + offset) as usize);
+        // SAFETY: nothing of this board lies in the CCM.
+        unsafe { to.write_volatile(entry) };
+    }
+    let register = core::ptr::with_exposed_provenance_mut::<u32>(VTOR);
+    // SAFETY: the entries of the core's exceptions stand there, the clock's among them.
+    unsafe { register.write_volatile(place) };
+    interrupts::raise(interrupts::count() - 1);
+    black_box(());
 }

@@ -2,12 +2,48 @@
 
 use crate::board;
 use core::hint::black_box;
+use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
+use crashrig_memory::heap::Alignment;
+use crashrig_port::heap;
 use crashrig_port::host_block::HostBlock;
+use crashrig_wire::Observation;
 
 /// `bx lr` twice.
 const RETURN: [u8; 4] = [0x70, 0x47, 0x70, 0x47];
 
 static CODE: HostBlock<2> = HostBlock::new();
+static HELD: AtomicU32 = AtomicU32::new(0);
+
+/// Bits of what held.
+pub fn held() -> u32 {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// Code in the block of RAM that the board file lets execute, in memory that the heap hands out.
+#[inline(never)]
+pub fn execute_block() {
+    /// `adds r0, #35` (0x3023) and `bx lr` (0x4770); DDI0403E A7.7.3, A7.7.20.
+    const ADD_AND_RETURN: u32 = 0x4770_3023;
+    let Some((start, size_bytes)) = board::EXECUTABLE_RAM else { return };
+    // A round address inside of the block: the heap comes to it after the lower ones like it.
+    let round = Alignment { align_bytes: 1 << start.trailing_zeros(), offset_bytes: 0 };
+    let places = core::iter::from_fn(|| heap::allocate(4, round, Capabilities::DEFAULT).ok());
+    let Some(place) = places.take(64).find(|place| place.wrapping_sub(start) < size_bytes) else {
+        return defmt::error!("the heap has nothing in the executable block");
+    };
+    let pointer = core::ptr::with_exposed_provenance_mut::<u32>(place as usize);
+    // SAFETY: an allocation of this size, aligned.
+    unsafe { pointer.write_volatile(ADD_AND_RETURN) };
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+    let code = core::ptr::with_exposed_provenance::<()>(place as usize | 1);
+    // SAFETY: what was just written is such a function.
+    let add: extern "C" fn(u32) -> u32 = unsafe { core::mem::transmute(code) };
+    if add(7) == 42 {
+        HELD.store(Observation::ExecutableBlockRan.bit(), Ordering::Relaxed);
+    }
+}
 
 /// Code in static RAM.
 #[inline(never)]

@@ -5,10 +5,14 @@ mod access;
 mod benchmark;
 mod control;
 mod execute;
+mod full;
+mod heap;
 mod instruction;
 mod overflow;
 mod privilege;
 mod services;
+mod threads;
+mod variables;
 
 use crate::board;
 use crashrig_port::platform;
@@ -16,7 +20,7 @@ use crashrig_wire::Fault;
 
 /// What a fault that breaks nothing has found to hold, as bits of observations.
 pub fn held() -> u32 {
-    services::held()
+    services::held() | heap::held() | full::held() | execute::held()
 }
 
 /// A load from nowhere, before there is a kernel.
@@ -50,6 +54,14 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::StackOverflow => overflow::stack_overflow(parameters),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
+        Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
+        Fault::HeapStackOverflow => heap::heap_stack_overflow(),
+        Fault::HeapOverrun => heap::heap_overrun(),
+        Fault::HeapAndIsrStack => return full::heap_and_isr_stack(parameter),
+        Fault::StaticOverrun => variables::static_overrun(),
+        Fault::DanglingFrame => variables::dangling_frame(address),
+        Fault::VectorTableLost => control::vector_table_lost(),
+        Fault::ExecuteBlock => return execute::execute_block(),
         Fault::NullCall => access::null_call(),
         Fault::NullWrite => access::bus_write(0),
         Fault::FlashWrite => access::bus_write(platform::text_start()),

@@ -25,6 +25,10 @@ const FLOAT_LEFT_BYTES: u32 = 96;
 const NESTED_LEFT_BYTES: u32 = 200;
 /// How often the loop turns that waits to be noticed: about a hundred clock ticks.
 const WAIT_TURNS: u32 = 1_000_000;
+/// Room for the frames of [`frame`] and [`take_frame`], which must not write over their own.
+const OWN_FRAMES_BYTES: u32 = 64;
+/// What is written into a frame.
+pub(super) const FILL: u32 = 0xEF;
 
 static WAY: AtomicU32 = AtomicU32::new(0);
 /// Not 0: everything is done as always, but for the overflow.
@@ -214,6 +218,19 @@ fn frame(stack_pointer: u32, from: u32, down_to: u32) {
     unsafe { take_frame(stack_pointer, from, down_to, WAIT_TURNS) }
 }
 
+/// One frame down to `lowest`, all of it written, held for long.
+pub(super) fn large_frame(lowest: u32) {
+    frame(lowest, stack_pointer() - OWN_FRAMES_BYTES, lowest);
+}
+
+/// One frame down to `lowest`, all of it written, and left at once. Where it began.
+pub(super) fn short_frame(lowest: u32) -> u32 {
+    let from = stack_pointer() - OWN_FRAMES_BYTES;
+    // SAFETY: callers mask interrupts, and own what lies there or mean to go beyond it.
+    unsafe { take_frame(lowest, from, lowest, 1) }
+    from
+}
+
 /// A frame down to `stack_pointer`: lets all interrupts come, writes every word below `from` down
 /// to `down_to`, waits, and comes back.
 ///
@@ -227,7 +244,7 @@ unsafe extern "C" fn take_frame(stack_pointer: u32, from: u32, down_to: u32, tur
         "mov r4, #0",
         "mov sp, r0",
         "msr basepri, r4",
-        "mov r4, #0xEF",
+        "mov r4, #{fill}",
         "2: cmp r1, r2",
         "bls 3f",
         "str r4, [r1, #-4]!",
@@ -237,5 +254,6 @@ unsafe extern "C" fn take_frame(stack_pointer: u32, from: u32, down_to: u32, tur
         "sub r4, r7, #8",
         "mov sp, r4",
         "pop {{r4, r5, r7, pc}}",
+        fill = const FILL,
     )
 }

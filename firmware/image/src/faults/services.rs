@@ -1,5 +1,6 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
+use super::threads;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::errors::Context;
@@ -33,6 +34,8 @@ pub fn check_all() {
     check(Observation::FloatKept, float_is_kept());
     check(Observation::MisuseRefused, misuse_is_refused());
     check(Observation::ErrorsKept, errors_are_kept());
+    check(Observation::HighWaterExact, threads::high_water_is_exact());
+    check(Observation::TerminatedStackReused, threads::terminated_stack_is_reused());
 }
 
 fn check(what: Observation, result: Result<bool, Error>) {
@@ -45,7 +48,8 @@ fn check(what: Observation, result: Result<bool, Error>) {
     }
 }
 
-const fn worker(name: &'static str, priority: u32) -> Options {
+/// Options of a privileged thread.
+pub const fn worker(name: &'static str, priority: u32) -> Options {
     Options { name, priority, privileged: true }
 }
 

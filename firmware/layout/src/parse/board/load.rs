@@ -47,6 +47,8 @@ struct Merged {
     raw: RawBoard,
     /// The file that states the crash region.
     crash_file: String,
+    /// The file that states the executable part of RAM.
+    executable_file: String,
     /// The file that states the bootloader.
     bootloader_file: String,
     /// The file that states everything else.
@@ -73,6 +75,7 @@ fn load(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Board
     let placed = place(&merged, chip.as_ref(), found);
     let problems = &mut Problems::new(file, found);
     let target = chip.as_ref().and_then(|chip| check_target(raw, chip, problems));
+    let problems = &mut Problems::new(&merged.executable_file, found);
     let executable = raw
         .executable
         .as_ref()
@@ -134,8 +137,9 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
     let file = format!("boards/{name}.toml");
     let raw: RawBoard = read(boards_dir, name, &Named { by: &file, key: "" }, found)?;
     let Some(base_name) = raw.base.clone() else {
-        let (crash_file, bootloader_file) = (file.clone(), file.clone());
-        return Some(Merged { raw, crash_file, bootloader_file, file });
+        let [crash_file, executable_file, bootloader_file] =
+            [&file, &file, &file].map(Clone::clone);
+        return Some(Merged { raw, crash_file, executable_file, bootloader_file, file });
     };
     let problems = &mut Problems::new(&file, found);
     for (key, stated) in [
@@ -144,7 +148,6 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
         ("core_clock_hz", raw.core_clock_hz.is_some()),
         ("ram_bytes", raw.ram_bytes.is_some()),
         ("stacks", raw.stacks.is_some()),
-        ("executable", raw.executable.is_some()),
         ("emulator", raw.emulator.is_some()),
         ("probe", raw.probe.is_some()),
     ] {
@@ -161,16 +164,17 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
         );
         return None;
     }
-    let (crash_region, crash_file) = match raw.crash_region {
-        Some(own) => (Some(own), file.clone()),
-        None => (base.crash_region, base_file.clone()),
+    let stated_by = |own: bool| if own { file.clone() } else { base_file.clone() };
+    let crash_file = stated_by(raw.crash_region.is_some());
+    let executable_file = stated_by(raw.executable.is_some());
+    let bootloader_file = stated_by(raw.bootloader.is_some());
+    let raw = RawBoard {
+        crash_region: raw.crash_region.or(base.crash_region),
+        executable: raw.executable.or(base.executable),
+        bootloader: raw.bootloader.or(base.bootloader),
+        ..base
     };
-    let (bootloader, bootloader_file) = match raw.bootloader {
-        Some(own) => (Some(own), file),
-        None => (base.bootloader, base_file.clone()),
-    };
-    let raw = RawBoard { crash_region, bootloader, ..base };
-    Some(Merged { raw, crash_file, bootloader_file, file: base_file })
+    Some(Merged { raw, crash_file, executable_file, bootloader_file, file: base_file })
 }
 
 fn load_chip(
