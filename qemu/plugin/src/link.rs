@@ -1,4 +1,4 @@
-//! The socket to the harness: one line asks, one line answers.
+//! The socket to the harness: one line asks, one line answers, several where a log is asked for.
 //!
 //! The plug-in is the client, so that the harness has one listener and no file to wait for. A
 //! thread of its own answers, because QEMU's threads are busy or held when a question comes. When
@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::{count, lockup};
+use crate::{count, lockup, stores};
 
 /// Longest question in bytes. A longer one is not from the harness, and ends the conversation.
 const QUESTION_LIMIT_BYTES: u64 = 64;
@@ -37,7 +37,12 @@ fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release
         let answered = match question.as_str() {
             "go" => break,
             "count" => writeln!(answers, "count {}", count::executed()),
-            other => writeln!(answers, "unknown {other}"),
+            "stores" => stores::tell(&mut answers),
+            other => match other.strip_prefix("watch ").map(stores::watch) {
+                Some(Ok(ranges)) => writeln!(answers, "watching {ranges}"),
+                Some(Err(reason)) => writeln!(answers, "refused {reason}"),
+                None => writeln!(answers, "unknown {other}"),
+            },
         };
         if answered.is_err() {
             break;
