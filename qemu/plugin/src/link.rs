@@ -36,12 +36,12 @@ fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release
     while let Some(question) = next_line(&mut questions) {
         let answered = match question.as_str() {
             "go" => break,
-            "count" => writeln!(answers, "count {}", count::executed()),
-            "stores" => stores::tell(&mut answers),
+            "count" => say(&mut answers, &format!("count {}", count::executed())),
+            "stores" => tell_stores(&mut answers),
             other => match other.strip_prefix("watch ").map(stores::watch) {
-                Some(Ok(ranges)) => writeln!(answers, "watching {ranges}"),
-                Some(Err(reason)) => writeln!(answers, "refused {reason}"),
-                None => writeln!(answers, "unknown {other}"),
+                Some(Ok(ranges)) => say(&mut answers, &format!("watching {ranges}")),
+                Some(Err(reason)) => say(&mut answers, &format!("refused {reason}")),
+                None => say(&mut answers, &format!("unknown {other}")),
             },
         };
         if answered.is_err() {
@@ -52,6 +52,20 @@ fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release
     // The handler may be about to use the number of this descriptor, which must not become that of
     // another file: the socket stays open until the process ends.
     std::mem::forget(answers);
+}
+
+/// Takes the log, and says it.
+fn tell_stores(answers: &mut UnixStream) -> io::Result<()> {
+    let log = stores::take();
+    for store in log.stores {
+        say(answers, &store.to_string())?;
+    }
+    say(answers, &format!("end {}", log.dropped))
+}
+
+/// Says one line. It goes out as one piece, because at a lockup another thread says its own.
+fn say(answers: &mut UnixStream, line: &str) -> io::Result<()> {
+    answers.write_all(format!("{line}\n").as_bytes())
 }
 
 /// The next question without its end; `None` at the end of the conversation.

@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{c_uint, c_void};
-use std::io::{self, Write};
+use std::fmt;
 use std::ptr::without_provenance_mut;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,20 +40,32 @@ static WATCHING: AtomicBool = AtomicBool::new(false);
 /// Whether a block was translated without regard for its stores.
 static MISSED: AtomicBool = AtomicBool::new(false);
 
-static LOG: Mutex<Log> = Mutex::new(Log { stores: VecDeque::new(), dropped: 0 });
+static LOG: Mutex<Log> = Mutex::new(Log::EMPTY);
 
-/// The newest stores in their order, and how many older ones gave way.
-struct Log {
-    stores: VecDeque<Store>,
-    dropped: u64,
+/// The newest stores in their order.
+pub struct Log {
+    pub stores: VecDeque<Store>,
+    /// How many older ones gave way.
+    pub dropped: u64,
 }
 
-struct Store {
+impl Log {
+    const EMPTY: Self = Self { stores: VecDeque::new(), dropped: 0 };
+}
+
+pub struct Store {
     /// The number of the instruction, 1 for the first since power-on.
     instruction: u64,
     pc: u64,
     address: u32,
     size_bytes: u32,
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { instruction, pc, address, size_bytes } = self;
+        write!(formatter, "store {instruction} {pc} {address} {size_bytes}")
+    }
 }
 
 /// Watches one more range, given as `START SIZE`, in decimal. Answers with the number of ranges.
@@ -127,22 +139,9 @@ fn is_watched(address: u32, size_bytes: u32) -> bool {
     )
 }
 
-/// Writes the log and forgets it.
-///
-/// # Errors
-/// When the harness is gone.
-pub fn tell(answers: &mut impl Write) -> io::Result<()> {
-    let (stores, dropped) = {
-        let mut log = log();
-        (std::mem::take(&mut log.stores), std::mem::take(&mut log.dropped))
-    };
-    let mut text = String::new();
-    for store in stores {
-        let Store { instruction, pc, address, size_bytes } = store;
-        text.push_str(&format!("store {instruction} {pc} {address} {size_bytes}\n"));
-    }
-    text.push_str(&format!("end {dropped}\n"));
-    answers.write_all(text.as_bytes())
+/// The log, which is empty then.
+pub fn take() -> Log {
+    std::mem::replace(&mut log(), Log::EMPTY)
 }
 
 /// The log. A panic of its holder, which ends QEMU, would leave it whole.
