@@ -68,5 +68,6 @@ unsafe extern "C" {
         accesses: c_int,
         data: *mut c_void,
     );
+    pub fn qemu_plugin_mem_is_store(information: MemoryInformation) -> bool;
     pub fn qemu_plugin_mem_size_shift(information: MemoryInformation) -> c_uint;
 }

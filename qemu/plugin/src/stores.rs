@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::count;
 use crate::interface::{
     Instruction, MemoryInformation, NO_REGISTERS, STORES_ONLY, qemu_plugin_insn_vaddr,
-    qemu_plugin_mem_size_shift, qemu_plugin_register_vcpu_mem_cb,
+    qemu_plugin_mem_is_store, qemu_plugin_mem_size_shift, qemu_plugin_register_vcpu_mem_cb,
 };
 
 /// Most stores that are kept.
@@ -112,9 +112,14 @@ pub unsafe fn observe(instruction: *mut Instruction) {
 }
 
 extern "C" fn on_store(_cpu: c_uint, information: MemoryInformation, at: u64, pc: *mut c_void) {
+    // Asked for stores only, QEMU 7.2 reports loads too (measured).
+    // SAFETY: the word is the one that QEMU passes.
+    if !unsafe { qemu_plugin_mem_is_store(information) } {
+        return;
+    }
     // Without a memory management unit the virtual address is the physical one.
     let address = at as u32;
-    // SAFETY: the word is the one that QEMU passes.
+    // SAFETY: as above.
     let size_bytes = 1 << unsafe { qemu_plugin_mem_size_shift(information) };
     if !is_watched(address, size_bytes) {
         return;
