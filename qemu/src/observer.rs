@@ -110,6 +110,8 @@ pub(crate) enum Message {
     /// A range is not watched, for this reason.
     Refused(String),
     Stores(StoreLog),
+    /// The log at a lockup, when nobody asks for it.
+    LastStores(StoreLog),
     Lockup(Result<Vec<Vec<u8>>, Error>),
 }
 
@@ -120,6 +122,8 @@ pub(crate) struct Observer {
     messages: Receiver<Message>,
     /// What was read at the lockup.
     lockup: Option<Result<Vec<Vec<u8>>, Error>>,
+    /// What the log held at the lockup, until it is taken.
+    pub(crate) last_stores: Option<StoreLog>,
 }
 
 impl Observer {
@@ -135,7 +139,7 @@ impl Observer {
             .name("crashrig-observer".into())
             .spawn(move || listen(other, &memory, &sender))
             .map_err(|source| Error::system("start the observer's thread", source))?;
-        Ok(Self { stream, messages, lockup: None })
+        Ok(Self { stream, messages, lockup: None, last_stores: None })
     }
 
     /// Asks, and waits for the message that is taken for the answer; others are given back.
@@ -177,8 +181,10 @@ impl Observer {
     }
 
     fn keep(&mut self, message: Message) {
-        if let Message::Lockup(found) = message {
-            self.lockup = Some(found);
+        match message {
+            Message::Lockup(found) => self.lockup = Some(found),
+            Message::LastStores(log) => self.last_stores = Some(log),
+            _ => {}
         }
     }
 }
@@ -213,9 +219,12 @@ fn listen(mut stream: UnixStream, memory: &Memory, sender: &Sender<Message>) {
                 begun.push(store);
                 None
             }
-            (_, Some(("end", number))) => {
-                let stores = std::mem::take(&mut begun);
-                number.parse().ok().map(|dropped| Message::Stores(StoreLog { stores, dropped }))
+            (_, Some((end @ ("end" | "last"), number))) => {
+                let Ok(dropped) = number.parse() else {
+                    return;
+                };
+                let log = StoreLog { stores: std::mem::take(&mut begun), dropped };
+                Some(if end == "end" { Message::Stores(log) } else { Message::LastStores(log) })
             }
             _ if line == "lockup\n" => {
                 let found = memory.read();

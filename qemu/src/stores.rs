@@ -64,17 +64,22 @@ impl Emulator {
         Ok(())
     }
 
-    /// Takes the log, which is empty then. Nothing is in it while nothing is watched.
+    /// Takes the log, which is empty then. Nothing is in it while nothing is watched. After a
+    /// lockup what it held can be taken once.
     ///
     /// # Errors
-    /// Without [`crate::Launch::observer`]; when QEMU has ended, or the plug-in does not answer in
-    /// time.
+    /// Without [`crate::Launch::observer`]; when QEMU has ended otherwise or the log of a lockup was
+    /// taken; when the plug-in does not answer in time.
     pub fn stores(&mut self) -> Result<StoreLog, Error> {
         let observer = observed(self.observer.as_mut(), "read the log of stores")?;
-        observer.ask("stores", |message| match message {
+        let answer = observer.ask("stores", |message| match message {
             Message::Stores(log) => Ok(log),
             other => Err(other),
-        })
+        });
+        match answer {
+            Err(closed @ Error::Closed { .. }) => observer.last_stores.take().ok_or(closed),
+            answer => answer,
+        }
     }
 }
 

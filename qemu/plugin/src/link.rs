@@ -35,9 +35,13 @@ pub fn open(path: &Path) -> io::Result<()> {
 fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release: PipeWriter) {
     while let Some(question) = next_line(&mut questions) {
         let answered = match question.as_str() {
-            "go" => break,
+            "go" => {
+                // Whether the harness hears it or not, QEMU may die now.
+                let _ = tell_stores(&mut answers, "last");
+                break;
+            }
             "count" => say(&mut answers, &format!("count {}", count::executed())),
-            "stores" => tell_stores(&mut answers),
+            "stores" => tell_stores(&mut answers, "end"),
             other => match other.strip_prefix("watch ").map(stores::watch) {
                 Some(Ok(ranges)) => say(&mut answers, &format!("watching {ranges}")),
                 Some(Err(reason)) => say(&mut answers, &format!("refused {reason}")),
@@ -54,13 +58,13 @@ fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release
     std::mem::forget(answers);
 }
 
-/// Takes the log, and says it.
-fn tell_stores(answers: &mut UnixStream) -> io::Result<()> {
+/// Takes the log, and says it, with this word before the number of the dropped ones.
+fn tell_stores(answers: &mut UnixStream, end: &str) -> io::Result<()> {
     let log = stores::take();
     for store in log.stores {
         say(answers, &store.to_string())?;
     }
-    say(answers, &format!("end {}", log.dropped))
+    say(answers, &format!("{end} {}", log.dropped))
 }
 
 /// Says one line. It goes out as one piece, because at a lockup another thread says its own.

@@ -2,7 +2,7 @@
 
 use crashrig_qemu::{Emulator, Error, Limits, Program, RamRange, Stop, Store, StoreLog};
 
-use crate::observer::{FAULT_IN_LOAD, start};
+use crate::observer::{FAR, FAULT_IN_LOAD, WRITE_AND_LOCKUP, start};
 use crate::support::{
     self, CODE, COUNT, COUNTER, Code, RESET_LOOP, STACK, STAY, limits, on_each, word,
 };
@@ -177,6 +177,28 @@ fn the_log_goes_on_over_resets() {
         ];
         let expected = StoreLog { stores: expected.iter().map(store).collect(), dropped: 0 };
         assert_eq!(emulator.stores().unwrap(), expected);
+    });
+}
+
+#[test]
+fn a_lockup_leaves_its_log() {
+    on_each(|program| {
+        let check = |code: &[Code], expected: StoreLog| {
+            let (mut emulator, _folder) = start(program, code, |_| ()).unwrap();
+            emulator.watch_stores(&[range(COUNTER, 0x2_0000)]).unwrap();
+            emulator.resume().unwrap();
+            let stop = emulator.wait(&Limits::default()).unwrap();
+            assert!(stop.is_lockup(), "found {stop:?}");
+            assert_eq!(emulator.stores().unwrap(), expected);
+            assert!(matches!(emulator.stores(), Err(Error::Closed { .. })), "it is taken once");
+        };
+        let stores = [(3, 2, COUNTER, 4), (6, 5, FAR, 4)].iter().map(store).collect();
+        check(WRITE_AND_LOCKUP, StoreLog { stores, dropped: 0 });
+        let mut full = store_often(5_000);
+        full.pop();
+        full.extend([Half(0xde00), STAY]); // udf
+        let stores = (904..5_000).map(|index| store(&(3 + 3 * index, 2, COUNTER, 4))).collect();
+        check(&full, StoreLog { stores, dropped: 904 });
     });
 }
 
