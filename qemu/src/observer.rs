@@ -1,7 +1,8 @@
 //! The observer: the plug-in of `qemu/plugin` inside QEMU, as this side sees it.
 //!
-//! It is optional, and gives what QEMU itself cannot: an instruction count without `-icount`, and
-//! the memory of a guest that locked up, where QEMU ends by abort. While QEMU is held there,
+//! It is optional, and gives what QEMU itself cannot: an instruction count without `-icount`, a log
+//! of stores ([`crate::stores`]), and the memory of a guest that locked up, where QEMU ends by
+//! abort. While QEMU is held there,
 //! neither QMP nor qtest answers, so RAM is read from outside, out of the memory of the process. A
 //! thread does it: the one that follows the guest may just then wait for an answer on QMP.
 //!
@@ -24,11 +25,12 @@ use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::qmp::Qmp;
 use crate::qtest::check_range;
+use crate::stores::{self, STORE_LOG_LIMIT, StoreLog};
 
 /// The name of the socket in error messages.
 pub(crate) const SOCKET: &str = "observer";
 
-/// Longest line of the plug-in in bytes: a word and a number.
+/// Longest line of the plug-in in bytes: a word and up to four numbers.
 const LINE_LIMIT_BYTES: u64 = 64;
 
 /// A plug-in that is not there, for [`probe`].
@@ -78,7 +80,14 @@ impl Emulator {
     /// # Errors
     /// When QEMU has ended, or the plug-in does not answer in time.
     pub fn exact_instructions(&mut self) -> Result<Option<u64>, Error> {
-        self.observer.as_mut().map(Observer::count).transpose()
+        let Some(observer) = &mut self.observer else {
+            return Ok(None);
+        };
+        let count = observer.ask("count", |message| match message {
+            Message::Count(count) => Ok(count),
+            other => Err(other),
+        })?;
+        Ok(Some(count))
     }
 
     /// The RAM at the lockup that ended QEMU: the ranges of [`crate::Launch::ram`] in their order.
@@ -95,8 +104,14 @@ impl Emulator {
 
 /// What the thread reports.
 #[derive(Debug)]
-enum Message {
+pub(crate) enum Message {
     Count(u64),
+    Watching,
+    /// A range is not watched, for this reason.
+    Refused(String),
+    Stores(StoreLog),
+    /// The log at a lockup, when nobody asks for it.
+    LastStores(StoreLog),
     Lockup(Result<Vec<Vec<u8>>, Error>),
 }
 
@@ -107,6 +122,8 @@ pub(crate) struct Observer {
     messages: Receiver<Message>,
     /// What was read at the lockup.
     lockup: Option<Result<Vec<Vec<u8>>, Error>>,
+    /// What the log held at the lockup, until it is taken.
+    pub(crate) last_stores: Option<StoreLog>,
 }
 
 impl Observer {
@@ -122,25 +139,32 @@ impl Observer {
             .name("crashrig-observer".into())
             .spawn(move || listen(other, &memory, &sender))
             .map_err(|source| Error::system("start the observer's thread", source))?;
-        Ok(Self { stream, messages, lockup: None })
+        Ok(Self { stream, messages, lockup: None, last_stores: None })
     }
 
-    fn count(&mut self) -> Result<u64, Error> {
+    /// Asks, and waits for the message that is taken for the answer; others are given back.
+    pub(crate) fn ask<T>(
+        &mut self,
+        question: &str,
+        take: impl Fn(Message) -> Result<T, Message>,
+    ) -> Result<T, Error> {
         // An answer that came too late for its question must not be taken for the next one.
         while let Ok(message) = self.messages.try_recv() {
             self.keep(message);
         }
         let closed = Error::Closed { socket: SOCKET };
-        if self.stream.write_all(b"count\n").is_err() {
+        if self.stream.write_all(format!("{question}\n").as_bytes()).is_err() {
             return Err(closed);
         }
         let deadline = answer_deadline();
         loop {
             match self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Message::Count(count)) => return Ok(count),
-                Ok(message) => self.keep(message),
+                Ok(message) => match take(message) {
+                    Ok(answer) => return Ok(answer),
+                    Err(other) => self.keep(other),
+                },
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(Error::Deadline { socket: SOCKET, doing: "count".into() });
+                    return Err(Error::Deadline { socket: SOCKET, doing: question.into() });
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(closed),
             }
@@ -157,8 +181,10 @@ impl Observer {
     }
 
     fn keep(&mut self, message: Message) {
-        if let Message::Lockup(found) = message {
-            self.lockup = Some(found);
+        match message {
+            Message::Lockup(found) => self.lockup = Some(found),
+            Message::LastStores(log) => self.last_stores = Some(log),
+            _ => {}
         }
     }
 }
@@ -177,12 +203,29 @@ fn listen(mut stream: UnixStream, memory: &Memory, sender: &Sender<Message>) {
         return;
     };
     let mut lines = BufReader::new(lines);
+    let mut begun = Vec::new();
     loop {
         let mut line = String::new();
         let limited = lines.by_ref().take(LINE_LIMIT_BYTES).read_line(&mut line);
         let message = match (limited, line.trim_end().split_once(' ')) {
             (Err(_) | Ok(0), _) => return,
             (_, Some(("count", number))) => number.parse().ok().map(Message::Count),
+            (_, Some(("watching", _))) => Some(Message::Watching),
+            (_, Some(("refused", reason))) => Some(Message::Refused(reason.to_owned())),
+            (_, Some(("store", numbers))) if begun.len() < STORE_LOG_LIMIT => {
+                let Some(store) = stores::parse(numbers) else {
+                    return;
+                };
+                begun.push(store);
+                None
+            }
+            (_, Some((end @ ("end" | "last"), number))) => {
+                let Ok(dropped) = number.parse() else {
+                    return;
+                };
+                let log = StoreLog { stores: std::mem::take(&mut begun), dropped };
+                Some(if end == "end" { Message::Stores(log) } else { Message::LastStores(log) })
+            }
             _ if line == "lockup\n" => {
                 let found = memory.read();
                 // When this fails, QEMU is gone already or lets itself go after its own limit.

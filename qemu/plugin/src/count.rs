@@ -19,6 +19,7 @@ use crate::interface::{
     Block, NO_REGISTERS, PluginId, qemu_plugin_register_vcpu_insn_exec_cb,
     qemu_plugin_register_vcpu_tb_trans_cb, qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns,
 };
+use crate::stores;
 
 /// Instructions begun since power-on. Written by one thread only: the boards have one CPU.
 static EXECUTED: AtomicU64 = AtomicU64::new(0);
@@ -37,6 +38,7 @@ pub fn executed() -> u64 {
 extern "C" fn on_translation(_id: PluginId, block: *mut Block) {
     // SAFETY: QEMU keeps the block for the time of this callback.
     let count = unsafe { qemu_plugin_tb_n_insns(block) };
+    let is_watching = stores::is_watching();
     for index in 0..count {
         // SAFETY: as above; the index is below the number of instructions.
         let instruction = unsafe { qemu_plugin_tb_get_insn(block, index) };
@@ -49,6 +51,10 @@ extern "C" fn on_translation(_id: PluginId, block: *mut Block) {
                 NO_REGISTERS,
                 nothing,
             );
+        }
+        if is_watching {
+            // SAFETY: the instruction belongs to the block.
+            unsafe { stores::observe(instruction) };
         }
     }
 }

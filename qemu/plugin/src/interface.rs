@@ -2,7 +2,8 @@
 //!
 //! They are the same in version 1 of the interface (QEMU 7.2) and in versions 2 to 4 (QEMU 10.0).
 //! What is not: the versions that are accepted, see `version.rs`. Source: the `qemu-plugin.h` that
-//! has version 4. That of version 1 was not read: that QEMU 7.2 loads and calls this was measured.
+//! has version 4; for accesses to memory, the one that has version 1. The rest of version 1 was not
+//! read: that QEMU 7.2 loads and calls this was measured.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
@@ -33,6 +34,16 @@ pub type OnTranslation = extern "C" fn(PluginId, *mut Block);
 /// Called before an instruction is executed, with the number of the CPU.
 pub type OnExecution = extern "C" fn(c_uint, *mut c_void);
 
+/// What QEMU tells about one access, to be asked with functions of its own.
+pub type MemoryInformation = u32;
+
+/// Called after an access to memory, with the number of the CPU, the virtual address, and what was
+/// given at registration.
+pub type OnAccess = extern "C" fn(c_uint, MemoryInformation, u64, *mut c_void);
+
+/// `QEMU_PLUGIN_MEM_W`: stores, not loads.
+pub const STORES_ONLY: c_int = 2;
+
 /// `QEMU_PLUGIN_CB_NO_REGS`: the callback reads and writes no register.
 pub const NO_REGISTERS: c_int = 0;
 
@@ -49,4 +60,14 @@ unsafe extern "C" {
         flags: c_int,
         data: *mut c_void,
     );
+    pub fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
+    pub fn qemu_plugin_register_vcpu_mem_cb(
+        instruction: *mut Instruction,
+        callback: OnAccess,
+        flags: c_int,
+        accesses: c_int,
+        data: *mut c_void,
+    );
+    pub fn qemu_plugin_mem_is_store(information: MemoryInformation) -> bool;
+    pub fn qemu_plugin_mem_size_shift(information: MemoryInformation) -> c_uint;
 }

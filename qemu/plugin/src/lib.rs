@@ -1,20 +1,32 @@
-//! The TCG plug-in that QEMU loads: it counts every instruction, and hands over memory at a lockup,
-//! where QEMU itself ends by abort.
+//! The TCG plug-in that QEMU loads: it counts every instruction, logs stores to watched ranges, and
+//! hands over memory at a lockup, where QEMU itself ends by abort.
 //!
 //! It stands apart from the rest because it is written against QEMU's plug-in interface, whose
 //! header is GPL-2.0-or-later, and so is this crate; all else here is MIT or Apache-2.0. It must
 //! never be needed for a run: without it a lockup loses memory, and everything else works. It must
 //! never change what the guest does.
 //!
-//! Argument: `socket=PATH`, a unix socket on which the harness listens. Lines on it: `count` is
-//! answered with `count N`, anything but `go` with `unknown ...`. At a lockup the plug-in says
-//! `lockup` by itself, and QEMU lives until the harness says `go`, hangs up, or ten seconds are
-//! over.
+//! Argument: `socket=PATH`, a unix socket on which the harness listens. Each of its lines is
+//! answered; all numbers are decimal:
+//!
+//! * `count`: `count N`, the instructions begun since power-on.
+//! * `watch START SIZE`: `watching N`, the number of ranges, up to 8; or `refused REASON`, e.g. for
+//!   the first range after the guest has run.
+//! * `stores`: the log since the last time, `store INSTRUCTION PC ADDRESS SIZE` for each store of
+//!   the newest 4096, the oldest first, then `end DROPPED`, how many older ones gave way. A store
+//!   belongs to the log when one byte of it is watched; INSTRUCTION is what `count` is while the
+//!   instruction is executed, SIZE is in bytes.
+//! * anything else: `unknown ...`.
+//!
+//! At a lockup the plug-in says `lockup` by itself, and QEMU lives until the harness says `go`,
+//! hangs up, or ten seconds are over. `go` is answered like `stores`, with `last DROPPED` at the end,
+//! for that log may follow an unfinished answer to `stores`.
 
 mod count;
 mod interface;
 mod link;
 mod lockup;
+mod stores;
 mod version;
 
 use std::ffi::{CStr, OsStr, c_int};

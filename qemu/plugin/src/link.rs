@@ -1,4 +1,4 @@
-//! The socket to the harness: one line asks, one line answers.
+//! The socket to the harness: one line asks, one line answers, several where a log is asked for.
 //!
 //! The plug-in is the client, so that the harness has one listener and no file to wait for. A
 //! thread of its own answers, because QEMU's threads are busy or held when a question comes. When
@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::{count, lockup};
+use crate::{count, lockup, stores};
 
 /// Longest question in bytes. A longer one is not from the harness, and ends the conversation.
 const QUESTION_LIMIT_BYTES: u64 = 64;
@@ -35,9 +35,18 @@ pub fn open(path: &Path) -> io::Result<()> {
 fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release: PipeWriter) {
     while let Some(question) = next_line(&mut questions) {
         let answered = match question.as_str() {
-            "go" => break,
-            "count" => writeln!(answers, "count {}", count::executed()),
-            other => writeln!(answers, "unknown {other}"),
+            "go" => {
+                // Whether the harness hears it or not, QEMU may die now.
+                let _ = tell_stores(&mut answers, "last");
+                break;
+            }
+            "count" => say(&mut answers, &format!("count {}", count::executed())),
+            "stores" => tell_stores(&mut answers, "end"),
+            other => match other.strip_prefix("watch ").map(stores::watch) {
+                Some(Ok(ranges)) => say(&mut answers, &format!("watching {ranges}")),
+                Some(Err(reason)) => say(&mut answers, &format!("refused {reason}")),
+                None => say(&mut answers, &format!("unknown {other}")),
+            },
         };
         if answered.is_err() {
             break;
@@ -47,6 +56,20 @@ fn answer(mut questions: BufReader<UnixStream>, mut answers: UnixStream, release
     // The handler may be about to use the number of this descriptor, which must not become that of
     // another file: the socket stays open until the process ends.
     std::mem::forget(answers);
+}
+
+/// Takes the log, and says it, with this word before the number of the dropped ones.
+fn tell_stores(answers: &mut UnixStream, end: &str) -> io::Result<()> {
+    let log = stores::take();
+    for store in log.stores {
+        say(answers, &store.to_string())?;
+    }
+    say(answers, &format!("{end} {}", log.dropped))
+}
+
+/// Says one line. It goes out as one piece, because at a lockup another thread says its own.
+fn say(answers: &mut UnixStream, line: &str) -> io::Result<()> {
+    answers.write_all(format!("{line}\n").as_bytes())
 }
 
 /// The next question without its end; `None` at the end of the conversation.

@@ -8,4 +8,5 @@ mod mtree;
 mod observer;
 mod points;
 mod start;
+mod stores;
 mod support;

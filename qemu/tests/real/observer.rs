@@ -19,13 +19,13 @@ use Code::{Half, Load};
 const VICTIM_VARIABLE: &str = "CRASHRIG_TEST_OBSERVING_VICTIM";
 
 /// A word far from [`COUNTER`], near the end of the RAM that both versions have.
-const FAR: u32 = 0x2001_fffc;
+pub const FAR: u32 = 0x2001_fffc;
 
 /// What the images leave in RAM before they lock up.
 const MARK: u32 = 0x1234_abcd;
 
 /// Writes two words, then executes an undefined instruction, in the handler another.
-const WRITE_AND_LOCKUP: &[Code] = &[
+pub const WRITE_AND_LOCKUP: &[Code] = &[
     Load(0, COUNTER),
     Load(1, MARK),
     Half(0x6001), // str r1, [r0]
@@ -46,7 +46,7 @@ const LOCKUP_LATER: &[Code] = &[
 ];
 
 /// Loads from an address where nothing is; the handler executes an undefined instruction.
-const FAULT_IN_LOAD: &[Code] = &[Load(0, 0x6000_0000), Half(0x6801), STAY];
+pub const FAULT_IN_LOAD: &[Code] = &[Load(0, 0x6000_0000), Half(0x6801), STAY];
 
 /// Reads a device register a thousand times, with instructions before and behind, then resets.
 const READ_DEVICE: &[Code] = &[
@@ -106,7 +106,7 @@ fn plugin() -> PathBuf {
 }
 
 /// Starts an image, observed; `change` may say more.
-fn start(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Observed {
+pub fn start(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Observed {
     let folder = tempfile::tempdir().unwrap();
     let mut launch = launch(program, code, folder.path());
     launch.observer = Some(plugin());
@@ -115,7 +115,7 @@ fn start(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Obse
 }
 
 /// An emulator, dropped before the folder of its output.
-type Observed = Result<(Emulator, tempfile::TempDir), Error>;
+pub type Observed = Result<(Emulator, tempfile::TempDir), Error>;
 
 /// The counts of QEMU and of the observer at the first stop of a run.
 fn counts(program: &Program, code: &[Code], limits: &Limits) -> (Stop, u64, u64) {
