@@ -192,6 +192,8 @@ pub struct ExpectedCrash {
     pub within: Option<String>,
     /// Sections that must stand behind the record.
     pub sections: Vec<Section>,
+    /// What must stand in the word of the heap that is named as wrong.
+    pub broken_word: Option<u32>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

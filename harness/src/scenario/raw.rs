@@ -130,6 +130,8 @@ pub struct RawCrash {
     /// Names of sections behind the record.
     #[serde(default)]
     pub sections: Vec<String>,
+    /// What stands in the word of the heap that is named as wrong.
+    pub broken_word: Option<u32>,
     /// Frames of the backtrace.
     #[serde(default)]
     pub frames_at_least: usize,
