@@ -301,6 +301,12 @@ impl Judge {
             self.add(VerdictKind::Record, "sections", section, "no such section");
         }
         self.reset_causes(expected, crash);
+        if let Some(word) = expected.broken_word {
+            let words = |word| format!("{word:#010x} in the heap's broken word");
+            let found = crash.sections.broken_block.as_ref();
+            let found = found.map_or("none".to_owned(), |broken| words(broken.found));
+            self.equal(VerdictKind::Record, "broken-word", words(word), found);
+        }
         for difference in &crash.entry_differences {
             self.add(VerdictKind::Record, "entry", "what the host read there", difference);
         }

@@ -27,9 +27,6 @@ fn every_fault_is_carried_out_by_a_scenario() {
     }
 }
 
-/// Detectors that no fault of this image reaches yet.
-const WITHOUT_SCENARIO: &[Detector] = &[Detector::HardFault];
-
 #[test]
 fn every_detector_must_fire_in_a_scenario() {
     let scenarios = all();
@@ -39,7 +36,7 @@ fn every_detector_must_fire_in_a_scenario() {
             .filter(|scenario| !is_control(scenario))
             .flat_map(|scenario| &scenario.crashes)
             .any(|it| it.detector == *detector);
-        assert_eq!(fires, !WITHOUT_SCENARIO.contains(detector), "{detector}");
+        assert!(fires, "no scenario in which {detector} fires");
     }
 }
 

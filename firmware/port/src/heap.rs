@@ -136,19 +136,14 @@ pub fn free(address: u32) -> Result<u32, AddressError> {
 /// record. The fault path asks, which runs alone.
 pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
     if STARTED.load(Ordering::Relaxed) {
-        let mut first_broken = None;
         let rows: [_; HEAP_ROWS] = core::array::from_fn(|index| {
             let (place, _) = places().nth(index)?;
-            match with(|heap| heap.region_totals(index)) {
-                Ok(totals) => totals.map(|totals| row(place.start, &totals)),
-                Err(broken) => {
-                    first_broken = first_broken.or(Some(broken));
-                    None
-                }
-            }
+            // A region that is broken has no sums; its broken word is told below.
+            let totals = with(|heap| heap.region_totals(index)).ok()?;
+            totals.map(|totals| row(place.start, &totals))
         });
         writer.section(Section::Heaps, rows.into_iter().flatten().flat_map(HeapRow::to_words));
-        let broken = first_broken.or_else(|| check_integrity().err());
+        let broken = check_integrity().err();
         writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
     }
     writer.section(Section::Allocations, history::newest().flat_map(Allocation::to_words));

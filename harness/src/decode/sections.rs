@@ -160,6 +160,16 @@ pub fn differences(
                 .push(format!("stack-window: {word:#010x} at {address:#010x} is not in RAM"));
         }
     }
+    if let Some(BrokenBlock { address, expected, found: word }) = found.broken_block {
+        if super::assemble::word_at(ram, address).is_some_and(|there| there != word) {
+            differences
+                .push(format!("broken-block: {word:#010x} at {address:#010x} is not in RAM"));
+        }
+        // 0 stands for several values that would do.
+        if expected != 0 && word == expected {
+            differences.push(format!("broken-block: {word:#010x} at {address:#010x} is not wrong"));
+        }
+    }
     // What nobody listened to is in the tail alone.
     let came: Vec<_> = log.iter().map(|line| &line.message).collect();
     let kept: Vec<_> = found.log.iter().map(|line| &line.message).collect();

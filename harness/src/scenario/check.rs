@@ -307,6 +307,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
             .filter_map(|name| problems.name(&key("sections"), name))
             .collect(),
         reset_causes: raw.reset_causes.clone(),
+        broken_word: raw.broken_word,
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,

@@ -194,6 +194,8 @@ pub struct ExpectedCrash {
     pub sections: Vec<Section>,
     /// The causes of the last resets, this boot's first: names of flags with `+` between them.
     pub reset_causes: Vec<String>,
+    /// What must stand in the word of the heap that is named as wrong.
+    pub broken_word: Option<u32>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

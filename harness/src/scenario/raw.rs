@@ -133,6 +133,8 @@ pub struct RawCrash {
     /// Causes of the last resets, this boot's first.
     #[serde(default)]
     pub reset_causes: Vec<String>,
+    /// What stands in the word of the heap that is named as wrong.
+    pub broken_word: Option<u32>,
     /// Frames of the backtrace.
     #[serde(default)]
     pub frames_at_least: usize,

@@ -180,10 +180,13 @@ impl Extent {
         if next_is_header {
             return Err(wrong_tag);
         }
-        // Perhaps both words behind the block are overwritten, as an overrun leaves them.
+        // Perhaps both words behind the block are overwritten, as an overrun leaves them, and more
+        // headers after them. A size that alone is wrong has a sound header behind it that knows.
         let overrun =
             Corruption { address: next, expected: Expected::Size, found: words.read(next) };
-        Err(if self.is_led_back_to(words, next) { overrun } else { wrong_size })
+        let size_is_wrong =
+            !self.is_led_back_to(words, next) && self.is_led_back_to(words, address);
+        Err(if size_is_wrong { wrong_size } else { overrun })
     }
 
     /// Whether a sound header further on says that the block before it begins at `address`. Looks

@@ -203,3 +203,14 @@ fn an_overrun_is_told_where_it_began() {
     assert_eq!(heap.check_integrity(), Err(corruption));
     assert_eq!(heap.walk(|block| assert_eq!(block.address, first)), Err(corruption));
 }
+
+/// A stack that overflows runs through its own header, a small block and that one's header: the
+/// lowest of these words is named, and not what knows them on either side.
+#[test]
+fn an_overrun_of_several_headers_is_told_where_it_ended() {
+    let (mut heap, ram) = one_bank(SIZE);
+    let [_, neighbour, stack, _] = [64, 32, 128, 16].map(|size| heap.allocate(size, CAPS).unwrap());
+    (neighbour - 8..stack + 64).step_by(4).for_each(|address| ram.set(address, 0xEF));
+    let corruption = Corruption { address: neighbour - 8, expected: Expected::Size, found: 0xEF };
+    assert_eq!(heap.check_integrity(), Err(corruption));
+}
