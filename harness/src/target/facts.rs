@@ -1,4 +1,5 @@
-//! What a running emulator says of itself: its memory, what of it a run uses, and how it was started.
+//! What a running emulator says of itself: its memory, what of it a run uses, and how it was
+//! started.
 
 use crate::agree::Range;
 use crashrig_layout::RegionKind;
