@@ -28,8 +28,7 @@ pub(crate) fn take() {
     let word = unsafe { register.read_volatile() };
     // SAFETY: as above; only the bit that clears the flags is added.
     unsafe { register.write_volatile(word | 1 << cause.clear_bit) };
-    // The bit must not stay set, and where it is a mere cell, as in emulators, this clears the
-    // flags.
+    // The bit must not stay set. Where all are mere cells, as in emulators, this clears the flags.
     let flag_bits = u32::from(cause.flags) << cause.shift;
     // SAFETY: as above; nothing is added.
     unsafe { register.write_volatile(word & !(flag_bits | 1 << cause.clear_bit)) };

@@ -38,10 +38,11 @@ pub(super) fn sections(out: &mut String, crash: &CrashReport) {
             format_args!("  float   fpccr {fpccr:08x}  fpcar {fpcar:08x}  fpscr {fpscr:08x}"),
         );
     }
-    for (index, cause) in found.reset_causes.iter().enumerate() {
+    let known = |(index, cause): &(usize, &u32)| *index == 0 || **cause != 0;
+    for (index, cause) in found.reset_causes.iter().enumerate().filter(known) {
         let words = crash.reset_causes.get(index).map_or("", String::as_str);
         let when = if index == 0 { "this boot".to_owned() } else { format!("{index} before") };
-        line(out, format_args!("  reset   {when}: {cause:#010x} {words}"));
+        line(out, format_args!("  reset   {when}: {cause:#010x}  {words}"));
     }
     for entry in &found.log {
         line(out, format_args!("  tail    [{:<5}] {}", entry.level, entry.message));
