@@ -19,8 +19,8 @@
 //! * anything else: `unknown ...`.
 //!
 //! At a lockup the plug-in says `lockup` by itself, and QEMU lives until the harness says `go`,
-//! hangs up, or ten seconds are over. `go` is answered like `stores`, with `last DROPPED` at the end,
-//! for that log may follow an unfinished answer to `stores`.
+//! hangs up, or ten seconds are over. `go` is answered like `stores`, with `last DROPPED` at the
+//! end, for that log may follow an unfinished answer to `stores`.
 
 mod count;
 mod interface;

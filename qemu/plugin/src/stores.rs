@@ -9,9 +9,9 @@
 //! harness: the lock is held to add or to take, never to write on the socket.
 //!
 //! Seen is what an instruction stores, after it has stored; of one that faults, nothing. What the
-//! core itself stacks on entry to an exception is no instruction's store: QEMU makes no callback for
-//! it (measured on 7.2 and 10.0, for a basic frame). An instruction gives as many stores as QEMU
-//! makes of it: `strd` is two of 4 bytes on 7.2 and one of 8 bytes on 10.0.
+//! core itself stacks on entry to an exception is no instruction's store: QEMU makes no callback
+//! for it (measured on 7.2 and 10.0, for a basic frame). An instruction gives as many stores as
+//! QEMU makes of it: `strd` is two of 4 bytes on 7.2 and one of 8 bytes on 10.0.
 //!
 //! While a range is watched, a store elsewhere costs 7 ns, 19 ns with eight ranges, and one that is
 //! logged 23 ns; a load nothing on 10.0 and 4 ns on 7.2. An instruction costs 1 ns, and as much

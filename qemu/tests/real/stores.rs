@@ -202,8 +202,8 @@ fn a_lockup_leaves_its_log() {
     });
 }
 
-/// The frame is in RAM, and no store of it in the log: the core wrote it, not an instruction. Nor is
-/// the store that faulted, which did not happen.
+/// The frame is in RAM, and no store of it in the log: the core wrote it, not an instruction. Nor
+/// is the store that faulted, which did not happen.
 #[test]
 fn what_the_core_stacks_is_not_seen() {
     const FAULT_IN_STORE: &[Code] = &[Load(0, 0x6000_0000), Half(0x6001), STAY]; // str r1, [r0]
