@@ -68,7 +68,7 @@ impl Emulator {
     /// lockup what it held can be taken once.
     ///
     /// # Errors
-    /// Without [`crate::Launch::observer`]; when QEMU has ended otherwise or the log of a lockup
+    /// Without [`crate::Launch::observer`]; when QEMU has ended otherwise, or the log of a lockup
     /// was taken; when the plug-in does not answer in time.
     pub fn stores(&mut self) -> Result<StoreLog, Error> {
         let observer = observed(self.observer.as_mut(), "read the log of stores")?;

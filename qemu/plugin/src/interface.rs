@@ -1,9 +1,9 @@
 //! The few functions and symbols of QEMU's plug-in interface that are used here, written by hand.
 //!
 //! They are the same in version 1 of the interface (QEMU 7.2) and in versions 2 to 4 (QEMU 10.0).
-//! What is not: the versions that are accepted, see `version.rs`. Source: the `qemu-plugin.h` that
-//! has version 4; for accesses to memory, the one that has version 1. The rest of version 1 was not
-//! read: that QEMU 7.2 loads and calls this was measured.
+//! What is not: the versions that are accepted, see `version.rs`. Source: the `qemu-plugin.h` of
+//! version 1, and that of version 4 but for accesses to memory, which was not read again: that QEMU
+//! 10.0 calls them as declared here was measured.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 

@@ -8,8 +8,14 @@
 //! are counted as dropped. It must never grow beyond [`LIMIT`], nor keep QEMU waiting for the
 //! harness: the lock is held to add or to take, never to write on the socket.
 //!
-//! Seen is what an instruction stores, after it has stored. A store that faults is not seen. What
-//! the core itself stacks on entry to an exception is no instruction's store, and is not seen.
+//! Seen is what an instruction stores, after it has stored; of one that faults, nothing. What the
+//! core itself stacks on entry to an exception is no instruction's store: QEMU makes no callback
+//! for it (measured on 7.2 and 10.0, for a basic frame). An instruction gives as many stores as
+//! QEMU makes of it: `strd` is two of 4 bytes on 7.2 and one of 8 bytes on 10.0.
+//!
+//! While a range is watched, a store elsewhere costs 7 ns, 19 ns with eight ranges, and one that is
+//! logged 23 ns; a load nothing on 10.0 and 4 ns on 7.2. An instruction costs 1 ns, and as much
+//! again for the count. In time of the processor, on a busy machine, the best of three runs.
 
 use std::collections::VecDeque;
 use std::ffi::{c_uint, c_void};

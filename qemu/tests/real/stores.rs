@@ -202,16 +202,20 @@ fn a_lockup_leaves_its_log() {
     });
 }
 
-/// The frame is in RAM, and no store of it in the log: the core wrote it, not an instruction.
+/// The frame is in RAM, and no store of it in the log: the core wrote it, not an instruction. Nor
+/// is the store that faulted, which did not happen.
 #[test]
 fn what_the_core_stacks_is_not_seen() {
+    const FAULT_IN_STORE: &[Code] = &[Load(0, 0x6000_0000), Half(0x6001), STAY]; // str r1, [r0]
     on_each(|program| {
-        let (mut emulator, _folder) = start(program, FAULT_IN_LOAD, |_| ()).unwrap();
-        emulator.watch_stores(&[range(STACK - 0x100, 0x100)]).unwrap();
-        run_to(&mut emulator, CODE + 2 * (FAULT_IN_LOAD.len() as u32).next_multiple_of(2) + 4);
-        // The load behind the first one faulted; its address is the seventh word of the frame.
-        assert_eq!(word(&mut emulator, STACK - 32 + 24), CODE + 2);
-        assert_eq!(emulator.stores().unwrap(), StoreLog::default());
+        for code in [FAULT_IN_LOAD, FAULT_IN_STORE] {
+            let (mut emulator, _folder) = start(program, code, |_| ()).unwrap();
+            emulator.watch_stores(&[range(0, u32::MAX)]).unwrap();
+            run_to(&mut emulator, CODE + 2 * (code.len() as u32).next_multiple_of(2) + 4);
+            // The second instruction faulted; its address is the seventh word of the frame.
+            assert_eq!(word(&mut emulator, STACK - 32 + 24), CODE + 2);
+            assert_eq!(emulator.stores().unwrap(), StoreLog::default());
+        }
     });
 }
 
