@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod channel;
 pub mod command;
 pub mod discover;
@@ -30,7 +31,6 @@ mod registers;
 mod start;
 mod stop;
 pub mod tools;
-mod version_cache;
 mod wait;
 
 pub use command::Launch;
