@@ -67,3 +67,31 @@ impl ObserverSource {
         Ok(product)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crashrig_qemu::discover;
+    use std::path::Path;
+
+    fn check(program: Program, workspace: &Path, parts: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        let source = ObserverSource::new(program, workspace.into(), folder.path().into());
+        let reason = source.file().unwrap_err();
+        for part in parts {
+            assert!(reason.contains(part), "{part:?} in {reason:?}");
+        }
+        assert_eq!(reason.lines().count(), 1, "a phrase for a list: {reason:?}");
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_a_reason() {
+        let program = discover::find().unwrap();
+        let workspace = tempfile::tempdir().unwrap();
+        let none = Program { path: "/no/such/qemu".into(), ..program.clone() };
+        check(none, workspace.path(), &["start /no/such/qemu"]);
+        let no_workspace = ["cargo", "build --package crashrig-plugin", "failed: error"];
+        check(program.clone(), workspace.path(), &no_workspace);
+        check(program, Path::new("/no/such/workspace"), &["start", "cargo"]);
+    }
+}
