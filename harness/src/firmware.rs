@@ -1,14 +1,10 @@
 //! The images of a board, application and bootloader: built by cargo at most once a run, found
-//! without cargo when they are fresh.
-//!
-//! Under nextest every test is a process of its own, so the question "is it fresh?" must cost next
-//! to nothing: cargo leaves a list of every file that the image depends on beside it, and comparing
-//! their times with the image's is a few dozen calls.
+//! without cargo when they are fresh (see [`crate::product`]).
 
 use crate::evidence::{BOOTLOADER_FILE, IMAGE_FILE};
 use crate::image::{ImageProblem, seal};
+use crate::product::{FileError, Place, take_over};
 use crashrig_layout::parse::Board;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -22,23 +18,12 @@ const BOOTLOADER: Part = Part { package: "crashrig-bootloader", file: BOOTLOADER
 const BOOTLOADER_FEATURES: &[&str] = &["without-image-check"];
 /// Profile of the workspace manifest.
 const PROFILE: &str = "firmware";
-/// Files that no dependency list names and that change the image all the same.
-const SETTINGS: &[&str] =
-    &["Cargo.lock", "Cargo.toml", "rust-toolchain.toml", ".cargo/config.toml"];
-
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum FirmwareError {
     /// A file or folder of the build cannot be used.
-    #[error("{action} {path}: {source}")]
-    File {
-        /// What was to be done.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Cargo did not build it.
     #[error("build the image for {board}: {command} failed\n{output}")]
     Build {
@@ -118,165 +103,37 @@ pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
 
 fn part(request: &Request<'_>, part: &Part, folder: &Path) -> Result<PathBuf, FirmwareError> {
     let elf = folder.join(part.file);
-    if is_fresh(request, &elf) {
-        return Ok(elf);
-    }
-    std::fs::create_dir_all(folder).map_err(|source| FirmwareError::File {
-        action: "create",
-        path: folder.to_owned(),
-        source,
-    })?;
-    // One builder at a time, over all processes; whoever waited finds a fresh image.
-    let lock_path = request.target_folder.join("crashrig").join("build.lock");
-    let file = |action: &'static str| {
-        let path = lock_path.clone();
-        move |source| FirmwareError::File { action, path, source }
-    };
-    let lock = File::create(&lock_path).map_err(file("create"))?;
-    lock.lock().map_err(file("lock"))?;
-    if !is_fresh(request, &elf) {
-        build(request, part, &elf)?;
-    }
+    let place = Place { workspace: request.workspace, target_folder: request.target_folder };
+    place.refresh(&elf, |started| build(request, part, &place, &elf, started))?;
     Ok(elf)
 }
 
-fn is_fresh(request: &Request<'_>, elf: &Path) -> bool {
-    let Some(built) = modified(elf).filter(|_| elf.metadata().is_ok_and(|file| file.len() > 0))
-    else {
-        return false;
-    };
-    let Ok(list) = std::fs::read_to_string(elf.with_extension("d")) else { return false };
-    let settings = SETTINGS.iter().map(|name| request.workspace.join(name));
-    // What the build itself wrote is as fresh as the image, or another board's by now.
-    let is_input = |path: &PathBuf| !path.starts_with(request.target_folder);
-    dependencies(&list)
-        .into_iter()
-        .filter(is_input)
-        .chain(settings)
-        .all(|path| modified(&path).is_some_and(|changed| changed < built) && !grew(&path, built))
-}
-
-/// A folder counts as changed when something was added to it, which its own time tells.
-fn grew(path: &Path, built: SystemTime) -> bool {
-    let Ok(entries) = std::fs::read_dir(path) else { return false };
-    entries.flatten().any(|entry| modified(&entry.path()).is_none_or(|changed| changed >= built))
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    path.metadata().and_then(|metadata| metadata.modified()).ok()
-}
-
-/// The files behind the colon of a dependency list; a blank inside of a name is escaped.
-fn dependencies(list: &str) -> Vec<PathBuf> {
-    let Some((_, files)) = list.lines().next().and_then(|line| line.split_once(": ")) else {
-        return Vec::new();
-    };
-    let mut paths = Vec::new();
-    let mut current = String::new();
-    let mut characters = files.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if characters.peek() == Some(&' ') => {
-                current.push(' ');
-                characters.next();
-            }
-            ' ' => paths.push(PathBuf::from(std::mem::take(&mut current))),
-            other => current.push(other),
-        }
-    }
-    paths.push(PathBuf::from(current));
-    paths.retain(|path| !path.as_os_str().is_empty());
-    paths
-}
-
-fn build(request: &Request<'_>, part: &Part, elf: &Path) -> Result<(), FirmwareError> {
-    let triple = request.board.chip.core.rust_target();
-    let mut arguments = vec![
-        "build".to_owned(),
-        "--package".to_owned(),
-        part.package.to_owned(),
-        "--target".to_owned(),
-        triple.to_owned(),
-        "--profile".to_owned(),
-        PROFILE.to_owned(),
-        "--target-dir".to_owned(),
-        request.target_folder.display().to_string(),
-    ];
-    if !request.features.is_empty() {
-        arguments.extend(["--features".to_owned(), request.features.join(",")]);
-    }
-    let started = SystemTime::now();
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let command = format!("{cargo} {}", arguments.join(" "));
-    // Flags of the caller's own build are not the image's; the workspace's configuration says
-    // those.
-    let output = duct::cmd(&cargo, &arguments)
-        .dir(request.workspace)
-        .env("CRASHRIG_BOARD", &request.board.name)
-        .env("DEFMT_LOG", "trace")
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .stdin_null()
-        .stderr_to_stdout()
-        .stdout_capture()
-        .unchecked()
-        .run()
-        .map_err(|source| FirmwareError::File { action: "start", path: cargo.into(), source })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let board = request.board.name.clone();
-        if text.contains("can't find crate for `core`") {
-            return Err(FirmwareError::NotSetUp { board, triple });
-        }
-        let lines: Vec<_> = text.lines().collect();
-        let end = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
-        return Err(FirmwareError::Build { board, command, output: end });
-    }
-    take_over(request, part, elf, started)
-}
-
-/// Takes image and dependency list out of cargo's folder, which the next board will write over, and
-/// fills in the image's header. The list comes first: an image without its list is not fresh. The
-/// image gets the time at which its build started, so that a file changed during the build makes it
-/// stale.
-fn take_over(
+fn build(
     request: &Request<'_>,
     part: &Part,
+    place: &Place<'_>,
     elf: &Path,
     started: SystemTime,
 ) -> Result<(), FirmwareError> {
     let triple = request.board.chip.core.rust_target();
+    let mut arguments =
+        vec!["build", "--package", part.package, "--target", triple, "--profile", PROFILE];
+    let features = request.features.join(",");
+    if !features.is_empty() {
+        arguments.extend(["--features", &features]);
+    }
+    let variables = [("CRASHRIG_BOARD", request.board.name.as_str()), ("DEFMT_LOG", "trace")];
+    if let Err(refusal) = place.cargo(&arguments, &variables)? {
+        let board = request.board.name.clone();
+        if refusal.output.contains("can't find crate for `core`") {
+            return Err(FirmwareError::NotSetUp { board, triple });
+        }
+        let output = refusal.end();
+        return Err(FirmwareError::Build { board, command: refusal.command, output });
+    }
+    // Cargo's folder is the next board's, too. The image's header is filled in on the way.
     let built = request.target_folder.join(triple).join(PROFILE).join(part.package);
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|source| FirmwareError::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })
-    };
-    let list = built.with_extension("d");
-    let mut file = read(&built)?;
-    seal(&mut file).map_err(|problem| FirmwareError::Seal { path: built.clone(), problem })?;
-    for (bytes, to) in [(read(&list)?, elf.with_extension("d")), (file, elf.to_owned())] {
-        let unfinished = to.with_extension("unfinished");
-        std::fs::write(&unfinished, bytes)
-            .and_then(|()| File::options().write(true).open(&unfinished)?.set_modified(started))
-            .and_then(|()| std::fs::rename(&unfinished, &to))
-            .map_err(|source| FirmwareError::File { action: "write", path: to, source })?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dependency_list_may_have_blanks_in_its_names() {
-        let list = "/t/image: /a/b.rs /a/with\\ blank.rs /c.toml\n\n/x: /y\n";
-        let expected = ["/a/b.rs", "/a/with blank.rs", "/c.toml"].map(PathBuf::from);
-        assert_eq!(dependencies(list), expected);
-        assert!(dependencies("").is_empty());
-    }
+    take_over(&built, elf, started, |bytes| {
+        seal(bytes).map_err(|problem| FirmwareError::Seal { path: built.clone(), problem })
+    })
 }

@@ -32,6 +32,7 @@ pub mod judge;
 pub mod known;
 pub mod noise;
 pub mod output;
+pub mod product;
 pub mod report;
 pub mod rig;
 pub mod run;

@@ -4,6 +4,7 @@ use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle};
 use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, image};
 use crate::suite::{SuiteError, Test, scenarios, tests};
 use crate::target::emulator::EmulatorTarget;
+use crate::target::observer::ObserverSource;
 use crate::target::{BenchError, Target};
 use crashrig_layout::parse::Board;
 use std::path::{Path, PathBuf};
@@ -100,10 +101,16 @@ impl Rig {
     /// No usable emulator, or a board file that is not what it should be.
     pub fn targets(&self) -> Result<Vec<Arc<dyn Target>>, RigError> {
         let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
+        let observer = Arc::new(ObserverSource::new(
+            program.clone(),
+            self.workspace.clone(),
+            self.target_folder.clone(),
+        ));
         let mut targets: Vec<Arc<dyn Target>> = Vec::new();
         let boards = self.all_boards()?;
         for board in boards.into_iter().filter(|board| board.emulator().is_some()) {
-            targets.push(Arc::new(EmulatorTarget::new(board, program.clone())?));
+            let target = EmulatorTarget::new(board, program.clone())?;
+            targets.push(Arc::new(target.with_observer(Arc::clone(&observer))));
         }
         Ok(targets)
     }

@@ -3,17 +3,22 @@
 //! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
+mod left;
+mod places;
+
+use self::left::{Left, named};
+use self::places::{Places, places};
 use crate::application;
 use crate::entry::{self, Entries};
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper, measured_function};
+use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
 use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
-use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
-use crashrig_wire::marker::{MARKER_LENGTH, MARKER_SYMBOL};
+use crashrig_wire::command::Mailbox;
+use crashrig_wire::marker::MARKER_LENGTH;
 use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
-use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
+use crashrig_wire::region::{Geometry, Slot};
 use crashrig_wire::{EndMarker, Fault};
 use std::path::Path;
 use std::time::Instant;
@@ -21,21 +26,8 @@ use std::time::Instant;
 /// How many boots a run may have before the device counts as one that loops.
 pub const SILENT_BOOT_BUDGET: usize = 8;
 
-/// A larger crash region than this is a mistake of the image.
-const LARGEST_REGION: usize = 1 << 20;
-
 /// Milliseconds of target time that a boot runs before a command is sent while it runs.
 const AWAIT_MS: u64 = 20;
-
-/// Addresses of an image that a run needs.
-struct Places {
-    mailbox: u32,
-    marker: u32,
-    crash_start: u32,
-    crash_size: u32,
-    /// Where memory is compared before the fault: the function that carries it out.
-    fault_function: Option<u32>,
-}
 
 /// What identifies a run.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +87,7 @@ fn drive(
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);
     let flash = application::in_flash(image, scenario.application, &mut noise)?;
-    let session = target.open(image, flash.as_ref(), folder)?;
+    let session = target.open(image, flash.as_ref(), &scenario.needs, folder)?;
     evidence.command_line = session.command_line();
     let mut driver = Driver {
         session,
@@ -115,7 +107,7 @@ fn drive(
             let number = evidence.boots.len() + 1;
             let boot = driver.boot(plan, planned, number, first_try)?;
             let silent = driver.is_silent(&boot);
-            let over = boot.boundary != Boundary::Reset;
+            let over = !goes_on(&boot);
             evidence.boots.push(boot);
             if over {
                 return Ok(());
@@ -132,31 +124,13 @@ fn drive(
     Ok(())
 }
 
-fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
-    let symbol = |name: &str| {
-        image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
-            BenchError(format!("find symbol {name} in {}", image.origin().display()))
-        })
-    };
-    let crash_size = symbol("__crashrig_crash_size_bytes")?;
-    if !(SMALLEST_REGION..=LARGEST_REGION).contains(&(crash_size as usize)) {
-        return Err(BenchError(format!(
-            "use {}: __crashrig_crash_size_bytes is {crash_size}, expected {SMALLEST_REGION} to \
-             {LARGEST_REGION}",
-            image.origin().display()
-        )));
+/// Whether another boot can follow: after a reset, and after a lockup whose RAM was kept.
+fn goes_on(boot: &BootEvidence) -> bool {
+    match boot.boundary {
+        Boundary::Reset => true,
+        Boundary::Lockup { .. } => !boot.ram.is_empty(),
+        Boundary::Exit { .. } | Boundary::Hang { .. } => false,
     }
-    let fault_function = scenario
-        .measure_bytes_lost
-        .then(|| scenario.boots.iter().find_map(|boot| measured_function(boot.fault)))
-        .flatten();
-    Ok(Places {
-        mailbox: symbol(MAILBOX_SYMBOL)?,
-        marker: symbol(MARKER_SYMBOL)?,
-        crash_start: symbol("__crashrig_crash_start")?,
-        crash_size,
-        fault_function: fault_function.map(symbol).transpose()?,
-    })
 }
 
 struct Driver {
@@ -216,17 +190,11 @@ impl Driver {
                 Wait::Running => {}
             }
         };
-        let alive = matches!(boundary, Boundary::Reset | Boundary::Hang { .. });
-        let instructions = if alive { self.instructions_of_boot()? } else { None };
-        let (mut region_after, mut marker, mut ram) = (Vec::new(), Vec::new(), Vec::new());
-        if alive {
-            self.session.clear_breakpoints()?;
-            region_after = self.read_region()?;
-            marker = vec![0; MARKER_LENGTH];
-            self.session.read(self.places.marker, &mut marker)?;
-            ram = self.read_ram(&file("ram"))?;
-            self.remember_good_record(&region_after);
-        }
+        let instructions = match boundary {
+            Boundary::Reset | Boundary::Hang { .. } => self.instructions_of_boot()?,
+            Boundary::Exit { .. } | Boundary::Lockup { .. } => None,
+        };
+        let Left { region, marker, ram } = self.left(&boundary, &file("ram"))?;
         let logs = self.session.logs()?;
         Ok(BootEvidence {
             planned,
@@ -234,7 +202,7 @@ impl Driver {
             instructions,
             entry,
             region_before: Blob::new(file("region-before.bin"), region_before),
-            region_after: Blob::new(file("region-after.bin"), region_after),
+            region_after: Blob::new(file("region-after.bin"), region),
             marker: Blob::new(file("marker.bin"), marker),
             ram,
             ram_before_fault,
@@ -301,18 +269,35 @@ impl Driver {
         Ok(bytes)
     }
 
+    /// What the boot left in memory, where that can still be read.
+    fn left(&mut self, boundary: &Boundary, file: &str) -> Result<Left, BenchError> {
+        let ram = match boundary {
+            Boundary::Reset | Boundary::Hang { .. } => {
+                self.session.clear_breakpoints()?;
+                self.read_ram(file)?
+            }
+            Boundary::Lockup { .. } => {
+                // What comes next is counted from the start that follows.
+                self.instructions = 0;
+                let Some(kept) = self.session.lockup_ram()? else { return Ok(Left::default()) };
+                named(self.session.ram(), kept, file)
+            }
+            Boundary::Exit { .. } => return Ok(Left::default()),
+        };
+        let left = Left::of(ram, &self.places)?;
+        self.remember_good_record(&left.region);
+        Ok(left)
+    }
+
     fn read_ram(&mut self, file: &str) -> Result<Vec<RamEvidence>, BenchError> {
         let ranges = self.session.ram().to_vec();
         let mut ram = Vec::new();
-        for (start, size) in ranges {
-            let mut bytes = vec![0; size as usize];
-            self.session.read(start, &mut bytes)?;
-            ram.push(RamEvidence {
-                start,
-                bytes: Blob::new(format!("{file}-{start:08x}.bin"), bytes),
-            });
+        for (start, size) in &ranges {
+            let mut bytes = vec![0; *size as usize];
+            self.session.read(*start, &mut bytes)?;
+            ram.push(bytes);
         }
-        Ok(ram)
+        Ok(named(&ranges, ram, file))
     }
 
     fn remember_good_record(&mut self, region: &[u8]) {

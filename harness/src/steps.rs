@@ -42,7 +42,7 @@ impl<'a> Steps<'a> {
             )));
         }
         std::fs::create_dir_all(folder).map_err(BenchError::of)?;
-        let session = target.open(image, None, folder)?;
+        let session = target.open(image, None, &[], folder)?;
         let mut steps = Self { session, image };
         steps.session.power_on(Fill::Noise, seed)?;
         let mailbox = steps.address(MAILBOX_SYMBOL)?;

@@ -1,5 +1,6 @@
 //! The tests there are: scenario files × targets, with the reason for each that cannot run. Instant
-//! and silent: nothing is built and no device is touched to list them.
+//! and silent: no device is touched to list them, and nothing is built but the observer's plug-in,
+//! once, where it is not fresh: whether it can be is a reason.
 
 use crate::scenario::Scenario;
 use crate::scenario::check::{ScenarioError, load};

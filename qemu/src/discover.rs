@@ -8,8 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
-use crate::{tools, version_cache};
+use crate::{answers, tools};
 
 /// The variable that names the program to use.
 pub const OVERRIDE_VARIABLE: &str = "CRASHRIG_QEMU";
@@ -20,8 +22,11 @@ pub const PROGRAM_NAME: &str = "qemu-system-arm";
 /// The oldest version everything here was measured with.
 pub const OLDEST_VERSION: Version = Version { major: 7, minor: 2, patch: 0 };
 
+/// Where versions are remembered, in the tool cache.
+const ANSWERS_FILE: &str = "qemu-versions.json";
+
 /// A version of QEMU; ordered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// 7 in 7.2.22.
     pub major: u32,
@@ -96,7 +101,8 @@ fn at_remembering(path: &Path, folder: Option<&Path>) -> Result<Program, Error> 
     let root = tools::unpacked_root(path);
     let share = root.as_ref().map(|root| root.join(tools::SHARE_BELOW_ROOT));
     let modules = root.as_ref().and_then(|root| tools::modules_folder(root));
-    let version = version_cache::version(folder, path, || ask_version(path, modules.as_deref()))?;
+    let version =
+        answers::answer(folder, ANSWERS_FILE, path, || ask_version(path, modules.as_deref()))?;
     if version < OLDEST_VERSION {
         return Err(Error::TooOld {
             program: path.to_path_buf(),

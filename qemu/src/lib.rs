@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod channel;
 pub mod command;
 pub mod discover;
@@ -31,7 +32,6 @@ mod start;
 mod stop;
 pub mod stores;
 pub mod tools;
-mod version_cache;
 mod wait;
 
 pub use command::Launch;

@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::qmp::Qmp;
 use crate::qtest::check_range;
 use crate::stores::{self, STORE_LOG_LIMIT, StoreLog};
+use crate::{answers, tools};
 
 /// The name of the socket in error messages.
 pub(crate) const SOCKET: &str = "observer";
@@ -35,6 +36,9 @@ const LINE_LIMIT_BYTES: u64 = 64;
 
 /// A plug-in that is not there, for [`probe`].
 const NO_PLUGIN: &str = "/nonexistent/crashrig-probe.so";
+
+/// Where the answers to [`probe`] are remembered, in the tool cache.
+const ANSWERS_FILE: &str = "qemu-plugins.json";
 
 /// What a QEMU with the plug-in interface says about a plug-in that is not there.
 const LOADING_FAILED: &str = "Could not load plugin";
@@ -48,11 +52,22 @@ pub struct RamRange {
     pub size_bytes: u32,
 }
 
-/// Whether a QEMU can load plug-ins at all; it takes some 20 ms. Distributions may build without.
+/// Whether a QEMU can load plug-ins at all; distributions may build without. Each program is asked
+/// once, which takes some 20 ms, and its answer remembered in the tool cache.
 ///
 /// # Errors
 /// The reason why it cannot: what QEMU said, or why it could not be started.
 pub fn probe(program: &Program) -> Result<(), String> {
+    let folder = tools::cache_folder();
+    let ask = || ask(program);
+    answers::answer(folder.as_deref(), ANSWERS_FILE, &program.path, ask)?.map_or(Ok(()), Err)
+}
+
+/// Why a QEMU loads no plug-ins, if it does not.
+///
+/// # Errors
+/// Why it could not be asked.
+fn ask(program: &Program) -> Result<Option<String>, String> {
     let mut command = Command::new(&program.path);
     command.args(["-M", "none", "-display", "none", "-plugin", NO_PLUGIN]).stdin(Stdio::null());
     if let Some(modules) = &program.modules {
@@ -62,10 +77,10 @@ pub fn probe(program: &Program) -> Result<(), String> {
         command.output().map_err(|error| format!("start {}: {error}", program.path.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if said.contains(LOADING_FAILED) {
-        return Ok(());
+        return Ok(None);
     }
     let last = said.lines().last().unwrap_or("nothing");
-    Err(format!("{} loads no plug-ins; it said {last:?}", program.path.display()))
+    Ok(Some(format!("{} loads no plug-ins; it said {last:?}", program.path.display())))
 }
 
 impl Emulator {

@@ -40,4 +40,6 @@ crate::names::closed_list! {
     PowerCycle = "power-cycle";
     /// Executed instructions are counted, so that time is the same in every run.
     InstructionCount = "instruction-count";
+    /// RAM as it was when the core locked up, and a boot after that which finds it.
+    LockupRam = "lockup-ram";
 }

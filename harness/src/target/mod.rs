@@ -4,6 +4,7 @@
 
 pub mod emulator;
 mod facts;
+pub mod observer;
 
 use crate::image::{Flash, Image};
 use crate::scenario::Fill;
@@ -33,7 +34,7 @@ pub struct Lack {
     pub reason: String,
 }
 
-/// Facts about one kind of device; no I/O.
+/// Facts about one kind of device; no I/O, but for what answers a need from outside of the device.
 pub trait Target: Send + Sync {
     /// The first part of a test's name, e.g. `qemu`.
     fn name(&self) -> &str;
@@ -50,7 +51,8 @@ pub trait Target: Send + Sync {
     fn has_witness(&self) -> bool;
     /// Powers one device up with an image, halted before its first instruction. `folder` receives
     /// the raw streams. With an `application`, the image's bootloader is what starts, and that
-    /// stands in flash behind it.
+    /// stands in flash behind it. `needs` are those of the scenario: what costs speed is there
+    /// only where it is needed.
     ///
     /// # Errors
     /// The bench failed.
@@ -58,6 +60,7 @@ pub trait Target: Send + Sync {
         &self,
         image: &Image,
         application: Option<&Flash>,
+        needs: &[Need],
         folder: &Path,
     ) -> Result<Box<dyn Session>, BenchError>;
 }
@@ -154,7 +157,8 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn power_on(&mut self, fill: Fill, seed: u64) -> Result<(), BenchError>;
-    /// A reset that keeps RAM, the device halted before its first instruction.
+    /// A reset that keeps RAM, the device halted before its first instruction. After a lockup it
+    /// is one from outside, and only there where [`Session::lockup_ram`] has that RAM.
     ///
     /// # Errors
     /// The bench failed.
@@ -221,7 +225,14 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn logs(&mut self) -> Result<Logs, BenchError>;
-    /// Instructions executed since the device was opened, where the target counts them.
+    /// RAM as it was when the core locked up, in the order of [`Session::ram`]. `None` when it did
+    /// not, or where nobody observed it ([`Need::LockupRam`]).
+    ///
+    /// # Errors
+    /// It was to be read, and the bench failed.
+    fn lockup_ram(&self) -> Result<Option<Vec<Vec<u8>>>, BenchError>;
+    /// Instructions executed since the device was opened, or since the lockup before this boot,
+    /// where the target counts them.
     ///
     /// # Errors
     /// The bench failed.

@@ -125,6 +125,7 @@ pub(crate) struct RawResetCause {
     pub power_on: Vec<String>,
     pub after_power_on: Vec<String>,
     pub after_software: Vec<String>,
+    pub after_pin: Vec<String>,
     pub source: String,
 }
 

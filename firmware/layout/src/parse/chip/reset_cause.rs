@@ -28,6 +28,8 @@ pub struct ChipResetCause {
     pub after_power_on: u32,
     /// What the register shows after a reset that software asked for.
     pub after_software: u32,
+    /// What the register shows after a reset from outside, by the pin.
+    pub after_pin: u32,
 }
 
 impl ChipResetCause {
@@ -90,6 +92,7 @@ pub(super) fn check(
         power_on: word("power_on", &raw.power_on),
         after_power_on: word("after_power_on", &raw.after_power_on),
         after_software: word("after_software", &raw.after_software),
+        after_pin: word("after_pin", &raw.after_pin),
     }
 }
 

@@ -1,0 +1,259 @@
+//! A session with the emulator: one QEMU, and a new one in its place after each lockup.
+//!
+//! A lockup ends QEMU. Where the observer has kept RAM, the next start gets that RAM: to the image it
+//! is a reset from outside, as the pin of a chip that has locked up would be. Must never happen here:
+//! memory of a new QEMU that is taken for what the device has kept.
+
+use super::super::facts::command_line;
+use super::super::{BenchError, Boundary, Deadline, Logs, Session, TARGET_TIME, Wait};
+use crate::noise::Noise;
+use crate::scenario::Fill;
+use crashrig_layout::parse::ChipResetCause;
+use crashrig_qemu::gdb::{Access, Token};
+use crashrig_qemu::{Emulator, Launch, Limits, Mark, Stop};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Bytes of witness log that a boot may cause before it counts as one that never ends.
+const WITNESS_LIMIT_BYTES: u64 = 16 << 20;
+
+/// Registers, streams and refusals of RAM on this side of a start take less than this each.
+const POLL: Duration = Duration::from_millis(1);
+
+/// See [`Session`].
+pub(super) struct EmulatorSession {
+    emulator: Emulator,
+    ram: Vec<(u32, u32)>,
+    /// The register that a reset leaves its flags in, where the emulator keeps what is written.
+    reset_cause: Option<ChipResetCause>,
+    running_since_start: bool,
+    breakpoints: Vec<(Token, u32)>,
+    mark: Mark,
+    /// How the emulator was started.
+    launch: Launch,
+    /// How often.
+    starts: u32,
+}
+
+impl EmulatorSession {
+    /// A session with an emulator that was just started.
+    pub(super) fn new(
+        emulator: Emulator,
+        launch: Launch,
+        ram: Vec<(u32, u32)>,
+        reset_cause: Option<ChipResetCause>,
+    ) -> Self {
+        Self {
+            emulator,
+            ram,
+            reset_cause,
+            running_since_start: false,
+            breakpoints: Vec::new(),
+            mark: Mark::default(),
+            launch,
+            starts: 1,
+        }
+    }
+
+    /// Instructions in some milliseconds of target time.
+    fn instructions_in(&self, target_ms: u64) -> u64 {
+        (target_ms * 1_000_000) >> self.launch.instruction_shift.unwrap_or_default()
+    }
+
+    fn limits(&self, deadline: &Deadline) -> Limits {
+        Limits {
+            instructions: Some(self.instructions_in(deadline.target_ms)),
+            wall: deadline.wall,
+            output_bytes: deadline.log_bytes,
+            log_bytes: WITNESS_LIMIT_BYTES,
+        }
+    }
+
+    /// What nobody has cleared of the register for causes of resets.
+    fn left_causes(&mut self) -> Result<u32, BenchError> {
+        let Some(cause) = self.reset_cause.clone() else { return Ok(0) };
+        let mut bytes = [0; 4];
+        self.read(cause.register, &mut bytes)?;
+        Ok(u32::from_le_bytes(bytes) & cause.mask())
+    }
+
+    /// Puts there what the chip would: the emulator clears it and sets nothing.
+    fn show_cause(&mut self, flags: impl Fn(&ChipResetCause) -> u32) -> Result<(), BenchError> {
+        let Some(cause) = self.reset_cause.clone() else { return Ok(()) };
+        self.write(cause.register, &flags(&cause).to_le_bytes())
+    }
+
+    /// Starts a new emulator in place of one that a lockup has ended.
+    fn start_again(&mut self) -> Result<(), BenchError> {
+        self.starts += 1;
+        let mut launch = self.launch.clone();
+        launch.output_folder = self.launch.output_folder.join(format!("start-{}", self.starts));
+        std::fs::create_dir_all(&launch.output_folder).map_err(BenchError::of)?;
+        self.emulator = Emulator::start(&launch).map_err(BenchError::of)?;
+        self.running_since_start = false;
+        self.breakpoints.clear();
+        self.mark = Mark::default();
+        Ok(())
+    }
+
+    fn hang(&mut self, limit: &str) -> Wait {
+        let pc = self.emulator.registers().ok().map(|registers| registers.pc);
+        Wait::Boundary(Boundary::Hang { limit: limit.to_owned(), pc })
+    }
+}
+
+impl Session for EmulatorSession {
+    fn power_on(&mut self, fill: Fill, seed: u64) -> Result<(), BenchError> {
+        if self.lockup_ram()?.is_some() {
+            self.start_again()?;
+        } else if self.running_since_start {
+            self.emulator.reset_warm().map_err(BenchError::of)?;
+        }
+        let mut noise = Noise::new(seed);
+        for (start, size) in self.ram.clone() {
+            let mut bytes = vec![0; size as usize];
+            if fill == Fill::Noise {
+                noise.fill(&mut bytes);
+            }
+            self.write(start, &bytes)?;
+        }
+        self.show_cause(|cause| cause.after_power_on)
+    }
+
+    fn reset_warm(&mut self) -> Result<(), BenchError> {
+        if let Some(kept) = self.lockup_ram()? {
+            self.start_again()?;
+            for ((start, _), bytes) in self.ram.clone().into_iter().zip(kept) {
+                self.write(start, &bytes)?;
+            }
+            return self.show_cause(|cause| cause.after_pin);
+        }
+        let left = self.left_causes()?;
+        self.emulator.reset_warm().map_err(BenchError::of)?;
+        self.show_cause(|cause| cause.after_software | left)
+    }
+
+    fn resume(&mut self) -> Result<(), BenchError> {
+        self.running_since_start = true;
+        self.emulator.resume().map_err(BenchError::of)
+    }
+
+    fn wait(&mut self, deadline: &Deadline) -> Result<Wait, BenchError> {
+        let stop = self.emulator.wait(&self.limits(deadline)).map_err(BenchError::of)?;
+        let is_lockup = stop.is_lockup();
+        Ok(match stop {
+            Stop::Reset => Wait::Boundary(Boundary::Reset),
+            Stop::Exit { code } => Wait::Boundary(Boundary::Exit { status: code }),
+            Stop::Killed { text, .. } if is_lockup => Wait::Boundary(Boundary::Lockup { text }),
+            Stop::Killed { signal, text } => {
+                return Err(BenchError(format!("QEMU was ended by signal {signal}: {text}")));
+            }
+            Stop::Breakpoint { token } => {
+                let point = self.breakpoints.iter().find(|(known, _)| *known == token);
+                let (_, address) = point
+                    .ok_or_else(|| BenchError("QEMU stopped where nobody asked".to_owned()))?;
+                Wait::Breakpoint { address: *address }
+            }
+            Stop::InstructionLimit => self.hang(TARGET_TIME),
+            Stop::WallLimit => self.hang("wall time"),
+            Stop::OutputLimit => self.hang("log bytes"),
+        })
+    }
+
+    fn pause(&mut self, target_ms: u64, deadline: &Deadline) -> Result<Wait, BenchError> {
+        let instructions = self.instructions_in(target_ms);
+        let end = Instant::now() + deadline.wall;
+        let start = self.instructions()?.unwrap_or(0);
+        while Instant::now() < end {
+            // A device that has ended meanwhile answers no more; its boundary comes from `wait`.
+            match self.emulator.instructions() {
+                Ok(Some(now)) if now.saturating_sub(start) < instructions => {
+                    std::thread::sleep(POLL);
+                }
+                _ => break,
+            }
+        }
+        Ok(Wait::Running)
+    }
+
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError> {
+        self.emulator.read(address, bytes).map_err(BenchError::of)
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
+        self.emulator.write(address, bytes).map_err(BenchError::of)
+    }
+
+    fn set_breakpoint(&mut self, address: u32) -> Result<(), BenchError> {
+        let token = self.emulator.break_at(address).map_err(BenchError::of)?;
+        self.breakpoints.push((token, address));
+        Ok(())
+    }
+
+    fn watch_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError> {
+        let token =
+            self.emulator.watch(address, size_bytes, Access::Write).map_err(BenchError::of)?;
+        self.breakpoints.push((token, address));
+        Ok(())
+    }
+
+    fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
+        for (token, _) in self.breakpoints.drain(..) {
+            self.emulator.remove(token).map_err(BenchError::of)?;
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, name: &str) -> Result<Option<u32>, BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        let value = hub.read_register(name).map_err(BenchError::of)?;
+        Ok(value.and_then(|value| u32::try_from(value).ok()))
+    }
+
+    fn core_word(&mut self, address: u32) -> Result<u32, BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        hub.read_word_as_core(address).map_err(BenchError::of)
+    }
+
+    fn write_core_word(&mut self, address: u32, value: u32) -> Result<(), BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        hub.write_word_as_core(address, value).map_err(BenchError::of)
+    }
+
+    fn logs(&mut self) -> Result<Logs, BenchError> {
+        let files = self.emulator.files().clone();
+        let mark = files.mark().map_err(BenchError::of)?;
+        let read = |path: &Path, from: u64, to: u64| {
+            if from == to {
+                return Ok(Vec::new());
+            }
+            crashrig_qemu::output::read_from(path, from, to.saturating_sub(from))
+                .map_err(BenchError::of)
+        };
+        let logs = Logs {
+            frames: read(&files.stdout, self.mark.stdout_bytes, mark.stdout_bytes)?,
+            console: read(&files.console, self.mark.console_bytes, mark.console_bytes)?,
+            messages: read(&files.stderr, self.mark.stderr_bytes, mark.stderr_bytes)?,
+            witness: read(&files.log, self.mark.log_bytes, mark.log_bytes)?,
+        };
+        self.mark = mark;
+        Ok(logs)
+    }
+
+    fn lockup_ram(&self) -> Result<Option<Vec<Vec<u8>>>, BenchError> {
+        let kept = self.emulator.lockup_ram().transpose().map_err(BenchError::of)?;
+        Ok(kept.map(<[Vec<u8>]>::to_vec))
+    }
+
+    fn instructions(&mut self) -> Result<Option<u64>, BenchError> {
+        self.emulator.instructions().map_err(BenchError::of)
+    }
+
+    fn ram(&self) -> &[(u32, u32)] {
+        &self.ram
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        command_line(&self.launch)
+    }
+}
