@@ -1,8 +1,8 @@
 //! A session with the emulator: one QEMU, and a new one in its place after each lockup.
 //!
-//! A lockup ends QEMU. Where the observer has kept RAM, the next start gets that RAM: to the image it
-//! is a reset from outside, as the pin of a chip that has locked up would be. Must never happen here:
-//! memory of a new QEMU that is taken for what the device has kept.
+//! A lockup ends QEMU. Where the observer has kept RAM, the next start gets that RAM: to the image
+//! it is a reset from outside, as the pin of a chip that has locked up would be. Must never happen
+//! here: memory of a new QEMU that is taken for what the device has kept.
 
 use super::super::facts::command_line;
 use super::super::{BenchError, Boundary, Deadline, Logs, Session, TARGET_TIME, Wait};
