@@ -18,3 +18,4 @@ mod log;
 mod oracle;
 mod real;
 mod sample;
+mod sections;
