@@ -10,10 +10,13 @@ use crashrig_harness::decode::log::LogDecoder;
 use crashrig_harness::decode::sections::{Sections, differences, read};
 use crashrig_harness::decode::symbols::Symbols;
 use crashrig_harness::entry::{Entry, EntryReading};
+use crashrig_harness::judge::{Identity, judge};
 use crashrig_harness::noise::Noise;
 use crashrig_harness::output::text::Detail;
 use crashrig_harness::output::{json, text};
-use crashrig_harness::report::CrashReport;
+use crashrig_harness::report::{BootReport, CrashReport, Report, SlotReport};
+use crashrig_harness::scenario::check::parse;
+use crashrig_harness::target::Boundary;
 use crashrig_wire::Thread;
 use crashrig_wire::region::Slot;
 use crashrig_wire::section::{
@@ -21,6 +24,7 @@ use crashrig_wire::section::{
     ThreadRow, WordSink,
 };
 use std::collections::BTreeMap;
+use std::path::Path;
 
 const ROOM: usize = 768;
 
@@ -235,6 +239,52 @@ fn sections_are_held_against_ram_log_and_core() {
 
 fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// What a verdict says of sections: what was expected, and what was found.
+fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
+    let scenario = format!(
+        "timeline = [\"1. a step\"]\ntitle = \"t\"\n[[boot]]\nstart = \"cold\"\n\
+         fault = \"bus-read\"\nend = \"crash\"\n[[crash]]\nboot = 1\nkind = \"bus-fault\"\n\
+         detector = \"bus-error\"\nthread = \"main\"\naddress = {{ region = \"unmapped\" }}\n{keys}\n"
+    );
+    let scenario = parse(Path::new("family/name.toml"), scenario).unwrap();
+    let slot = |slot| SlotReport { slot, record: None, reading: "blank", reason: None };
+    let boot = BootReport {
+        planned: 1,
+        boundary: Boundary::Reset,
+        instructions: None,
+        marker: None,
+        ledger: None,
+        before: Slot::ALL.map(slot),
+        after: Slot::ALL.map(slot),
+        crash: Some(crash),
+        log: Vec::new(),
+        log_notes: Vec::new(),
+        unmodelled: Vec::new(),
+        console: String::new(),
+    };
+    let identity = Identity { build_id: record().build_id, bootloader: None, run_id: 7 };
+    let verdict = judge(&scenario, &Report { bench_problem: None, boots: vec![boot] }, &identity);
+    let sections = verdict.mismatches.into_iter().filter(|it| it.subject == "sections");
+    sections.map(|it| (it.expected, it.found)).collect()
+}
+
+#[test]
+fn an_expected_section_must_stand_there_sound() {
+    let keys = "sections = [\"threads\", \"heaps\"]";
+    let missing = |name: &str| (name.to_owned(), "no such section".to_owned());
+    let whole = written(&full());
+    assert_eq!(judged("", crash(&whole)), []);
+    assert_eq!(judged(keys, crash(&whole)), []);
+    assert_eq!(judged(keys, crash(&[])), [missing("threads"), missing("heaps")]);
+    // Where the threads are: behind float, protection and interrupts.
+    let mut damaged = whole;
+    damaged[4 * (4 + 4 + 10 + 1)] ^= 1;
+    let other = "what else is known of the boot".to_owned();
+    let bytes = "20 bytes at offset 72 are no section".to_owned();
+    assert_eq!(judged("", crash(&damaged)), [(other.clone(), bytes.clone())]);
+    assert_eq!(judged(keys, crash(&damaged)), [(other, bytes), missing("threads")]);
 }
 
 /// A window at either end of the address space, as a file of any origin may claim it.
