@@ -93,9 +93,21 @@ fn a_record_a_region_and_a_dump_are_explained_with_their_image() {
     let region = std::fs::read(bundle.join("boot-1.region-after.bin")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let record = file(folder.path(), "record.bin", &region[0x100..0x200]);
+    let slot = file(folder.path(), "slot.bin", &region[0x100..0x500]);
     let whole = bundle.join("boot-1.region-after.bin").display().to_string();
     let dump = bundle.join("boot-1.ram-20000000.bin").display().to_string();
     let expected = "stack-overflow noticed by mpu-guard";
+    // Sections are shown wherever the bytes behind the record are.
+    for arguments in [
+        &["explain", &bundle.display().to_string()][..],
+        &["explain", &slot, "--elf", &elf],
+        &["explain", &whole, "--elf", &elf],
+        &["explain", &dump, "--elf", &elf, "--base", "0x20000000"],
+    ] {
+        check(arguments, exit::PASS, "  irq     active");
+        check(arguments, exit::PASS, "  <- sp");
+    }
+    assert!(!crashrig(&["explain", &record, "--elf", &elf]).out.contains("<- sp"));
     check(&["explain", &record, "--elf", &elf], exit::PASS, expected);
     check(&["explain", &whole, "--elf", &elf], exit::PASS, expected);
     check(&["explain", &dump, "--elf", &elf, "--base", "0x20000000"], exit::PASS, expected);

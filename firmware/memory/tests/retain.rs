@@ -181,3 +181,48 @@ fn a_power_cut_in_the_first_record_leaves_nothing_false() {
     assert!(matches!(last.open().read(Slot::First), Reading::Valid(_)));
     assert_eq!(last.open().boot(&BUILD).boot, 2);
 }
+
+/// The power is cut after each number of words while a record with sections is replaced: a reader
+/// finds the old one whole, or nothing, or the new one with a beginning of its own sections.
+#[test]
+fn a_power_cut_over_an_older_record_mixes_nothing() {
+    let ram = Ram::of_noise(7);
+    crash(&ram, Kind::BusFault);
+    crash(&ram, Kind::HardFault);
+    let all = [1, 4, 12];
+    let mut seen = [0; 4];
+    for cut in 0.. {
+        let trial = ram.copy();
+        *trial.writes_left.borrow_mut() = cut;
+        crash(&trial, Kind::UsageFault);
+        let finished = *trial.writes_left.borrow() > 0;
+        *trial.writes_left.borrow_mut() = usize::MAX;
+        let found = sections_in(&trial, Slot::Last);
+        match trial.open().read(Slot::Last) {
+            Reading::Valid(record) if record.kind == Kind::HardFault => {
+                assert_eq!(found, all, "cut after {cut} words");
+                seen[0] += 1;
+            }
+            Reading::Valid(record) => {
+                assert_eq!((record.kind, record.trail_length), (Kind::UsageFault, 8));
+                assert!(all.starts_with(&found), "cut after {cut} words: {found:?}");
+                seen[3] += 1;
+            }
+            // A section is never there before its record is complete.
+            Reading::Partial(record) => {
+                assert_eq!((record.kind, found), (Kind::UsageFault, vec![]), "cut after {cut}");
+                seen[2] += 1;
+            }
+            Reading::Blank | Reading::Torn | Reading::Corrupt(_) => seen[1] += 1,
+        }
+        if finished {
+            assert_eq!(found_kinds(&trial), [Some(Kind::BusFault), Some(Kind::UsageFault)]);
+            break;
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "every outcome was met: {seen:?}");
+}
+
+fn found_kinds(ram: &Ram) -> [Option<Kind>; 2] {
+    Slot::ALL.map(|slot| kind_in(ram, slot))
+}

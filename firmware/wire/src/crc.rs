@@ -50,5 +50,14 @@ mod tests {
     fn the_check_value_of_the_catalogue_comes_out() {
         assert_eq!(super::crc32(b"123456789"), 0xCBF4_3926);
         assert_eq!(super::crc32_of_pieces(&[b"1234", b"", b"56789"]), 0xCBF4_3926);
+        assert_eq!(super::SHORT_ENGINE.checksum(b"123456789"), 0x29B1);
+    }
+
+    #[test]
+    fn words_count_as_their_bytes_little_endian() {
+        let mut crc = super::Crc16::new();
+        crc.word(u32::from_le_bytes(*b"1234"));
+        crc.word(u32::from_le_bytes(*b"5678"));
+        assert_eq!(crc.value(), super::SHORT_ENGINE.checksum(b"12345678"));
     }
 }

@@ -14,7 +14,7 @@ use crashrig_wire::section::{
 /// Everything that the sections of a record say. What is not there is empty.
 #[derive(Debug, Clone, Default)]
 pub struct Sections {
-    /// Those that are sound, in the order in which they stand there.
+    /// Those that are sound and make sense, in the order in which they stand there.
     pub sound: Vec<Section>,
     /// Of these, the ones whose writer had more to say.
     pub cut_short: Vec<Section>,
@@ -56,9 +56,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// Each word with its address.
+    /// Each word with its address. A window that claims to begin at the end of the address space
+    /// goes on at its beginning.
     pub fn addressed(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        (self.head.start..).step_by(4).zip(self.words.iter().copied())
+        let offsets = (0_u32..).step_by(4);
+        let words = offsets.zip(self.words.iter().copied());
+        words.map(|(offset, word)| (self.head.start.wrapping_add(offset), word))
     }
 }
 
@@ -75,34 +78,38 @@ pub fn read(bytes: &[u8], sequence: u32, log: &LogDecoder<'_>) -> Sections {
                 found.damaged.push(format!("a section of code {code}, which is not known"));
             }
             SectionReading::Sound { section: Some(section), cut_short, payload, .. } => {
+                if !take_section(&mut found, section, payload, log) {
+                    let length = payload.len();
+                    found.damaged.push(format!("{section}: {length} bytes are not whole rows"));
+                    continue;
+                }
                 found.sound.push(section);
                 if cut_short {
                     found.cut_short.push(section);
-                }
-                let words: Vec<_> = payload
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|word| u32::from_le_bytes(*word))
-                    .collect();
-                if section == Section::LogTail {
-                    // Zeros fill the last word; one of them ends the last frame.
-                    let end =
-                        payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 2);
-                    let frames = payload.get(..end).unwrap_or(payload);
-                    let decoded = log.decode(frames);
-                    found.log = decoded.lines;
-                    found
-                        .damaged
-                        .extend(decoded.notes.iter().map(|note| format!("log-tail: {note}")));
-                } else if take(&mut found, section, &words).is_none() {
-                    let length = payload.len();
-                    found.damaged.push(format!("{section}: {length} bytes are not whole rows"));
                 }
             }
         }
     }
     found
+}
+
+/// Takes what a section says; false if it is not whole rows.
+fn take_section(
+    found: &mut Sections,
+    section: Section,
+    payload: &[u8],
+    log: &LogDecoder<'_>,
+) -> bool {
+    if section == Section::LogTail {
+        // Zeros fill the last word; one of them ends the last frame.
+        let end = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 2);
+        let decoded = log.decode(payload.get(..end).unwrap_or(payload));
+        found.log = decoded.lines;
+        found.damaged.extend(decoded.notes.iter().map(|note| format!("log-tail: {note}")));
+        return true;
+    }
+    let words = payload.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
+    take(found, section, &words.collect::<Vec<_>>()).is_some()
 }
 
 /// Takes the words of a section; nothing if they are not whole rows.
