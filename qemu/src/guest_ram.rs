@@ -16,7 +16,7 @@ use crate::qtest::{Qtest, check_range};
 pub struct RamRange {
     /// First address. The range must lie in one piece of RAM.
     pub address: u32,
-    /// Size in bytes, at least 1.
+    /// Size in bytes, at least 1; at least 32 where QEMU does not tell where it keeps the RAM.
     pub size_bytes: u32,
 }
 
@@ -102,19 +102,19 @@ fn host_address(address: u32, qmp: &mut Qmp) -> Result<(Option<u64>, String), Er
 /// RAM to `gpa2hva` (QEMU 7.2 and 10.0). Its first and last bytes get a pattern that is nowhere
 /// else, until it is found in the process.
 fn search(process: u32, range: &RamRange, guest: &mut Guest<'_>) -> Result<Option<u64>, Error> {
-    let Some(distance) = u64::from(range.size_bytes).checked_sub(PATTERN_LENGTH as u64) else {
+    if (range.size_bytes as usize) < 2 * PATTERN_LENGTH {
         return Ok(None);
-    };
+    }
+    let distance = range.size_bytes - PATTERN_LENGTH as u32;
     let patterns = [pattern(), pattern()];
-    let places = [range.address, range.address.wrapping_add(distance as u32)];
+    let places = [range.address, range.address.wrapping_add(distance)];
     let mut kept = [[0; PATTERN_LENGTH]; 2];
     for ((place, kept), pattern) in places.iter().zip(&mut kept).zip(&patterns) {
         guest.qtest.read(*place, kept)?;
         guest.qtest.write(*place, pattern)?;
     }
-    let found = occurrences(process, range, distance, &patterns);
-    // In reverse, since the places of a short range overlap.
-    for (place, kept) in places.iter().zip(&kept).rev() {
+    let found = occurrences(process, range, u64::from(distance), &patterns);
+    for (place, kept) in places.iter().zip(&kept) {
         guest.qtest.write(*place, kept)?;
     }
     Ok(match found?.as_slice() {

@@ -255,7 +255,7 @@ fn what_cannot_be_observed_is_refused() {
 #[test]
 fn ram_that_is_searched_for_is_left_as_it_was() {
     const START: u32 = 0x3800_0000;
-    for size_bytes in [16, 24, 0x1000] {
+    for size_bytes in [32, 40, 0x1000] {
         on_each(|program| {
             let range = RamRange { address: START + 0x40, size_bytes };
             let change = |launch: &mut Launch| {
