@@ -12,8 +12,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::discover::Program;
+use crate::guest_ram::RamRange;
 use crate::keeper::KeeperProgram;
-use crate::observer::RamRange;
 use crate::output::OutputFiles;
 
 /// The variable that tells QEMU where its modules are.

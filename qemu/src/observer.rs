@@ -9,10 +9,8 @@
 //! Must never happen here: a lockup that is reported differently because it was observed. What goes
 //! wrong with the memory is said by [`Emulator::lockup_ram`] and changes no [`crate::Stop`].
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -23,8 +21,7 @@ use crate::command::MODULE_VARIABLE;
 use crate::discover::Program;
 use crate::emulator::Emulator;
 use crate::error::Error;
-use crate::qmp::Qmp;
-use crate::qtest::check_range;
+use crate::guest_ram::Memory;
 use crate::stores::{self, STORE_LOG_LIMIT, StoreLog};
 use crate::{answers, tools};
 
@@ -42,15 +39,6 @@ const ANSWERS_FILE: &str = "qemu-plugins.json";
 
 /// What a QEMU with the plug-in interface says about a plug-in that is not there.
 const LOADING_FAILED: &str = "Could not load plugin";
-
-/// A piece of RAM that is wanted at a lockup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RamRange {
-    /// First address. The range must lie in one piece of RAM.
-    pub address: u32,
-    /// Size in bytes, at least 1.
-    pub size_bytes: u32,
-}
 
 /// Whether a QEMU can load plug-ins at all; distributions may build without. Each program is asked
 /// once, which takes some 20 ms, and its answer remembered in the tool cache.
@@ -255,73 +243,4 @@ fn listen(mut stream: UnixStream, memory: &Memory, sender: &Sender<Message>) {
             return;
         }
     }
-}
-
-/// Where the wanted RAM is in the memory of the process of QEMU.
-#[derive(Debug)]
-pub(crate) struct Memory {
-    process: u32,
-    /// Address in the process, and size in bytes.
-    places: Vec<(u64, u32)>,
-}
-
-impl Memory {
-    /// Asks QEMU where it keeps the RAM. It stays there until QEMU ends, also over resets.
-    pub(crate) fn find(process: u32, ranges: &[RamRange], qmp: &mut Qmp) -> Result<Self, Error> {
-        let mut places = Vec::new();
-        for range in ranges {
-            places.push((find(range, qmp)?, range.size_bytes));
-        }
-        Ok(Self { process, places })
-    }
-
-    /// Reads it; `None` when nothing is wanted.
-    fn read(&self) -> Option<Result<Vec<Vec<u8>>, Error>> {
-        (!self.places.is_empty()).then(|| self.read_places())
-    }
-
-    fn read_places(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let path = format!("/proc/{}/mem", self.process);
-        let file =
-            File::open(&path).map_err(|source| Error::system(format!("open {path}"), source))?;
-        let read = |(address, size_bytes): &(u64, u32)| {
-            let mut bytes = vec![0; *size_bytes as usize];
-            file.read_exact_at(&mut bytes, *address)
-                .map_err(|source| Error::system(format!("read {path}"), source))?;
-            Ok(bytes)
-        };
-        self.places.iter().map(read).collect()
-    }
-}
-
-/// Where the process keeps the first byte of a range. The last one must lie as far behind it as it
-/// does in the target, or the range is not one piece.
-fn find(range: &RamRange, qmp: &mut Qmp) -> Result<u64, Error> {
-    check_range(range.address, range.size_bytes as usize)?;
-    let distance = range.size_bytes.saturating_sub(1);
-    let first = host_address(range.address, qmp)?;
-    let last = host_address(range.address + distance, qmp)?;
-    if last.checked_sub(first) == Some(u64::from(distance)) {
-        return Ok(first);
-    }
-    Err(Error::Malformed {
-        socket: "QMP",
-        expected: "one piece of RAM",
-        found: format!("{:#010x} and {} bytes after it apart", range.address, distance),
-    })
-}
-
-/// Reads `Host virtual address for 0x20000000 (STM32F405.sram) is 0x7f7738800000`, which is said of
-/// RAM and ROM only.
-fn host_address(address: u32, qmp: &mut Qmp) -> Result<u64, Error> {
-    let answer = qmp.human(&format!("gpa2hva {address:#x}"))?;
-    answer
-        .trim()
-        .rsplit_once(" is 0x")
-        .and_then(|(_, digits)| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| Error::Malformed {
-            socket: "QMP",
-            expected: "the host's address of RAM",
-            found: answer.trim().to_owned(),
-        })
 }

@@ -13,8 +13,9 @@ use crate::command::{self, Launch, MODULE_VARIABLE, Sockets};
 use crate::emulator::{Emulator, State, last_words};
 use crate::error::Error;
 use crate::gdb::Hub;
+use crate::guest_ram::{Guest, Memory};
 use crate::keeper::Request;
-use crate::observer::{self, Memory, Observer};
+use crate::observer::{self, Observer};
 use crate::output::{Mark, OutputFiles};
 use crate::process::Process;
 use crate::qmp::Qmp;
@@ -75,16 +76,18 @@ impl Emulator {
             }
             other => other?,
         };
+        let mut qtest = Qtest::new(qtest)?;
         let observer = match observed {
             Some(stream) => {
-                let memory = Memory::find(process.pid, &launch.ram, &mut qmp)?;
+                let mut guest = Guest { qmp: &mut qmp, qtest: &mut qtest };
+                let memory = Memory::find(process.pid, &launch.ram, &mut guest)?;
                 Some(Observer::start(stream, memory)?)
             }
             None => None,
         };
         Ok(Self {
             qmp,
-            qtest: Qtest::new(qtest)?,
+            qtest,
             hub: Hub::new(sockets.gdb),
             observer,
             state: State::Stopped,

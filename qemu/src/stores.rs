@@ -7,7 +7,8 @@
 
 use crate::emulator::Emulator;
 use crate::error::Error;
-use crate::observer::{Message, Observer, RamRange, SOCKET};
+use crate::guest_ram::RamRange;
+use crate::observer::{Message, Observer, SOCKET};
 use crate::qtest::check_range;
 
 /// Most stores that the plug-in keeps.

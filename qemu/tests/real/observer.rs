@@ -251,6 +251,26 @@ fn what_cannot_be_observed_is_refused() {
     check(&|launch| launch.observer = Some("/no/such.so".into()), "Could not load plugin");
 }
 
+/// QEMU does not tell where this RAM is, since it lies behind a memory protection controller.
+#[test]
+fn ram_that_is_searched_for_is_left_as_it_was() {
+    const START: u32 = 0x3800_0000;
+    for size_bytes in [32, 40, 0x1000] {
+        on_each(|program| {
+            let range = RamRange { address: START + 0x40, size_bytes };
+            let change = |launch: &mut Launch| {
+                launch.machine = "mps2-an505".into();
+                launch.image = None;
+                launch.ram = vec![range];
+            };
+            let (mut emulator, _folder) = start(program, LOCKUP, change).unwrap();
+            let mut bytes = vec![1; 0x2000];
+            emulator.read(START, &mut bytes).unwrap();
+            assert_eq!(bytes, vec![0; 0x2000]);
+        });
+    }
+}
+
 #[test]
 fn a_probe_tells_who_loads_plug_ins() {
     on_each(|program| {
