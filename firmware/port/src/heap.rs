@@ -12,7 +12,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_layout::{Capabilities, Region, RegionKind};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Totals,
+    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Light, Totals,
 };
 use crashrig_memory::words::Words;
 use crashrig_wire::section::{
@@ -22,7 +22,10 @@ use crashrig_wire::section::{
 /// Regions that the heap can have.
 pub const REGION_LIMIT: usize = 4;
 
-type Memory = Heap<HeapWords, REGION_LIMIT>;
+/// How much the heap checks.
+pub type HeapLevel = Light;
+
+type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
 
 /// The words between the two ends of the heap. Others read as 0, and what is written there is lost.
 #[derive(Debug)]
@@ -162,7 +165,10 @@ fn row(start: u32, totals: &Totals) -> HeapRow {
 
 fn broken_words(broken: Corruption) -> [u32; BrokenBlock::WORDS] {
     let expected = match broken.expected {
-        Expected::Word(word) => word,
+        Expected::Word(word)
+        | Expected::HeadCanary(word)
+        | Expected::TailCanary(word)
+        | Expected::Fill(word) => word,
         Expected::Size | Expected::PreviousSize | Expected::FreeBlock => 0,
     };
     BrokenBlock { address: broken.address, expected, found: broken.found }.to_words()
@@ -176,10 +182,10 @@ pub fn totals(caps: Capabilities) -> Result<Totals, Corruption> {
     with(|heap| heap.totals(caps))
 }
 
-/// Checks every header and link.
+/// Checks every header, link and canary.
 ///
 /// # Errors
 /// The first word found wrong.
 pub fn check_integrity() -> Result<(), Corruption> {
-    with(|heap| heap.check_integrity())
+    with(|heap| heap.check_integrity(Capabilities::NONE))
 }

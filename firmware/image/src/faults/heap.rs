@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::Alignment;
+use crashrig_memory::heap::{Alignment, Level};
 use crashrig_port::kernel::thread::{self, Options};
 use crashrig_port::kernel::{FOREVER, priority};
 use crashrig_port::{errors, heap, platform};
@@ -12,7 +12,7 @@ use crashrig_wire::status::Misuse;
 /// A stack's pages, as `thread::spawn` aligns them: the guard ends where one begins.
 const PAGE_BYTES: u32 = 1024;
 /// What the heap keeps in front of a block.
-const HEADER_BYTES: u32 = 8;
+const BEFORE_BYTES: u32 = heap::HeapLevel::PAYLOAD_OFFSET_BYTES;
 const NEIGHBOUR_BYTES: u32 = 32;
 /// More than an exception frame: what is stacked below the neighbour's header breaks nothing else.
 const LOWEST_BYTES: u32 = 256;
@@ -49,9 +49,10 @@ pub fn look_at_neighbour() {
 /// Three blocks side by side: one nobody cares for, the neighbour's, and the stack with its guard.
 fn spawn_above_neighbour() -> Option<thread::Thread> {
     let guard_bytes = platform::guard_size_bytes();
-    // The neighbour's block ends one header below a place for a stack.
-    let offset_bytes = NEIGHBOUR_BYTES + HEADER_BYTES + guard_bytes;
-    let lowest_offset_bytes = LOWEST_BYTES + HEADER_BYTES + offset_bytes;
+    let stride_bytes = heap::HeapLevel::block_bytes(NEIGHBOUR_BYTES)?;
+    // The neighbour's block ends where that of a stack begins.
+    let offset_bytes = stride_bytes + guard_bytes;
+    let lowest_offset_bytes = heap::HeapLevel::block_bytes(LOWEST_BYTES)? + offset_bytes;
     let lowest = Alignment { align_bytes: PAGE_BYTES, offset_bytes: lowest_offset_bytes };
     heap::allocate(LOWEST_BYTES, lowest, Capabilities::DEFAULT).ok()?;
     let alignment = Alignment { align_bytes: PAGE_BYTES, offset_bytes };
@@ -64,11 +65,11 @@ fn spawn_above_neighbour() -> Option<thread::Thread> {
     let caps = Capabilities::DEFAULT;
     let tenant = thread::spawn(&options, PAGE_BYTES, caps, overflow, neighbour).ok()?;
     let stack = tenant.stack().ok()?;
-    (stack.guard_start == neighbour + NEIGHBOUR_BYTES + HEADER_BYTES).then_some(tenant)
+    (stack.guard_start == neighbour + stride_bytes).then_some(tenant)
 }
 
 extern "C" fn overflow(neighbour: u32) -> u32 {
-    super::overflow::large_frame(neighbour - HEADER_BYTES);
+    super::overflow::large_frame(neighbour - BEFORE_BYTES);
     0
 }
 

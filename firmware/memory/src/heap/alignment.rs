@@ -1,6 +1,6 @@
 //! Where in a block an address must be a round one.
 
-use super::block::{GRANULE_BYTES, SMALLEST_BLOCK_BYTES};
+use super::block::GRANULE_BYTES;
 
 /// Asks for an address such that `address + offset_bytes` is a multiple of `align_bytes`.
 ///
@@ -26,19 +26,26 @@ impl Alignment {
         self.align_bytes.is_power_of_two() && self.offset_bytes.is_multiple_of(granule)
     }
 
-    /// How many bytes must be left free in front of an address: none, or room for a free block.
-    pub(super) const fn gap(self, address: u32) -> u32 {
+    /// How many bytes must be left free in front of an address: none, or room for a free block of
+    /// at least `smallest_bytes`.
+    pub(super) const fn gap(self, address: u32, smallest_bytes: u32) -> u32 {
         let beyond = address.wrapping_add(self.offset_bytes) & (self.align_bytes - 1);
         match (self.align_bytes - beyond) & (self.align_bytes - 1) {
             // Only an alignment of 16 and more leads here.
-            gap if 0 < gap && gap < SMALLEST_BLOCK_BYTES => gap + self.align_bytes,
+            gap if 0 < gap && gap < smallest_bytes => {
+                gap + (smallest_bytes - gap).next_multiple_of(self.align_bytes)
+            }
             gap => gap,
         }
     }
 
-    /// The largest gap that any address can need.
-    pub(super) const fn worst_gap(self) -> u32 {
-        if self.align_bytes <= GRANULE_BYTES { 0 } else { self.align_bytes + GRANULE_BYTES }
+    /// The largest gap that any address can need: just too small for a block, and then enough.
+    pub(super) const fn worst_gap(self, smallest_bytes: u32) -> u32 {
+        if self.align_bytes <= GRANULE_BYTES {
+            0
+        } else {
+            self.align_bytes + (smallest_bytes - GRANULE_BYTES)
+        }
     }
 }
 
@@ -52,11 +59,14 @@ mod tests {
             for offset_bytes in [0, 8, 16, 128, 1000] {
                 let alignment = Alignment { align_bytes, offset_bytes };
                 assert!(alignment.is_possible());
-                for address in (0x1FFF_FFC0..0x2000_0040).step_by(8) {
-                    let gap = alignment.gap(address);
+                for (address, smallest_bytes) in (0x1FFF_FFC0..0x2000_0040)
+                    .step_by(8)
+                    .flat_map(|address| [16, 24, 32].map(|bytes| (address, bytes)))
+                {
+                    let gap = alignment.gap(address, smallest_bytes);
                     assert!((address + gap + offset_bytes).is_multiple_of(align_bytes));
-                    assert!(gap == 0 || gap >= SMALLEST_BLOCK_BYTES);
-                    assert!(gap.is_multiple_of(8) && gap <= alignment.worst_gap());
+                    assert!(gap == 0 || gap >= smallest_bytes);
+                    assert!(gap.is_multiple_of(8) && gap <= alignment.worst_gap(smallest_bytes));
                 }
             }
         }

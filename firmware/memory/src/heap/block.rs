@@ -23,8 +23,8 @@ use crate::words::Words;
 pub(super) const GRANULE_BYTES: u32 = 8;
 /// What a block costs besides what can be used of it.
 pub(super) const HEADER_BYTES: u32 = 8;
-/// A header and two links.
-pub(super) const SMALLEST_BLOCK_BYTES: u32 = 16;
+/// A header and two links: no block is smaller.
+pub(super) const LINKED_BYTES: u32 = 16;
 /// The link that leads nowhere. Zero would not do: memory may begin at address 0.
 pub(super) const NO_LINK: u32 = u32::MAX;
 /// The size word of the end mark: a block in use of nothing but its header.
@@ -51,14 +51,11 @@ impl Header {
         self.address + self.size_bytes
     }
 
-    /// The address that is handed out.
-    pub const fn payload(&self) -> u32 {
-        self.address + HEADER_BYTES
-    }
-
-    /// How many bytes can be used from there on.
-    pub const fn payload_bytes(&self) -> u32 {
-        self.size_bytes - HEADER_BYTES
+    /// The header at an address, believed as it stands.
+    #[inline]
+    pub fn read(words: &impl Words, address: u32) -> Self {
+        let word = words.read(address);
+        Self { address, size_bytes: word & !FLAGS, is_free: word & FREE != 0 }
     }
 
     /// The size word as it stands in memory.
@@ -110,9 +107,9 @@ impl Extent {
     }
 
     /// Makes sure that a header which became part of a block is never taken for one again.
-    pub fn wipe(&self, words: &mut impl Words, block: &Header) {
-        words.write(block.address, 0);
-        words.write(previous_size_word(block.address), 0);
+    pub fn wipe(&self, words: &mut impl Words, header: u32) {
+        words.write(header, 0);
+        words.write(previous_size_word(header), 0);
     }
 
     /// The header at an address, if the address and the size word could be those of a block.
@@ -122,7 +119,7 @@ impl Extent {
         }
         let word = words.read(address);
         let (size_bytes, flags) = (word & !FLAGS, word & FLAGS);
-        let leads_on = SMALLEST_BLOCK_BYTES <= size_bytes
+        let leads_on = LINKED_BYTES <= size_bytes
             && size_bytes <= self.end - address
             && (size_bytes == self.end - address || self.can_be_block(address + size_bytes));
         let header = Header { address, size_bytes, is_free: flags == FREE };
@@ -133,7 +130,7 @@ impl Extent {
     pub fn can_be_block(&self, address: u32) -> bool {
         self.first <= address
             && address < self.end
-            && self.end - address >= SMALLEST_BLOCK_BYTES
+            && self.end - address >= LINKED_BYTES
             && (address - self.first).is_multiple_of(GRANULE_BYTES)
     }
 
@@ -192,7 +189,7 @@ impl Extent {
     /// Whether a sound header further on says that the block before it begins at `address`. Looks
     /// at every place behind it: for use when something is wrong already.
     fn is_led_back_to(&self, words: &impl Words, address: u32) -> bool {
-        let mut place = address + SMALLEST_BLOCK_BYTES;
+        let mut place = address + LINKED_BYTES;
         while place < self.end {
             if words.read(previous_size_word(place)) == place - address
                 && self.shape(words, place).is_some_and(|header| {

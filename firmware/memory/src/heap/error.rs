@@ -27,6 +27,12 @@ pub enum Expected {
     PreviousSize,
     /// The address of a free block in the same list, or the mark that there is none.
     FreeBlock,
+    /// The canary in front of what was handed out: somebody wrote below a block.
+    HeadCanary(u32),
+    /// The canary behind what was asked for: somebody wrote beyond a block. At any address.
+    TailCanary(u32),
+    /// The fill of free memory: somebody wrote to a block that was given back.
+    Fill(u32),
 }
 
 /// Why a region was not added. The heap is as before.
@@ -41,7 +47,8 @@ pub enum RegionError {
         /// The largest.
         largest_bytes: u32,
     },
-    /// It shares memory with a region that is there.
+    /// It shares memory with a region that is there, and does not lie inside of one block which
+    /// that region has handed out.
     Overlap {
         /// The index of that region.
         region: usize,
@@ -62,6 +69,14 @@ pub enum AllocationError {
     ZeroSize,
     /// The alignment is not a power of two, or no address with a multiple of eight can have it.
     Alignment(super::Alignment),
+    /// Capabilities that no memory may have together: what code can be fetched from is not for
+    /// bytes and not for DMA (ESP-IDF's rule for `MALLOC_CAP_EXEC`).
+    Contradiction {
+        /// What was asked for.
+        caps: Capabilities,
+    },
+    /// Number and size of what was asked for are more than 4 GiB together.
+    Overflow,
     /// No region with these capabilities can serve it.
     OutOfMemory {
         /// What was asked for.
@@ -75,6 +90,19 @@ pub enum AllocationError {
     /// A word that was needed on the way is not what it must be.
     Corrupt(Corruption),
 }
+
+/// Why a block was not resized: it is as before, and still handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReallocationError {
+    /// The address is none that is handed out now, or a word of the heap's own is wrong.
+    Address(AddressError),
+    /// It could not grow where it is, and there is no other place.
+    Allocation(AllocationError),
+}
+
+/// Monitoring was to be stopped, and was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotMonitoring;
 
 /// Why an address was refused. The heap is as before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,5 +139,23 @@ impl From<Corruption> for AllocationError {
 impl From<Corruption> for AddressError {
     fn from(corruption: Corruption) -> Self {
         Self::Corrupt(corruption)
+    }
+}
+
+impl From<AddressError> for ReallocationError {
+    fn from(error: AddressError) -> Self {
+        Self::Address(error)
+    }
+}
+
+impl From<AllocationError> for ReallocationError {
+    fn from(error: AllocationError) -> Self {
+        Self::Allocation(error)
+    }
+}
+
+impl From<Corruption> for ReallocationError {
+    fn from(corruption: Corruption) -> Self {
+        Self::Allocation(AllocationError::Corrupt(corruption))
     }
 }

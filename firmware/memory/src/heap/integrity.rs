@@ -1,20 +1,22 @@
 //! The check of a whole region: every header, every link, each against every other word that knows.
 //!
 //! It finds any one changed word of the heap's own and names it. Three passes, each resting on the
-//! one before: the chain of blocks; the lists from their heads; and whether each free block of the
-//! chain was met in a list. Each is bounded by the number of blocks the region can hold.
+//! one before: the chain of blocks; the lists from their heads; and, block by block, whether a free
+//! one was met in a list, and what it wears. Each is bounded by the size of the region.
 
 use super::block::{FREE, Header, NO_LINK, next_link, previous_link};
 use super::error::{Corruption, Expected};
+use super::level::Level;
 use super::tlsf::Tlsf;
 use super::tlsf_lists::Class;
+use super::{dress, links};
 use crate::words::Words;
 
 /// Checks one region.
 ///
 /// # Errors
 /// The first word found wrong.
-pub(super) fn check(region: &Tlsf, words: &impl Words) -> Result<(), Corruption> {
+pub(super) fn check<L: Level>(region: &Tlsf<L>, words: &impl Words) -> Result<(), Corruption> {
     region.extent.check_ends(words)?;
     let mut free_blocks = 0;
     for block in region.extent.blocks(words) {
@@ -24,31 +26,27 @@ pub(super) fn check(region: &Tlsf, words: &impl Words) -> Result<(), Corruption>
     for (class, head) in region.lists.heads() {
         listed_blocks += check_list(region, words, class, head)?;
     }
-    if listed_blocks == free_blocks {
-        return Ok(());
-    }
     for block in region.extent.blocks(words) {
-        check_listed(region, words, &block?)?;
+        let block = block?;
+        if listed_blocks != free_blocks {
+            check_listed(region, words, &block)?;
+        }
+        dress::check::<L>(words, &block)?;
     }
     Ok(())
 }
 
 /// One list from its head; answers its length. It ends because each block leads back to the one
 /// before, and the first to none: no block can be met twice.
-fn check_list(
-    region: &Tlsf,
+fn check_list<L: Level>(
+    region: &Tlsf<L>,
     words: &impl Words,
     class: Class,
     head: u32,
 ) -> Result<u32, Corruption> {
-    let block = region.extent.block(words, head)?;
-    let wrong = |expected| Corruption { address: head, expected, found: block.word() };
-    if !block.is_free {
-        return Err(wrong(Expected::Word(block.word() | FREE)));
-    }
-    if Class::of(block.size_bytes) != class {
-        return Err(wrong(Expected::Size));
-    }
+    let Some(block) = links::head(&region.extent, &region.lists, words, class)? else {
+        return Ok(0);
+    };
     let back = words.read(previous_link(head));
     if back != NO_LINK {
         let expected = Expected::Word(NO_LINK);
@@ -56,7 +54,7 @@ fn check_list(
     }
     let mut length = 1;
     let mut last = block;
-    while let Some(next) = region.successor(words, &last)? {
+    while let Some(next) = links::successor(&region.extent, &region.lists, words, &last)? {
         length += 1;
         last = next;
     }
@@ -64,14 +62,18 @@ fn check_list(
 }
 
 /// A block that says it is free is the head of its list or known to the one before it.
-fn check_listed(region: &Tlsf, words: &impl Words, block: &Header) -> Result<(), Corruption> {
+fn check_listed<L: Level>(
+    region: &Tlsf<L>,
+    words: &impl Words,
+    block: &Header,
+) -> Result<(), Corruption> {
     if !block.is_free {
         return Ok(());
     }
     let class = Class::of(block.size_bytes);
     let previous = words.read(previous_link(block.address));
     let is_head = previous == NO_LINK && region.lists.head(class) == block.address;
-    let before = region.listed(words, previous, class);
+    let before = links::listed(&region.extent, words, previous, class);
     let forward = before.map(|before| words.read(next_link(before.address)));
     if is_head || forward == Some(block.address) {
         return Ok(());

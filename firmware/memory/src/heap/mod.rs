@@ -7,33 +7,46 @@
 //! priority have any of the wanted ones and whose capabilities together have all of them.
 //! ESP-IDF's special cases for executable memory are not part of it.
 //!
-//! Within a region, two-level segregated fit finds a block in bounded time (`tlsf`). Every word
-//! read from memory is checked before it is used (`block`), so a heap that somebody wrote over
+//! Within a region, two-level segregated fit finds a block in bounded time (`tlsf`). How much is
+//! checked on the way is the heap's [`Level`]: at a checked one every word read from memory is held
+//! against others before it is used (`block`, `links`, `dress`), so a heap that somebody wrote over
 //! answers an error that names the word, and never follows it.
 //!
 //! What it must never do: touch memory other than through [`Words`], write where it was not given a
 //! region, panic, wait, or lock. It has no global state; whoever shares one wraps it in a critical
 //! section. `check_integrity`, `walk`, `containing_block` and the refusal of a wrong address take
-//! time in proportion to the number of blocks.
+//! time in proportion to the number of blocks; a reallocation that moves, and filling, in
+//! proportion to the size.
 //!
-//! Its limit: a forged header inside of a block, with forged neighbours that agree with it, is
-//! taken for a block by `free`.
+//! All addresses are those of the target, so a heap on the host lays blocks out as on the device.
 
 mod alignment;
 mod block;
+mod dress;
 mod error;
 mod integrity;
+mod level;
+mod links;
 mod region;
+mod request;
 mod tlsf;
 mod tlsf_lists;
+mod tlsf_lookup;
 mod totals;
 
 pub use alignment::Alignment;
-pub use error::{AddressError, AllocationError, Corruption, Expected, RegionError};
+pub use dress::Origin;
+pub use error::{
+    AddressError, AllocationError, Corruption, Expected, NotMonitoring, ReallocationError,
+    RegionError,
+};
+pub use level::{Comprehensive, Level, Light, Off, Tracked};
 pub use region::PRIORITIES;
+pub use request::Request;
 pub use totals::Totals;
 
 use crate::words::Words;
+use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
 use region::Region;
 
@@ -44,43 +57,46 @@ pub struct Block {
     pub region: usize,
     /// The address that is or would be handed out.
     pub address: u32,
-    /// How many bytes can be used from there on; a multiple of eight, often more than asked for.
+    /// How many bytes can be used from there on, at most; often more than asked for.
     pub size_bytes: u32,
     /// Whether it is free.
     pub is_free: bool,
+    /// Who asked for it, at a tracked level.
+    pub origin: Origin,
 }
 
-impl Block {
-    const fn new(region: usize, header: &block::Header) -> Self {
-        Self {
-            region,
-            address: header.payload(),
-            size_bytes: header.payload_bytes(),
-            is_free: header.is_free,
-        }
-    }
-}
-
-/// A heap over at most `REGIONS` regions.
+/// A heap over at most `REGIONS` regions, with the checks of a [`Level`].
 #[derive(Debug)]
-pub struct Heap<W, const REGIONS: usize> {
+pub struct Heap<W, L, const REGIONS: usize> {
     words: W,
-    /// Invariant: the first `used` are regions, and no two share memory.
-    regions: [Region; REGIONS],
+    /// Invariant: the first `used` are regions, and two share memory only if the later one lies in
+    /// a block that the earlier one has handed out.
+    regions: [Region<L>; REGIONS],
     used: usize,
+    /// Plain allocations above it prefer external memory, if that is open to them.
+    external_limit_bytes: Option<u32>,
+    is_monitoring: bool,
 }
 
-impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
+impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// A heap without memory.
     #[must_use]
     pub const fn new(words: W) -> Self {
-        Self { words, regions: [const { Region::EMPTY }; REGIONS], used: 0 }
+        Self {
+            words,
+            regions: [const { Region::EMPTY }; REGIONS],
+            used: 0,
+            external_limit_bytes: None,
+            is_monitoring: false,
+        }
     }
 
     /// Gives the heap a region; what it holds is lost. Answers its index.
     ///
     /// Bytes outside of whole multiples of eight are not used, and eight bytes more are kept for
-    /// the end mark. Regions are tried in the order in which they were added.
+    /// the end mark. Regions are tried in the order in which they were added. A region may lie
+    /// inside of a block that another has handed out, which is then a heap with capabilities of its
+    /// own; it must not be given back.
     ///
     /// # Errors
     /// The region is too small, too large, shares memory with another or is no memory, or there are
@@ -91,7 +107,10 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
         size_bytes: u32,
         caps: [Capabilities; PRIORITIES],
     ) -> Result<usize, RegionError> {
-        let shared = |region: &Region| region.overlaps(start, size_bytes);
+        let shared = |region: &Region<L>| {
+            let is_lent = region.lends(&self.words, start, size_bytes);
+            region.overlaps(start, size_bytes) && !is_lent
+        };
         if let Some(region) = self.regions().position(shared) {
             return Err(RegionError::Overlap { region });
         }
@@ -102,74 +121,27 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
         Ok(index)
     }
 
-    /// Hands out at least `size_bytes` bytes that have all of `caps`, at a multiple of eight. What
-    /// they hold is left over from before. With no capabilities at all, no region is suited.
-    ///
-    /// # Errors
-    /// The size is zero, no region can serve it, or a word of the heap's own is wrong.
-    pub fn allocate(
-        &mut self,
-        size_bytes: u32,
-        caps: Capabilities,
-    ) -> Result<u32, AllocationError> {
-        self.allocate_aligned(size_bytes, Alignment::NATURAL, caps)
-    }
-
-    /// Like [`allocate`](Self::allocate), at an address with an alignment. A request may be refused
-    /// where a block would just do: the block that is found in bounded time is used if it happens
-    /// to lie well, or else one with `align_bytes + 8` bytes to spare.
-    ///
-    /// # Errors
-    /// As for `allocate`, and no address can have this alignment.
-    pub fn allocate_aligned(
-        &mut self,
-        size_bytes: u32,
-        alignment: Alignment,
-        caps: Capabilities,
-    ) -> Result<u32, AllocationError> {
-        if size_bytes == 0 {
-            return Err(AllocationError::ZeroSize);
-        }
-        if !alignment.is_possible() {
-            return Err(AllocationError::Alignment(alignment));
-        }
-        let mut largest_free_block = 0;
-        for priority in 0..PRIORITIES {
-            for region in self.regions.iter_mut().take(self.used) {
-                // A region that could not serve it at one priority is not tried again at the next.
-                if region.priority_for(caps) != Some(priority) {
-                    continue;
-                }
-                if let Some(block) = region.allocate(&mut self.words, size_bytes, alignment)? {
-                    return Ok(block.payload());
-                }
-                let largest = region.tlsf.largest_free_block(&self.words)?;
-                largest_free_block = largest_free_block.max(largest);
-            }
-        }
-        Err(AllocationError::OutOfMemory { size_bytes, caps, largest_free_block })
-    }
-
     /// Takes back what was handed out. Answers how many bytes it held.
     ///
     /// # Errors
     /// The address is none that is handed out now, or a word of the heap's own is wrong. The heap
     /// is as before.
+    #[inline]
     pub fn free(&mut self, address: u32) -> Result<u32, AddressError> {
-        let mut regions = self.regions.iter_mut().take(self.used);
+        let mut regions = self.regions.iter_mut().take(self.used).rev();
         let region = regions.find(|region| region.contains(address));
         let region = region.ok_or(AddressError::Foreign { address })?;
-        Ok(region.free(&mut self.words, address)?.payload_bytes())
+        region.tlsf.free(&mut self.words, address)
     }
 
     /// How many bytes can be used at an address that is handed out: as many as were asked for, or
-    /// some more.
+    /// some more where no canary stands behind them.
     ///
     /// # Errors
     /// The address is none that is handed out now, or a word of the heap's own is wrong.
     pub fn size_of(&self, address: u32) -> Result<u32, AddressError> {
         let (_, region) = self.region_of(address)?;
-        Ok(region.tlsf.allocated_block(&self.words, address)?.payload_bytes())
+        Ok(region.tlsf.allocated_block(&self.words, address)?.1)
     }
 
     /// The block, free or not, that any address lies in. A header belongs to the block behind it.
@@ -178,7 +150,7 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
     /// The address lies in no block, or a word of the heap's own is wrong.
     pub fn containing_block(&self, address: u32) -> Result<Block, AddressError> {
         let (index, region) = self.region_of(address)?;
-        Ok(Block::new(index, &region.tlsf.containing(&self.words, address)?))
+        Ok(self.describe(index, &region.tlsf.containing(&self.words, address)?))
     }
 
     /// Sums over the regions that have all of `caps`; with [`Capabilities::NONE`], over all.
@@ -203,35 +175,89 @@ impl<W: Words, const REGIONS: usize> Heap<W, REGIONS> {
         region.map(|region| region.totals(&self.words)).transpose()
     }
 
-    /// Shows each block, by region and address.
+    /// From now on, the minimum of free bytes is that of a window. Once more: of a new one.
+    pub fn start_monitoring(&mut self) {
+        self.regions.iter_mut().take(self.used).for_each(Region::start_monitoring);
+        self.is_monitoring = true;
+    }
+
+    /// The minimum of free bytes is that of all time again.
+    ///
+    /// # Errors
+    /// Monitoring was not started.
+    pub fn stop_monitoring(&mut self) -> Result<(), NotMonitoring> {
+        if !core::mem::replace(&mut self.is_monitoring, false) {
+            return Err(NotMonitoring);
+        }
+        self.regions.iter_mut().take(self.used).for_each(Region::stop_monitoring);
+        Ok(())
+    }
+
+    /// Shows each block of the regions that have all of `caps`, by region and address. A visitor
+    /// that breaks skips the rest of that region.
     ///
     /// # Errors
     /// A header is wrong; the blocks before it have been shown.
-    pub fn walk(&self, mut visit: impl FnMut(Block)) -> Result<(), Corruption> {
+    pub fn walk(
+        &self,
+        caps: Capabilities,
+        mut visit: impl FnMut(Block) -> ControlFlow<()>,
+    ) -> Result<(), Corruption> {
         for (index, region) in self.regions().enumerate() {
+            if !region.capabilities().contains(caps) {
+                continue;
+            }
             for block in region.tlsf.extent.blocks(&self.words) {
-                visit(Block::new(index, &block?));
+                if visit(self.describe(index, &block?)).is_break() {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    /// Checks every header and every link of every region.
+    /// Checks every header, link, canary and fill of the regions that have all of `caps`; with
+    /// [`Capabilities::NONE`], of all.
     ///
     /// # Errors
     /// The first word found wrong.
-    pub fn check_integrity(&self) -> Result<(), Corruption> {
-        let mut regions = self.regions();
+    pub fn check_integrity(&self, caps: Capabilities) -> Result<(), Corruption> {
+        let mut regions = self.regions().filter(|region| region.capabilities().contains(caps));
         regions.try_for_each(|region| integrity::check(&region.tlsf, &self.words))
     }
 
-    fn regions(&self) -> impl Iterator<Item = &Region> {
+    /// Checks the whole region that an address lies in.
+    ///
+    /// # Errors
+    /// The address lies in no region, or the first word found wrong.
+    pub fn check_integrity_at(&self, address: u32) -> Result<(), AddressError> {
+        let (_, region) = self.region_of(address)?;
+        Ok(integrity::check(&region.tlsf, &self.words)?)
+    }
+
+    fn regions(&self) -> impl Iterator<Item = &Region<L>> {
         self.regions.iter().take(self.used)
     }
 
-    fn region_of(&self, address: u32) -> Result<(usize, &Region), AddressError> {
-        let mut regions = self.regions().enumerate();
+    /// The innermost region that an address lies in: one inside of another came later.
+    fn region_of(&self, address: u32) -> Result<(usize, &Region<L>), AddressError> {
+        let mut regions = self.regions.iter().enumerate().take(self.used).rev();
         let found = regions.find(|(_, region)| region.contains(address));
         found.ok_or(AddressError::Foreign { address })
+    }
+
+    fn describe(&self, region: usize, header: &block::Header) -> Block {
+        let origin = if header.is_free {
+            Origin::default()
+        } else {
+            dress::origin::<L>(&self.words, header)
+        };
+        Block {
+            region,
+            address: dress::payload::<L>(header),
+            size_bytes: L::usable_bytes(header.size_bytes),
+            is_free: header.is_free,
+            origin,
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! One region of the heap: its memory, what it can be used for, and what it has to tell.
 
-use super::Alignment;
-use super::block::{Extent, GRANULE_BYTES, HEADER_BYTES, Header, SMALLEST_BLOCK_BYTES};
-use super::error::{AddressError, Corruption, RegionError};
+use super::block::{Extent, GRANULE_BYTES, HEADER_BYTES, Header};
+use super::error::{Corruption, RegionError};
 use super::integrity;
+use super::level::Level;
 use super::tlsf::Tlsf;
 use super::tlsf_lists::LARGEST_BLOCK_BYTES;
 use super::totals::Totals;
+use super::{Alignment, dress};
 use crate::words::Words;
 use crashrig_layout::Capabilities;
 
@@ -15,22 +16,28 @@ pub const PRIORITIES: usize = 3;
 
 /// One region.
 #[derive(Debug)]
-pub(super) struct Region {
+pub(super) struct Region<L> {
     /// Its blocks.
-    pub tlsf: Tlsf,
+    pub tlsf: Tlsf<L>,
     caps: [Capabilities; PRIORITIES],
+    /// Invariant: the union of `caps`.
+    all_caps: Capabilities,
     total_bytes: u32,
     minimum_free_bytes: u32,
+    /// The minimum from before a window that is watched now.
+    minimum_before: Option<u32>,
     failed_allocations: u32,
 }
 
-impl Region {
+impl<L: Level> Region<L> {
     /// No region.
     pub const EMPTY: Self = Self {
         tlsf: Tlsf::EMPTY,
         caps: [Capabilities::NONE; PRIORITIES],
+        all_caps: Capabilities::NONE,
         total_bytes: 0,
         minimum_free_bytes: 0,
+        minimum_before: None,
         failed_allocations: 0,
     };
 
@@ -45,14 +52,15 @@ impl Region {
         size_bytes: u32,
         caps: [Capabilities; PRIORITIES],
     ) -> Result<(), RegionError> {
-        let extent = extent(start, size_bytes).ok_or(RegionError::Size {
+        let extent = extent(start, size_bytes, L::SMALLEST_BYTES).ok_or(RegionError::Size {
             size_bytes,
-            smallest_bytes: SMALLEST_BLOCK_BYTES + HEADER_BYTES,
+            smallest_bytes: L::SMALLEST_BYTES + HEADER_BYTES,
             largest_bytes: LARGEST_BLOCK_BYTES + HEADER_BYTES,
         })?;
         self.tlsf.format(words, extent);
         integrity::check(&self.tlsf, words).map_err(RegionError::NotMemory)?;
         self.caps = caps;
+        self.all_caps = caps.iter().fold(Capabilities::NONE, |all, caps| all.union(*caps));
         self.total_bytes = self.tlsf.free_bytes;
         self.minimum_free_bytes = self.total_bytes;
         self.failed_allocations = 0;
@@ -71,24 +79,33 @@ impl Region {
         first <= last && start <= end + (HEADER_BYTES - 1)
     }
 
-    /// All capabilities of the region.
-    pub fn capabilities(&self) -> Capabilities {
-        self.caps.iter().fold(Capabilities::NONE, |all, caps| all.union(*caps))
+    /// Whether a range lies in the payload of one block that is handed out.
+    pub fn lends(&self, words: &impl Words, start: u32, size_bytes: u32) -> bool {
+        let Ok(block) = self.tlsf.containing(words, start) else { return false };
+        let end = dress::payload::<L>(&block) + L::usable_bytes(block.size_bytes);
+        let inside = dress::payload::<L>(&block) <= start
+            && start.checked_add(size_bytes).is_some_and(|last| last <= end);
+        inside && !block.is_free
     }
 
-    /// The priority at which the region is tried for a request: the first that has any of the
-    /// wanted capabilities, provided that all priorities together have all of them.
-    pub fn priority_for(&self, wanted: Capabilities) -> Option<usize> {
-        if !self.capabilities().contains(wanted) {
-            return None;
-        }
-        self.caps.iter().position(|caps| caps.bits() & wanted.bits() != 0)
+    /// All capabilities of the region.
+    pub const fn capabilities(&self) -> Capabilities {
+        self.all_caps
+    }
+
+    /// Whether the region is tried for a request at a priority: it has any of the wanted
+    /// capabilities at this one and none at those before, and all of them together.
+    #[inline]
+    pub fn is_tried_at(&self, priority: usize, wanted: Capabilities) -> bool {
+        let mut caps = self.caps.iter().map(|caps| caps.bits() & wanted.bits() != 0);
+        self.all_caps.contains(wanted) && caps.position(|has_any| has_any) == Some(priority)
     }
 
     /// Hands out a block, or counts that it could not.
     ///
     /// # Errors
     /// A word that is wrong; nothing has changed.
+    #[inline]
     pub fn allocate(
         &mut self,
         words: &mut impl Words,
@@ -99,16 +116,41 @@ impl Region {
         if block.is_none() {
             self.failed_allocations = self.failed_allocations.saturating_add(1);
         }
-        self.minimum_free_bytes = self.minimum_free_bytes.min(self.tlsf.free_bytes);
+        self.note_free_bytes();
         Ok(block)
     }
 
-    /// Takes a block back.
+    /// Makes a block smaller or larger where it is, if that can be.
     ///
     /// # Errors
-    /// The address is not one that was handed out, or a word is wrong; nothing has changed.
-    pub fn free(&mut self, words: &mut impl Words, address: u32) -> Result<Header, AddressError> {
-        self.tlsf.free(words, address)
+    /// A word that is wrong; nothing has changed.
+    pub fn resize(
+        &mut self,
+        words: &mut impl Words,
+        block: &Header,
+        size_bytes: u32,
+    ) -> Result<Option<Header>, Corruption> {
+        let resized = self.tlsf.resize(words, block, size_bytes)?;
+        self.note_free_bytes();
+        Ok(resized)
+    }
+
+    #[inline]
+    fn note_free_bytes(&mut self) {
+        self.minimum_free_bytes = self.minimum_free_bytes.min(self.tlsf.free_bytes);
+    }
+
+    /// From now on the minimum is that of a window.
+    pub fn start_monitoring(&mut self) {
+        let minimum = self.minimum_free_bytes;
+        self.minimum_before = Some(self.minimum_before.map_or(minimum, |least| least.min(minimum)));
+        self.minimum_free_bytes = self.tlsf.free_bytes;
+    }
+
+    /// The minimum is that of all time again.
+    pub fn stop_monitoring(&mut self) {
+        let before = self.minimum_before.take();
+        self.minimum_free_bytes = self.minimum_free_bytes.min(before.unwrap_or(u32::MAX));
     }
 
     /// What the region has to tell.
@@ -129,12 +171,12 @@ impl Region {
 }
 
 /// The part of a region that blocks can lie in, if there is room for one and lists for the largest.
-fn extent(start: u32, size_bytes: u32) -> Option<Extent> {
+fn extent(start: u32, size_bytes: u32, smallest_bytes: u32) -> Option<Extent> {
     // A region may end at 4 GiB, so it is told by its last byte.
     let last = start.checked_add(size_bytes.checked_sub(1)?)?;
     let first = start.checked_next_multiple_of(GRANULE_BYTES)?;
     let whole = last.checked_sub(first)?.checked_add(1)? & !(GRANULE_BYTES - 1);
     let blocks = whole.checked_sub(HEADER_BYTES)?;
-    let has_lists = (SMALLEST_BLOCK_BYTES..=LARGEST_BLOCK_BYTES).contains(&blocks);
+    let has_lists = (smallest_bytes..=LARGEST_BLOCK_BYTES).contains(&blocks);
     has_lists.then(|| Extent { first, end: first + blocks })
 }

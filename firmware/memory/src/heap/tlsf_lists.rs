@@ -23,6 +23,7 @@ pub(super) struct Class(u32);
 
 impl Class {
     /// The list that a block of a size is kept in.
+    #[inline]
     pub const fn of(size_bytes: u32) -> Self {
         if size_bytes < LINEAR_BYTES {
             return Self(size_bytes / GRANULE_BYTES);
@@ -34,6 +35,7 @@ impl Class {
     }
 
     /// The first list whose blocks all hold a size, which is at most [`LARGEST_BLOCK_BYTES`].
+    #[inline]
     const fn serving(size_bytes: u32) -> Self {
         if size_bytes < LINEAR_BYTES {
             return Self::of(size_bytes);
@@ -65,11 +67,13 @@ impl Lists {
         Self { rows: 0, columns: [0; ROWS as usize], heads: [NO_LINK; (ROWS * COLUMNS) as usize] };
 
     /// Header address of the first block of a list, or [`NO_LINK`].
+    #[inline]
     pub fn head(&self, class: Class) -> u32 {
         self.heads.get(class.0 as usize).copied().unwrap_or(NO_LINK)
     }
 
-    /// Makes a block the first of its list; [`NO_LINK`] empties the list.
+    /// Makes another block the first of a list that has one; [`NO_LINK`] empties it.
+    #[inline]
     pub fn set_head(&mut self, class: Class, head: u32) {
         let place = self.heads.get_mut(class.0 as usize);
         let columns = self.columns.get_mut(class.row() as usize);
@@ -77,17 +81,25 @@ impl Lists {
         *place = head;
         if head == NO_LINK {
             *columns &= !(1 << class.column());
-        } else {
-            *columns |= 1 << class.column();
-        }
-        if *columns == 0 {
-            self.rows &= !(1 << class.row());
-        } else {
-            self.rows |= 1 << class.row();
+            if *columns == 0 {
+                self.rows &= !(1 << class.row());
+            }
         }
     }
 
+    /// Makes a block the first of its list; answers the one that was.
+    #[inline]
+    pub fn push(&mut self, class: Class, block: u32) -> u32 {
+        let place = self.heads.get_mut(class.0 as usize);
+        let columns = self.columns.get_mut(class.row() as usize);
+        let (Some(place), Some(columns)) = (place, columns) else { return NO_LINK };
+        *columns |= 1 << class.column();
+        self.rows |= 1 << class.row();
+        core::mem::replace(place, block)
+    }
+
     /// The first list with a block, each of which holds a size of at most [`LARGEST_BLOCK_BYTES`].
+    #[inline]
     pub fn find(&self, size_bytes: u32) -> Option<Class> {
         let class = Class::serving(size_bytes);
         let columns = self.columns.get(class.row() as usize)? & (u8::MAX << class.column());
@@ -139,7 +151,7 @@ mod tests {
         let mut lists = Lists::EMPTY;
         for (step, size) in [16, 4096, 24, 72, 1 << 20, 130, LARGEST_BLOCK_BYTES].iter().enumerate()
         {
-            lists.set_head(Class::of(*size), step as u32);
+            lists.push(Class::of(*size), step as u32);
             assert_eq!(lists.top(), lists.heads().map(|(class, _)| class).last());
             for wanted in (4..25).flat_map(|bit| [1 << bit, (1 << bit) + 8, (2 << bit) - 8]) {
                 let served = lists.heads().map(|(class, _)| class);

@@ -1,20 +1,39 @@
 //! What the heap promises, case by case.
 
-use crate::ram::{CORE, CORE_CAPS, MAIN, MAIN_CAPS, Ram, one_bank, two_banks};
+use crate::ram::{
+    CORE, CORE_CAPS, MAIN, MAIN_CAPS, Ram, at_each_level, fresh, one_bank, two_banks,
+};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, RegionError,
+    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Level, Off, RegionError,
 };
 use crashrig_memory::words::Words;
 
 const DMA: Capabilities = Capabilities::DMA;
 const BYTE: Capabilities = Capabilities::BYTE;
 
-#[test]
-fn priorities_decide_before_the_order_of_regions() {
-    let (mut heap, _) = two_banks();
+mod at {
+    use super::at_each_level;
+    at_each_level!([Off, Light, Comprehensive]:
+        priorities_decide_before_the_order_of_regions,
+        a_region_is_asked_once_though_two_priorities_suit,
+        totals_count_the_regions_that_have_everything,
+        every_size_fills_the_region_and_gives_all_back,
+        neighbours_merge_in_every_order,
+        a_stack_ends_its_guard_on_a_round_address,
+        an_aligned_request_takes_a_block_that_just_does,
+        requests_that_cannot_be_are_told,
+    );
+    at_each_level!([Light, Comprehensive]:
+        headers_of_old_are_wiped,
+        wrong_addresses_are_told_apart,
+    );
+}
+
+fn priorities_decide_before_the_order_of_regions<L: Level>() {
+    let (mut heap, _) = two_banks::<L>();
     // The core's bank has BYTE first, the main bank second; DMA has only the main bank.
-    let check = |heap: &mut Heap<Ram, 4>, caps, size, region| {
+    let check = |heap: &mut Heap<Ram, L, 4>, caps, size, region| {
         let address = heap.allocate(size, caps).unwrap();
         assert_eq!(heap.containing_block(address).unwrap().region, region, "{caps:?}");
     };
@@ -23,7 +42,7 @@ fn priorities_decide_before_the_order_of_regions() {
     check(&mut heap, DMA.union(BYTE), 16, 0);
     check(&mut heap, BYTE, CORE.1, 0);
     let none = |caps| AllocationError::OutOfMemory { size_bytes: 8, caps, largest_free_block: 0 };
-    for caps in [Capabilities::EXEC, DMA.union(Capabilities::EXEC), Capabilities::NONE] {
+    for caps in [Capabilities::EXEC, Capabilities::SPIRAM.union(DMA), Capabilities::NONE] {
         assert_eq!(heap.allocate(8, caps), Err(none(caps)));
     }
     let failed = |region| heap.region_totals(region).unwrap().unwrap().failed_allocations;
@@ -31,18 +50,16 @@ fn priorities_decide_before_the_order_of_regions() {
     assert_eq!(heap.region_totals(2), Ok(None));
 }
 
-#[test]
-fn a_region_is_asked_once_though_two_priorities_suit() {
-    let (mut heap, _) = two_banks();
+fn a_region_is_asked_once_though_two_priorities_suit<L: Level>() {
+    let (mut heap, _) = two_banks::<L>();
     assert!(heap.allocate(MAIN.1, DMA.union(BYTE)).is_err());
     assert_eq!(heap.totals(DMA).unwrap().failed_allocations, 1);
 }
 
-#[test]
-fn totals_count_the_regions_that_have_everything() {
-    let (mut heap, _) = two_banks();
-    let total = |heap: &Heap<Ram, 4>, caps| heap.totals(caps).unwrap().total_bytes;
-    let (main, core) = (MAIN.1 - 16, CORE.1 - 16);
+fn totals_count_the_regions_that_have_everything<L: Level>() {
+    let (mut heap, _) = two_banks::<L>();
+    let total = |heap: &Heap<Ram, L, 4>, caps| heap.totals(caps).unwrap().total_bytes;
+    let (main, core) = (fresh::<L>(MAIN.1), fresh::<L>(CORE.1));
     for (caps, expected) in [(DMA, main), (BYTE, main + core), (Capabilities::NONE, main + core)] {
         assert_eq!(total(&heap, caps), expected);
     }
@@ -50,15 +67,15 @@ fn totals_count_the_regions_that_have_everything() {
     let address = heap.allocate(1000, DMA).unwrap();
     heap.free(address).unwrap();
     let totals = heap.totals(BYTE).unwrap();
-    assert_eq!(totals.minimum_free_bytes, main + core - 1008, "the block and its header");
+    let block = L::block_bytes(1000).unwrap();
+    assert_eq!(totals.minimum_free_bytes, main + core - block, "the block and its header");
     assert_eq!((totals.free_bytes, totals.largest_free_block), (main + core, main));
 }
 
-#[test]
-fn every_size_fills_the_region_and_gives_all_back() {
+fn every_size_fills_the_region_and_gives_all_back<L: Level>() {
     let size_bytes = 2048;
     for size in (1..size_bytes + 8).step_by(if cfg!(miri) { 131 } else { 1 }) {
-        let (mut heap, _) = one_bank(size_bytes);
+        let (mut heap, _) = one_bank::<L>(size_bytes);
         let mut owned = Vec::new();
         let error = loop {
             match heap.allocate(size, DMA) {
@@ -66,7 +83,7 @@ fn every_size_fills_the_region_and_gives_all_back() {
                 Err(error) => break error,
             }
         };
-        let block = size.next_multiple_of(8).max(8) + 8;
+        let block = L::block_bytes(size).unwrap();
         assert_eq!(owned.len() as u32, (size_bytes - 8) / block, "{size}");
         let largest_free_block = heap.totals(DMA).unwrap().largest_free_block;
         let expected =
@@ -81,31 +98,31 @@ fn every_size_fills_the_region_and_gives_all_back() {
             heap.free(owned[index]).unwrap();
         }
         let totals = heap.totals(DMA).unwrap();
-        assert_eq!((totals.free_blocks, totals.free_bytes), (1, size_bytes - 16), "{size}");
-        assert_eq!(heap.check_integrity(), Ok(()));
+        assert_eq!((totals.free_blocks, totals.free_bytes), (1, fresh::<L>(size_bytes)), "{size}");
+        assert_eq!(heap.check_integrity(Capabilities::NONE), Ok(()));
     }
 }
 
-#[test]
-fn neighbours_merge_in_every_order() {
+fn neighbours_merge_in_every_order<L: Level>() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let (mut heap, _) = one_bank(4096);
+        let (mut heap, _) = one_bank::<L>(4096);
         let owned = [24, 200, 72].map(|size| heap.allocate(size, DMA).unwrap());
         let fence = heap.allocate(8, DMA).unwrap();
         for index in order {
             heap.free(owned[index]).unwrap();
-            assert_eq!(heap.check_integrity(), Ok(()));
+            assert_eq!(heap.check_integrity(Capabilities::NONE), Ok(()));
         }
         let merged = heap.containing_block(owned[2]).unwrap();
-        assert_eq!((merged.address, merged.size_bytes), (owned[0], 24 + 200 + 72 + 16));
-        assert_eq!(heap.free(fence), Ok(8));
+        let blocks: u32 = [24, 200, 72].iter().map(|size| L::block_bytes(*size).unwrap()).sum();
+        let expected = (owned[0], blocks - L::OVERHEAD_BYTES);
+        assert_eq!((merged.address, merged.size_bytes), expected);
+        assert!(heap.free(fence).is_ok_and(|held_bytes| held_bytes >= 8));
         assert_eq!(heap.totals(DMA).unwrap().free_blocks, 1);
     }
 }
 
-#[test]
-fn a_stack_ends_its_guard_on_a_round_address() {
-    let (mut heap, _) = one_bank(MAIN.1);
+fn a_stack_ends_its_guard_on_a_round_address<L: Level>() {
+    let (mut heap, _) = one_bank::<L>(MAIN.1);
     let alignment = Alignment { align_bytes: 1024, offset_bytes: 128 };
     let mut owned = Vec::new();
     while let Ok(address) = heap.allocate_aligned(900, alignment, DMA) {
@@ -120,37 +137,36 @@ fn a_stack_ends_its_guard_on_a_round_address() {
 }
 
 /// A block that lies well is used to the last byte, though there is nothing to spare.
-#[test]
-fn an_aligned_request_takes_a_block_that_just_does() {
-    let (mut heap, _) = one_bank(4096);
-    let alignment = Alignment { align_bytes: 1024, offset_bytes: 1016 };
-    assert_eq!(heap.allocate_aligned(4080, alignment, DMA), Ok(MAIN.0 + 8));
+fn an_aligned_request_takes_a_block_that_just_does<L: Level>() {
+    let (mut heap, _) = one_bank::<L>(4096);
+    let payload = L::PAYLOAD_OFFSET_BYTES;
+    let alignment = Alignment { align_bytes: 1024, offset_bytes: 1024 - payload };
+    let address = heap.allocate_aligned(fresh::<L>(4096), alignment, DMA);
+    assert_eq!(address, Ok(MAIN.0 + payload));
 }
 
-#[test]
-fn requests_that_cannot_be_are_told() {
-    let (mut heap, _) = one_bank(4096);
+fn requests_that_cannot_be_are_told<L: Level>() {
+    let (mut heap, _) = one_bank::<L>(4096);
     let odd = Alignment { align_bytes: 48, offset_bytes: 0 };
     assert_eq!(heap.allocate(0, DMA), Err(AllocationError::ZeroSize));
     assert_eq!(heap.allocate_aligned(8, odd, DMA), Err(AllocationError::Alignment(odd)));
     let largest = Alignment { align_bytes: 1 << 31, offset_bytes: 8 };
-    for size_bytes in [4081, 1 << 25, u32::MAX - 8, u32::MAX - 7, u32::MAX] {
-        let largest_free_block = 4080;
+    let largest_free_block = fresh::<L>(4096);
+    for size_bytes in [largest_free_block + 1, 1 << 25, u32::MAX - 8, u32::MAX - 7, u32::MAX] {
         let expected = AllocationError::OutOfMemory { size_bytes, caps: DMA, largest_free_block };
         assert_eq!(heap.allocate(size_bytes, DMA), Err(expected));
         assert_eq!(heap.allocate_aligned(size_bytes, largest, DMA), Err(expected));
     }
-    assert!(heap.allocate(4080, DMA).is_ok(), "a fresh region can be had in one");
+    assert!(heap.allocate(largest_free_block, DMA).is_ok(), "a fresh region can be had in one");
 }
 
-#[test]
-fn wrong_addresses_are_told_apart() {
-    let (mut heap, ram) = one_bank(4096);
+fn wrong_addresses_are_told_apart<L: Level>() {
+    let (mut heap, ram) = one_bank::<L>(4096);
     let [first, second, third] = [64, 64, 64].map(|size| heap.allocate(size, DMA).unwrap());
     heap.free(second).unwrap();
     heap.free(first).unwrap();
     let contents = ram.contents();
-    let check = |heap: &mut Heap<Ram, 1>, address, expected| {
+    let check = |heap: &mut Heap<Ram, L, 1>, address, expected| {
         assert_eq!(heap.size_of(address), Err(expected));
         assert_eq!(heap.free(address), Err(expected));
     };
@@ -169,14 +185,13 @@ fn wrong_addresses_are_told_apart() {
 }
 
 /// A header of old that lies in a block today is no block: `free` of an address from before.
-#[test]
-fn headers_of_old_are_wiped() {
-    let (mut heap, _) = one_bank(4096);
+fn headers_of_old_are_wiped<L: Level>() {
+    let (mut heap, _) = one_bank::<L>(4096);
     let old = [40, 40, 40, 40].map(|size| heap.allocate(size, DMA).unwrap());
     for index in [1, 0, 3, 2] {
         heap.free(old[index]).unwrap();
     }
-    let whole = heap.allocate(4080, DMA).unwrap();
+    let whole = heap.allocate(fresh::<L>(4096), DMA).unwrap();
     assert_eq!(whole, old[0]);
     for address in &old[1..] {
         let expected = AddressError::NotStartOfBlock { address: *address, block: whole };
@@ -187,7 +202,7 @@ fn headers_of_old_are_wiped() {
 #[test]
 fn regions_are_checked_when_they_are_added() {
     let ram = Ram::new(&[(0, 64), (0x1000, 4096), (0xFFFF_FF00, 0x100)]);
-    let mut heap: Heap<Ram, 3> = Heap::new(ram);
+    let mut heap: Heap<Ram, Off, 3> = Heap::new(ram);
     let mut check = |start, size, expected| {
         assert_eq!(heap.add_region(start, size, MAIN_CAPS), expected, "{start:#x}");
     };
@@ -224,7 +239,7 @@ fn what_keeps_nothing_is_no_region() {
         }
         fn write(&mut self, _address: u32, _word: u32) {}
     }
-    let mut heap: Heap<Nothing, 1> = Heap::new(Nothing);
+    let mut heap: Heap<Nothing, Off, 1> = Heap::new(Nothing);
     let address = CORE.0 + CORE.1 - 8;
     let corruption = Corruption { address, expected: Expected::Word(8), found: 0 };
     let expected = Err(RegionError::NotMemory(corruption));

@@ -1,18 +1,32 @@
 //! A heap that somebody wrote over: each word of its own in turn, each bit of it in turn.
 
-use crate::ram::{MAIN, Ram, Random, one_bank};
+use crate::ram::{MAIN, Ram, Random, at_each_level, one_bank};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Block, Corruption, Expected, Heap,
+    AddressError, Alignment, AllocationError, Block, Corruption, Expected, Heap, Level,
 };
+use std::ops::ControlFlow;
 
 const SIZE: u32 = 2048;
 const CAPS: Capabilities = Capabilities::DMA;
 
+mod at {
+    use super::at_each_level;
+    at_each_level!([Light, Comprehensive]:
+        the_check_names_the_word_whichever_it_is,
+        no_operation_strays_whichever_word_is_damaged,
+        a_head_that_is_not_free_or_not_of_its_list_is_told,
+        the_first_tag_is_zero_or_told,
+        no_operation_strays_in_a_heap_full_of_noise,
+        an_overrun_is_told_where_it_began,
+        an_overrun_of_several_headers_is_told_where_it_ended,
+    );
+}
+
 /// A heap with blocks in use and free ones, three of them in one list and two in another, filled
 /// with noise by their owners. Built anew for each case, always the same.
-fn scarred() -> (Heap<Ram, 1>, Ram, Vec<Block>) {
-    let (mut heap, ram) = one_bank(SIZE);
+fn scarred<L: Level>() -> (Heap<Ram, L, 1>, Ram, Vec<Block>) {
+    let (mut heap, ram) = one_bank::<L>(SIZE);
     let sizes = [24, 56, 24, 40, 56, 8, 24, 120, 56, 16, 40, 200, 56, 8, 40, 8];
     let owned = sizes.map(|size| heap.allocate(size, CAPS).unwrap());
     let mut random = Random(99);
@@ -27,69 +41,81 @@ fn scarred() -> (Heap<Ram, 1>, Ram, Vec<Block>) {
     assert_eq!(again, owned[14], "last in, first out");
     heap.free(again).unwrap();
     let mut blocks = Vec::new();
-    heap.walk(|block| blocks.push(block)).unwrap();
-    assert_eq!(heap.check_integrity(), Ok(()));
+    heap.walk(CAPS, |block| {
+        blocks.push(block);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(heap.check_integrity(Capabilities::NONE), Ok(()));
     (heap, ram, blocks)
 }
 
-/// Addresses of all words that are the heap's own.
-fn own_words(blocks: &[Block]) -> Vec<u32> {
+/// Addresses of all words that are the heap's own. All sizes are multiples of eight here, so the
+/// tail canary is a word.
+fn own_words<L: Level>(ram: &Ram, blocks: &[Block]) -> Vec<u32> {
     let mut words = vec![MAIN.0 + SIZE - 8, MAIN.0 + SIZE - 4];
     for block in blocks {
-        words.extend([block.address - 8, block.address - 4]);
-        if block.is_free {
-            words.extend([block.address, block.address + 4]);
+        let header = block.address - L::PAYLOAD_OFFSET_BYTES;
+        words.extend([header, header + 4, header + 8, header + 12]);
+        if !block.is_free {
+            words.push(block.address + ram.get(block.address - 8));
+        } else if L::IS_FILLED {
+            let end = block.address + block.size_bytes + L::TAIL_BYTES;
+            // One word of the fill in nine is enough.
+            words.extend((header + 16..end).step_by(36));
         }
     }
     words
 }
 
 /// What a word may be overwritten with: each bit changed, and values that overruns leave.
-fn damages(word: u32, blocks: &[Block]) -> Vec<u32> {
+fn damages<L: Level>(word: u32, blocks: &[Block]) -> Vec<u32> {
     let bits = (0..32).map(|bit| word ^ (1 << bit));
     let values =
         [0, 8, 16, 24, 64, u32::MAX, 0xDEAD_BEEF, 0xA5A5_A5A5, MAIN.0, word.wrapping_add(16)];
-    let headers = blocks.iter().flat_map(|block| [block.address - 8, block.size_bytes + 8]);
+    let headers = blocks.iter().flat_map(|block| {
+        let header = block.address - L::PAYLOAD_OFFSET_BYTES;
+        [header, block.size_bytes + L::OVERHEAD_BYTES]
+    });
     let all = bits.chain(values).chain(headers).filter(|value| *value != word);
     all.step_by(if cfg!(miri) { 31 } else { 1 }).collect()
 }
 
-#[test]
-fn the_check_names_the_word_whichever_it_is() {
-    let (heap, ram, blocks) = scarred();
+fn the_check_names_the_word_whichever_it_is<L: Level>() {
+    let (heap, ram, blocks) = scarred::<L>();
     let mut cases = 0;
-    for address in own_words(&blocks) {
+    for address in own_words::<L>(&ram, &blocks) {
         let word = ram.get(address);
-        for damage in damages(word, &blocks) {
+        for damage in damages::<L>(word, &blocks) {
             ram.set(address, damage);
             ram.take_accesses();
-            let found = heap.check_integrity();
+            let found = heap.check_integrity(Capabilities::NONE);
             let place = found.map_err(|Corruption { address, found, .. }| (address, found));
             assert_eq!(place, Err((address, damage)), "{address:#x}: {word:#x} → {found:x?}");
             cases += 1;
         }
         ram.set(address, word);
-        assert_eq!(heap.check_integrity(), Ok(()), "repaired");
+        assert_eq!(heap.check_integrity(Capabilities::NONE), Ok(()), "repaired");
     }
     assert!(cfg!(miri) || cases > 2000, "{cases}");
 }
 
 /// Under any damage, no operation leaves the region or loops (the memory sees to that), and an
 /// operation that reports damage has changed nothing.
-#[test]
-fn no_operation_strays_whichever_word_is_damaged() {
-    let (_, ram, blocks) = scarred();
-    let words: Vec<_> = own_words(&blocks).into_iter().map(|at| (at, ram.get(at))).collect();
+fn no_operation_strays_whichever_word_is_damaged<L: Level>() {
+    let (_, ram, blocks) = scarred::<L>();
+    let words: Vec<_> =
+        own_words::<L>(&ram, &blocks).into_iter().map(|at| (at, ram.get(at))).collect();
     let mut reported = 0;
     for (address, word) in words.into_iter().step_by(if cfg!(miri) { 11 } else { 1 }) {
-        for damage in damages(word, &blocks) {
-            let (mut heap, ram, _) = scarred();
+        for damage in damages::<L>(word, &blocks) {
+            let (mut heap, ram, _) = scarred::<L>();
             ram.set(address, damage);
             for report in operate(&mut heap, &ram, &blocks) {
                 // Only the full check can tell which of two links is wrong that disagree, and which
                 // block has the wrong flag: what lost it can be freed again, and is found later.
                 let is_named = report.address == address
-                    || is_link(&blocks, report.address) && is_link(&blocks, address)
+                    || is_link::<L>(&blocks, report.address) && is_link::<L>(&blocks, address)
                     || damage == word ^ 1;
                 assert!(is_named, "{address:#x}: {word:#x} → {damage:#x}: {report:x?}");
                 reported += 1;
@@ -99,12 +125,14 @@ fn no_operation_strays_whichever_word_is_damaged() {
     assert!(reported > 0);
 }
 
-fn is_link(blocks: &[Block], word: u32) -> bool {
-    blocks.iter().any(|block| block.is_free && [block.address, block.address + 4].contains(&word))
+fn is_link<L: Level>(blocks: &[Block], word: u32) -> bool {
+    let header = |block: &Block| block.address - L::PAYLOAD_OFFSET_BYTES;
+    let links = |block: &Block| [header(block) + 8, header(block) + 12];
+    blocks.iter().any(|block| block.is_free && links(block).contains(&word))
 }
 
 /// Everything that a heap can be asked for. Answers the damage that was reported.
-fn operate(heap: &mut Heap<Ram, 1>, ram: &Ram, blocks: &[Block]) -> Vec<Corruption> {
+fn operate<L: Level>(heap: &mut Heap<Ram, L, 1>, ram: &Ram, blocks: &[Block]) -> Vec<Corruption> {
     let mut reports = Vec::new();
     let mut note = |report: Option<Corruption>, before: &[Vec<u32>]| {
         assert!(report.is_none() || before == ram.contents(), "a report changes nothing");
@@ -129,20 +157,19 @@ fn operate(heap: &mut Heap<Ram, 1>, ram: &Ram, blocks: &[Block]) -> Vec<Corrupti
         }
         let _may_be_refused = heap.containing_block(block.address + 4);
     }
-    let _may_be_refused = heap.walk(|_| ());
+    let _may_be_refused = heap.walk(CAPS, |_| ControlFlow::Continue(()));
     let _may_be_refused = heap.totals(CAPS);
-    let _may_be_refused = heap.check_integrity();
+    let _may_be_refused = heap.check_integrity(Capabilities::NONE);
     reports
 }
 
 /// What a list names must be a free block of that list, or it is not handed out.
-#[test]
-fn a_head_that_is_not_free_or_not_of_its_list_is_told() {
-    let (mut heap, ram) = one_bank(SIZE);
-    let check = |heap: &mut Heap<Ram, 1>, word, expected| {
+fn a_head_that_is_not_free_or_not_of_its_list_is_told<L: Level>() {
+    let (mut heap, ram) = one_bank::<L>(SIZE);
+    let check = |heap: &mut Heap<Ram, L, 1>, word, expected| {
         let corruption = Corruption { address: MAIN.0, expected, found: word };
         assert_eq!(heap.allocate(8, CAPS), Err(AllocationError::Corrupt(corruption)));
-        assert_eq!(heap.check_integrity(), Err(corruption));
+        assert_eq!(heap.check_integrity(Capabilities::NONE), Err(corruption));
     };
     let word = ram.get(MAIN.0);
     ram.set(MAIN.0, word & !1);
@@ -156,23 +183,22 @@ fn a_head_that_is_not_free_or_not_of_its_list_is_told() {
 }
 
 /// No block is before the first, and whoever frees it sees to that.
-#[test]
-fn the_first_tag_is_zero_or_told() {
-    let (mut heap, ram) = one_bank(SIZE);
+fn the_first_tag_is_zero_or_told<L: Level>() {
+    let (mut heap, ram) = one_bank::<L>(SIZE);
     let first = heap.allocate(8, CAPS).unwrap();
-    ram.set(first - 4, 16);
-    let corruption = Corruption { address: first - 4, expected: Expected::Word(0), found: 16 };
+    let tag = first - L::PAYLOAD_OFFSET_BYTES + 4;
+    ram.set(tag, 16);
+    let corruption = Corruption { address: tag, expected: Expected::Word(0), found: 16 };
     assert_eq!(heap.free(first), Err(AddressError::Corrupt(corruption)));
-    assert_eq!(heap.check_integrity(), Err(corruption));
+    assert_eq!(heap.check_integrity(Capabilities::NONE), Err(corruption));
 }
 
 /// Several words at random, and whole stretches: less can be said, but still nothing strays.
-#[test]
-fn no_operation_strays_in_a_heap_full_of_noise() {
+fn no_operation_strays_in_a_heap_full_of_noise<L: Level>() {
     for seed in 1..if cfg!(miri) { 3 } else { 400 } {
-        let (mut heap, ram, blocks) = scarred();
+        let (mut heap, ram, blocks) = scarred::<L>();
         let mut random = Random(seed);
-        let own = own_words(&blocks);
+        let own = own_words::<L>(&ram, &blocks);
         for _ in 0..1 + random.below(6) {
             let value = match random.below(3) {
                 0 => random.next(),
@@ -191,26 +217,32 @@ fn no_operation_strays_in_a_heap_full_of_noise() {
 }
 
 /// An overrun into the header behind is told as damage to that header, whoever asks.
-#[test]
-fn an_overrun_is_told_where_it_began() {
-    let (mut heap, ram) = one_bank(SIZE);
+fn an_overrun_is_told_where_it_began<L: Level>() {
+    let (mut heap, ram) = one_bank::<L>(SIZE);
     let [first, second, _third] = [32, 32, 32].map(|size| heap.allocate(size, CAPS).unwrap());
-    (first..first + 40).step_by(4).for_each(|address| ram.set(address, 0x4141_4141));
+    let header = second - L::PAYLOAD_OFFSET_BYTES;
+    (first..header + 8).step_by(4).for_each(|address| ram.set(address, 0x4141_4141));
     let expected = Expected::Size;
-    let corruption = Corruption { address: second - 8, expected, found: 0x4141_4141 };
+    let corruption = Corruption { address: header, expected, found: 0x4141_4141 };
     assert_eq!(heap.free(second), Err(AddressError::Corrupt(corruption)));
     assert_eq!(heap.free(first), Err(AddressError::Corrupt(corruption)));
-    assert_eq!(heap.check_integrity(), Err(corruption));
-    assert_eq!(heap.walk(|block| assert_eq!(block.address, first)), Err(corruption));
+    assert_eq!(heap.check_integrity(Capabilities::NONE), Err(corruption));
+    assert_eq!(
+        heap.walk(CAPS, |block| {
+            assert_eq!(block.address, first);
+            ControlFlow::Continue(())
+        }),
+        Err(corruption)
+    );
 }
 
 /// A stack that overflows runs through its own header, a small block and that one's header: the
 /// lowest of these words is named, and not what knows them on either side.
-#[test]
-fn an_overrun_of_several_headers_is_told_where_it_ended() {
-    let (mut heap, ram) = one_bank(SIZE);
+fn an_overrun_of_several_headers_is_told_where_it_ended<L: Level>() {
+    let (mut heap, ram) = one_bank::<L>(SIZE);
     let [_, neighbour, stack, _] = [64, 32, 128, 16].map(|size| heap.allocate(size, CAPS).unwrap());
-    (neighbour - 8..stack + 64).step_by(4).for_each(|address| ram.set(address, 0xEF));
-    let corruption = Corruption { address: neighbour - 8, expected: Expected::Size, found: 0xEF };
-    assert_eq!(heap.check_integrity(), Err(corruption));
+    let header = neighbour - L::PAYLOAD_OFFSET_BYTES;
+    (header..stack + 64).step_by(4).for_each(|address| ram.set(address, 0xEF));
+    let corruption = Corruption { address: header, expected: Expected::Size, found: 0xEF };
+    assert_eq!(heap.check_integrity(Capabilities::NONE), Err(corruption));
 }

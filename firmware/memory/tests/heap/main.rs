@@ -16,4 +16,5 @@
 mod heap_contract;
 mod heap_corruption;
 mod heap_model;
+mod heap_resize;
 mod ram;

@@ -1,7 +1,7 @@
 //! Memory as a test needs it: it stops the test where the heap strays, and counts what it does.
 
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::Heap;
+use crashrig_memory::heap::{Heap, Level};
 use crashrig_memory::words::Words;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -83,7 +83,7 @@ impl Words for Ram {
 }
 
 /// A heap over both banks, and its memory.
-pub fn two_banks() -> (Heap<Ram, 4>, Ram) {
+pub fn two_banks<L: Level>() -> (Heap<Ram, L, 4>, Ram) {
     let ram = Ram::new(&[MAIN, CORE]);
     let mut heap = Heap::new(ram.clone());
     assert_eq!(heap.add_region(MAIN.0, MAIN.1, MAIN_CAPS), Ok(0));
@@ -92,12 +92,34 @@ pub fn two_banks() -> (Heap<Ram, 4>, Ram) {
 }
 
 /// A heap over one bank of a size.
-pub fn one_bank(size_bytes: u32) -> (Heap<Ram, 1>, Ram) {
+pub fn one_bank<L: Level>(size_bytes: u32) -> (Heap<Ram, L, 1>, Ram) {
     let ram = Ram::new(&[(MAIN.0, size_bytes)]);
     let mut heap = Heap::new(ram.clone());
     assert_eq!(heap.add_region(MAIN.0, size_bytes, MAIN_CAPS), Ok(0));
     (heap, ram)
 }
+
+/// What a fresh region of a size can hand out in one: the end mark and one block's overhead less.
+pub const fn fresh<L: Level>(size_bytes: u32) -> u32 {
+    size_bytes - 8 - L::OVERHEAD_BYTES
+}
+
+/// Runs checks at each level, each as a test of its own.
+macro_rules! at_each_level {
+    ($levels:tt: $($check:ident),+ $(,)?) => {
+        $(mod $check { $crate::ram::at_each_level!(@one $levels $check); })+
+    };
+    (@one [$($level:ident),+] $check:ident) => {
+        $(
+            #[test]
+            #[expect(non_snake_case, reason = "the level names the test")]
+            fn $level() {
+                super::super::$check::<crashrig_memory::heap::$level>();
+            }
+        )+
+    };
+}
+pub(crate) use at_each_level;
 
 /// Numbers from a seed (xorshift; the seed is not zero).
 #[derive(Clone, Debug)]

@@ -1,0 +1,222 @@
+//! What a heap can be asked for: the ways to allocate, and how a block is given another size.
+//!
+//! Each stands for a function of ESP-IDF's `esp_heap_caps.h`; `docs/heap.md` says which, and where
+//! they differ.
+
+use super::dress::{self, Contents, Origin};
+use super::error::{AllocationError, ReallocationError};
+use super::level::Level;
+use super::region::PRIORITIES;
+use super::{Alignment, Heap};
+use crate::words::Words;
+use crashrig_layout::Capabilities;
+
+/// A request in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// How many bytes, at least 1.
+    pub size_bytes: u32,
+    /// Where they may begin.
+    pub alignment: Alignment,
+    /// What they must be good for.
+    pub caps: Capabilities,
+    /// Who asks: kept with the block at a tracked level.
+    pub origin: Origin,
+    /// Whether they must hold zeros.
+    pub is_zeroed: bool,
+}
+
+impl Request {
+    /// A request without wishes beyond size and capabilities.
+    #[must_use]
+    #[inline]
+    pub const fn new(size_bytes: u32, caps: Capabilities) -> Self {
+        let origin = Origin { owner: 0, caller: 0 };
+        Self { size_bytes, alignment: Alignment::NATURAL, caps, origin, is_zeroed: false }
+    }
+
+    /// The same for so many things of this size, all zero.
+    ///
+    /// # Errors
+    /// They are more than 4 GiB together.
+    pub fn zeroed(self, count: u32) -> Result<Self, AllocationError> {
+        let size_bytes = self.size_bytes.checked_mul(count).ok_or(AllocationError::Overflow)?;
+        Ok(Self { size_bytes, is_zeroed: true, ..self })
+    }
+}
+
+impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
+    /// Hands out at least `size_bytes` bytes that have all of `caps`, at a multiple of eight. What
+    /// they hold is left over from before. With no capabilities at all, no region is suited.
+    ///
+    /// # Errors
+    /// The size is zero, no region can serve it, or a word of the heap's own is wrong.
+    #[inline]
+    pub fn allocate(
+        &mut self,
+        size_bytes: u32,
+        caps: Capabilities,
+    ) -> Result<u32, AllocationError> {
+        self.request(&Request::new(size_bytes, caps))
+    }
+
+    /// Like [`allocate`](Self::allocate), at an address with an alignment. A request may be refused
+    /// where a block would just do: the block that is found in bounded time is used if it happens
+    /// to lie well, or else one with room to spare for the alignment.
+    ///
+    /// # Errors
+    /// As for `allocate`, and no address can have this alignment.
+    pub fn allocate_aligned(
+        &mut self,
+        size_bytes: u32,
+        alignment: Alignment,
+        caps: Capabilities,
+    ) -> Result<u32, AllocationError> {
+        self.request(&Request { alignment, ..Request::new(size_bytes, caps) })
+    }
+
+    /// Hands out what a request asks for.
+    ///
+    /// # Errors
+    /// The size is zero, the wishes cannot be had together, no region can serve it, or a word of
+    /// the heap's own is wrong.
+    #[inline]
+    pub fn request(&mut self, request: &Request) -> Result<u32, AllocationError> {
+        let size_bytes = check(request)?;
+        for priority in 0..PRIORITIES {
+            for region in self.regions.iter_mut().take(self.used) {
+                if !region.is_tried_at(priority, request.caps) {
+                    continue;
+                }
+                let block = region.allocate(&mut self.words, size_bytes, request.alignment)?;
+                if let Some(block) = block {
+                    let contents = if request.is_zeroed { Contents::Zeros } else { Contents::Any };
+                    dress::dress::<L>(
+                        &mut self.words,
+                        &block,
+                        size_bytes,
+                        request.origin,
+                        contents,
+                    );
+                    return Ok(dress::payload::<L>(&block));
+                }
+            }
+        }
+        Err(self.out_of_memory(request))
+    }
+
+    /// Tries several sets of capabilities in turn, for one request after the other.
+    ///
+    /// # Errors
+    /// That of the last; with none to try, there is no memory.
+    pub fn request_prefer(
+        &mut self,
+        request: &Request,
+        preferred: &[Capabilities],
+    ) -> Result<u32, AllocationError> {
+        let mut result = Err(self.out_of_memory(request));
+        for caps in preferred {
+            result = self.request(&Request { caps: *caps, ..*request });
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// What a plain allocation gets: memory of the default kind, on the chip. Where external memory
+    /// is open to plain allocations, it is preferred for those above the limit, and each kind
+    /// stands in for the other.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn request_default(&mut self, request: &Request) -> Result<u32, AllocationError> {
+        let default = Capabilities::DEFAULT;
+        let internal = default.union(Capabilities::INTERNAL);
+        let Some(limit_bytes) = self.external_limit_bytes else {
+            return self.request(&Request { caps: internal, ..*request });
+        };
+        let first = if request.size_bytes <= limit_bytes {
+            internal
+        } else {
+            default.union(Capabilities::SPIRAM)
+        };
+        self.request_prefer(request, &[first, default])
+    }
+
+    /// Opens external memory to plain allocations of more than so many bytes; `None` closes it.
+    pub const fn set_external_limit(&mut self, limit_bytes: Option<u32>) {
+        self.external_limit_bytes = limit_bytes;
+    }
+
+    /// Gives a block another size: where it is, if its memory has what is asked for and there is
+    /// room, or else at another place, with what it held. Answers where it is now. Bytes beyond the
+    /// old size hold anything, whatever the request says of zeros.
+    ///
+    /// # Errors
+    /// The size is zero, the address is none that is handed out, there is no memory, or a word of
+    /// the heap's own is wrong. The block is as before.
+    pub fn reallocate(
+        &mut self,
+        address: u32,
+        request: &Request,
+    ) -> Result<u32, ReallocationError> {
+        let size_bytes = check(request)?;
+        let index = self.region_of(address)?.0;
+        let words = &mut self.words;
+        let region = self.regions.get_mut(index);
+        let region = region.ok_or(super::AddressError::Foreign { address })?;
+        let (block, held_bytes) = region.tlsf.allocated_block(words, address)?;
+        if region.capabilities().contains(request.caps) && request.alignment.gap(address, 0) == 0 {
+            if let Some(block) = region.resize(words, &block, size_bytes)? {
+                dress::redress::<L>(words, &block, held_bytes, size_bytes);
+                return Ok(address);
+            }
+        }
+        let fresh = self.request(&Request { is_zeroed: false, ..*request })?;
+        dress::copy(&mut self.words, address, fresh, held_bytes.min(size_bytes));
+        if L::IS_CHECKED {
+            dress::seal(&mut self.words, fresh, size_bytes);
+        }
+        self.free(address)?;
+        Ok(fresh)
+    }
+
+    /// The answer when no region could serve a request. Looks for the largest block of those that
+    /// are suited; a word that is wrong is told instead.
+    #[cold]
+    fn out_of_memory(&self, request: &Request) -> AllocationError {
+        let mut largest_free_block = 0;
+        for region in self.regions() {
+            let is_suited =
+                request.caps != Capabilities::NONE && region.capabilities().contains(request.caps);
+            if is_suited {
+                match region.tlsf.largest_free_block(&self.words) {
+                    Ok(largest) => largest_free_block = largest_free_block.max(largest),
+                    Err(corruption) => return AllocationError::Corrupt(corruption),
+                }
+            }
+        }
+        let Request { size_bytes, caps, .. } = *request;
+        AllocationError::OutOfMemory { size_bytes, caps, largest_free_block }
+    }
+}
+
+/// The size to look for: memory that is only good for words is asked for in words.
+#[inline]
+fn check(request: &Request) -> Result<u32, AllocationError> {
+    let Request { size_bytes, alignment, caps, .. } = *request;
+    let forbidden = Capabilities::BYTE.union(Capabilities::DMA);
+    if size_bytes == 0 {
+        return Err(AllocationError::ZeroSize);
+    }
+    if !alignment.is_possible() {
+        return Err(AllocationError::Alignment(alignment));
+    }
+    if caps.contains(Capabilities::EXEC) && caps.bits() & forbidden.bits() != 0 {
+        return Err(AllocationError::Contradiction { caps });
+    }
+    let for_words = Capabilities::WORD.union(Capabilities::EXEC);
+    let is_for_words = caps.bits() & for_words.bits() != 0;
+    Ok(if is_for_words { size_bytes.saturating_add(3) & !3 } else { size_bytes })
+}
