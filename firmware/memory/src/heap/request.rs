@@ -167,11 +167,11 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         let region = self.regions.get_mut(index);
         let region = region.ok_or(super::AddressError::Foreign { address })?;
         let (block, held_bytes) = region.tlsf.allocated_block(words, address)?;
-        if region.capabilities().contains(request.caps) && request.alignment.gap(address, 0) == 0 {
-            if let Some(block) = region.resize(words, &block, size_bytes)? {
-                dress::redress::<L>(words, &block, held_bytes, size_bytes);
-                return Ok(address);
-            }
+        let suits =
+            region.capabilities().contains(request.caps) && request.alignment.gap(address, 0) == 0;
+        if suits && let Some(block) = region.resize(words, &block, size_bytes)? {
+            dress::redress::<L>(words, &block, held_bytes, size_bytes);
+            return Ok(address);
         }
         let fresh = self.request(&Request { is_zeroed: false, ..*request })?;
         dress::copy(&mut self.words, address, fresh, held_bytes.min(size_bytes));

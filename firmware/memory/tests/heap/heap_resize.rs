@@ -148,11 +148,11 @@ fn zeroed_memory_is_zero_to_the_last_byte<L: Level>() {
     for (size_bytes, count) in [(1, 3), (8, 8), (7, 5), (100, 1)] {
         let request = Request::new(size_bytes, DMA).zeroed(count).unwrap();
         let address = heap.request(&request).unwrap();
-        for offset in (0..size_bytes * count & !3).step_by(4) {
+        for offset in (0..(size_bytes * count) & !3).step_by(4) {
             assert_eq!(ram.get(address + offset), 0);
         }
         let last = size_bytes * count % 4;
-        let word = ram.get(address + (size_bytes * count & !3));
+        let word = ram.get(address + ((size_bytes * count) & !3));
         assert!(last == 0 || word & ((1 << (8 * last)) - 1) == 0, "{word:#x}");
         heap.free(address).unwrap();
     }
