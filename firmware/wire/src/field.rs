@@ -71,9 +71,9 @@ fields! {
     SOURCE_FILE, "source_file", 64, 4, Identity;
     SOURCE_FILE_LENGTH, "source_file_length", 68, 2, Exact;
     SOURCE_LINE, "source_line", 70, 2, Exact;
-    REGISTERS, "registers", 72, 68, Timing;
+    REGISTERS, "registers", 72, 68, Exact;
     MSP, "msp", 140, 4, Exact;
-    PSP, "psp", 144, 4, Timing;
+    PSP, "psp", 144, 4, Exact;
     EXC_RETURN, "exc_return", 148, 4, Exact;
     MASKS, "masks", 152, 4, Exact;
     CFSR, "cfsr", 156, 4, Exact;
@@ -82,7 +82,7 @@ fields! {
     MMFAR, "mmfar", 168, 4, Exact;
     BFAR, "bfar", 172, 4, Exact;
     AFSR, "afsr", 176, 4, Exact;
-    SHCSR, "shcsr", 180, 4, Timing;
+    SHCSR, "shcsr", 180, 4, Exact;
     ICSR, "icsr", 184, 4, Timing;
     VTOR, "vtor", 188, 4, Exact;
     CCR, "ccr", 192, 4, Exact;

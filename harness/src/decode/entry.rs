@@ -8,7 +8,7 @@ use std::fmt;
 
 /// RETTOBASE and VECTACTIVE of ICSR (DDI0403E B3.2.4). What else it says, that an exception is
 /// pending, may become true between the host's look and the record's.
-const ICSR_ACTIVE: u32 = 0x9FF;
+pub(super) const ICSR_ACTIVE: u32 = 0x9FF;
 
 /// One register that the record and the host hold different values of.
 #[derive(Debug, Clone, PartialEq, Eq)]
