@@ -82,7 +82,6 @@ fn drive(
     folder: &Path,
     evidence: &mut Evidence,
 ) -> Result<(), BenchError> {
-    crate::known::check_names(image, target.board(), scenario)?;
     let places = places(image, scenario)?;
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);

@@ -14,6 +14,7 @@ use crate::execute::JudgeError;
 use crate::exit;
 use crate::rig::RigError;
 use clap::{Parser, Subcommand};
+use say::complain;
 use std::path::PathBuf;
 
 /// Breaks firmware on purpose, reads what it wrote down while dying, and judges it.
@@ -73,7 +74,7 @@ pub fn main() -> u8 {
         Command::Bench(arguments) => bench::bench(&arguments),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: failed to {error}");
+        complain!("error: failed to {error}");
         error.exit_code()
     })
 }
@@ -91,6 +92,8 @@ enum CommandError {
     Output { path: PathBuf, source: std::io::Error },
     #[error("select tests: nothing matches {0}; `cargo rig list` shows what there is")]
     NothingSelected(String),
+    #[error("understand the command line: {0}")]
+    Usage(String),
 }
 
 impl CommandError {
@@ -99,9 +102,13 @@ impl CommandError {
             Self::Rig(RigError::Bench(_) | RigError::Firmware(_) | RigError::Folder { .. }) => {
                 exit::INFRASTRUCTURE
             }
-            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) | Self::Output { .. } => {
-                exit::BAD_INPUT
+            // What cannot be written is no fault of what was handed in.
+            Self::Output { .. } => exit::INFRASTRUCTURE,
+            Self::Rig(RigError::Judge(error)) | Self::Judge(error) if error.is_bench() => {
+                exit::INFRASTRUCTURE
             }
+            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) => exit::BAD_INPUT,
+            Self::Usage(_) => exit::USAGE,
             Self::NothingSelected(_) => exit::NOTHING_SELECTED,
         }
     }

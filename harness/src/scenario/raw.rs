@@ -164,3 +164,38 @@ pub struct RawControl {
     /// Subjects of mismatches.
     pub mismatches: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+
+    /// The keys of a table, as the parser names them where it meets one it does not know.
+    fn keys<T: DeserializeOwned>() -> Vec<String> {
+        let error = toml::from_str::<T>("no-such-key = 1").err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        let known = error.split("expected").nth(1).unwrap_or_default().to_owned();
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_stands_in_the_document() {
+        let document = include_str!("../../../docs/scenario.md");
+        let tables = [
+            keys::<RawScenario>(),
+            keys::<RawBoot>(),
+            keys::<RawTamper>(),
+            keys::<RawCrash>(),
+            keys::<RawControl>(),
+        ];
+        for table in tables {
+            assert!(table.len() > 1, "the parser names the keys it knows");
+            for key in table {
+                let is_there = [format!("`{key}`"), format!("{key} =")];
+                let is_there = is_there.iter().any(|text| document.contains(text.as_str()))
+                    || document.contains(&format!("[[{key}]]"));
+                assert!(is_there, "docs/scenario.md does not have the key {key}");
+            }
+        }
+    }
+}
