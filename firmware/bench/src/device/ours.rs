@@ -65,7 +65,11 @@ impl<L: Level> Allocator for Ours<L> {
     }
 
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        block(self.0.request(&request(layout.size(), layout.align())).ok()?)
+        let (size_bytes, align_bytes) = (layout.size(), layout.align());
+        if align_bytes <= Alignment::NATURAL.align_bytes as usize {
+            return block(self.0.allocate(size_bytes as u32, PLAIN).ok()?);
+        }
+        block(self.0.request(&request(size_bytes, align_bytes)).ok()?)
     }
 
     unsafe fn free(&mut self, block: NonNull<u8>, _: Layout) {

@@ -60,27 +60,24 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         size_bytes: u32,
         caps: Capabilities,
     ) -> Result<u32, AllocationError> {
-        match self.try_last(size_bytes, caps)? {
+        let request = Request::new(size_bytes, caps);
+        match self.try_last(&request)? {
             Some(address) => Ok(address),
-            None => self.request(&Request::new(size_bytes, caps)),
+            None => self.request_of_any(&request),
         }
     }
 
     /// Serves a plain request like the last one, if its memory is good for bytes and has room.
     /// Requests of one kind follow each other, and most of them end here.
     #[inline(always)]
-    fn try_last(
-        &mut self,
-        size_bytes: u32,
-        caps: Capabilities,
-    ) -> Result<Option<u32>, AllocationError> {
+    fn try_last(&mut self, request: &Request) -> Result<Option<u32>, AllocationError> {
+        let Request { size_bytes, alignment, caps, origin, is_zeroed } = *request;
         let (last, region) = self.last;
-        if size_bytes == 0 || caps != last {
+        if is_zeroed || alignment != Alignment::NATURAL || size_bytes == 0 || caps != last {
             return Ok(None);
         }
         let Some(region) = self.regions.get_mut(region) else { return Ok(None) };
         let Some(block) = region.allocate(&mut self.words, size_bytes)? else { return Ok(None) };
-        let origin = Origin::default();
         dress::dress::<L>(&mut self.words, &block, size_bytes, origin, Contents::Any);
         Ok(Some(dress::payload::<L>(&block)))
     }
@@ -105,8 +102,16 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// # Errors
     /// The size is zero, the wishes cannot be had together, no region can serve it, or a word of
     /// the heap's own is wrong.
-    #[inline]
     pub fn request(&mut self, request: &Request) -> Result<u32, AllocationError> {
+        match self.try_last(request)? {
+            Some(address) => Ok(address),
+            None => self.request_of_any(request),
+        }
+    }
+
+    /// Asks every region that is suited, in its turn.
+    #[inline(never)]
+    fn request_of_any(&mut self, request: &Request) -> Result<u32, AllocationError> {
         let size_bytes = check(request)?;
         let mut first = None;
         for priority in 0..PRIORITIES {
