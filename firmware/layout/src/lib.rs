@@ -19,7 +19,7 @@ pub mod parse;
 mod region;
 mod sets;
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, PRIORITIES};
 pub use names::UnknownName;
 pub use need::Need;
 pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
