@@ -1,6 +1,6 @@
 //! What a memory region can be used for: a set of capabilities.
 //!
-//! Names and values are those of ESP-IDF's capability heap (`MALLOC_CAP_*` in `esp_heap_caps.h`), so
+//! Names and values are those of ESP-IDF's capability heap (`MALLOC_CAP_*`, `esp_heap_caps.h`), so
 //! that its users find what they know. Two names differ, as a name cannot begin with a digit:
 //! `MALLOC_CAP_32BIT` is `WORD` and `MALLOC_CAP_8BIT` is `BYTE`. Chip files name those that mean
 //! something on a Cortex-M; the others are constants only, and no region here has them.

@@ -1,6 +1,6 @@
 //! Rules of what a region of a chip file can be used for.
 //!
-//! A region states it once: as one list if the heap keeps off it, or as three lists, in the order in
+//! A region states it once: as one list if the heap keeps off it, or as three, in the order in
 //! which the heap offers it.
 
 use super::ChipRegion;
