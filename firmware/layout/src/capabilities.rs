@@ -80,6 +80,16 @@ impl Capabilities {
     /// No region has it, so a request for it fails.
     pub const INVALID: Self = Self(1 << 31);
 
+    /// All that chip files can name.
+    pub const OF_CHIP_FILES: Self = {
+        let (mut all, mut rest) = (Self::NONE, NAMED.as_slice());
+        while let [(_, _, one), others @ ..] = rest {
+            all = all.union(*one);
+            rest = others;
+        }
+        all
+    };
+
     /// The value as `MALLOC_CAP_*` bits.
     #[must_use]
     pub const fn bits(self) -> u32 {

@@ -1,40 +1,42 @@
-//! The heap of this device: what static data leave of main RAM.
+//! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
-//! Which regions that is and what they can be used for comes from the chip file. Other RAM (CCM,
-//! backup SRAM) is not part of it yet.
+//! Which memory that is, and who may add to it, is said in `places`; what a request means before a
+//! region is tried, in [`crashrig_layout::Request`].
 
 mod history;
+mod places;
+mod report;
+
+pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
+pub(crate) use places::{has_some_of, start};
+pub(crate) use report::write_sections;
 
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
-use crashrig_layout::{Capabilities, Region, RegionKind};
+use crashrig_layout::{Capabilities, Request};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Light, Totals,
+    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Totals,
 };
 use crashrig_memory::words::Words;
-use crashrig_wire::section::{
-    Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,
-};
+use crashrig_wire::section::Allocation;
 
 /// Regions that the heap can have.
-pub const REGION_LIMIT: usize = 4;
+pub const REGION_LIMIT: usize = 6;
 
 /// How much the heap checks.
 pub type HeapLevel = Light;
 
 type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
 
-/// The words between the two ends of the heap. Others read as 0, and what is written there is lost.
+/// The words of the heap's regions. Others read as 0, and what is written there is lost.
 #[derive(Debug)]
 struct HeapWords;
 
 impl HeapWords {
     fn pointer(address: u32) -> Option<*mut u32> {
         let inside = platform::heap_start() <= address && address < platform::heap_end();
-        let inside = inside && address.is_multiple_of(4);
+        let inside = (inside || places::contain(address)) && address.is_multiple_of(4);
         inside.then(|| core::ptr::with_exposed_provenance_mut(address as usize))
     }
 }
@@ -42,7 +44,8 @@ impl HeapWords {
 impl Words for HeapWords {
     fn read(&self, address: u32) -> u32 {
         Self::pointer(address).map_or(0, |pointer| {
-            // SAFETY: aligned, and inside of RAM that the linker script keeps free for the heap.
+            // SAFETY: aligned, and inside of RAM that static data leave to the heap, or that it was
+            // given.
             unsafe { pointer.read_volatile() }
         })
     }
@@ -66,10 +69,6 @@ static EMPTY: Memory = Heap::new(HeapWords);
 #[unsafe(link_section = ".upper.heap")]
 static HEAP: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
-/// Whether the heap has its regions.
-#[unsafe(link_section = ".upper.heap_started")]
-static STARTED: AtomicBool = AtomicBool::new(false);
-
 /// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
 fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
     critical_section::with(|_| {
@@ -80,48 +79,50 @@ fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
     })
 }
 
-/// Gives the heap its regions, on the main stack. Interrupts are masked; nothing has been allocated
-/// yet.
-pub(crate) fn start() {
+/// Makes the heap one without regions.
+fn empty() {
     // SAFETY: nobody uses the heap before this; `EMPTY` owns nothing, so a copy of it is another
     // empty heap.
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, HEAP.0.get().cast(), 1) };
-    for (place, region) in places() {
-        // Nothing that can be written is executable here.
-        let caps = region.capabilities.without(Capabilities::EXEC);
-        let priorities = [caps, Capabilities::NONE, Capabilities::NONE];
-        // A region that is too small to hold a block is left out.
-        let _ = with(|heap| heap.add_region(place.start, place.end - place.start, priorities));
-    }
-    STARTED.store(true, Ordering::Relaxed);
-}
-
-/// What the heap has of the chip's regions, each with its region.
-fn places() -> impl Iterator<Item = (Range<u32>, &'static Region)> {
-    let (heap_start, heap_end) = (platform::heap_start(), platform::heap_end());
-    platform::platform().regions.iter().filter(|region| region.kind == RegionKind::Ram).filter_map(
-        move |region| {
-            let end = region.start + region.size_bytes;
-            let place = region.start.max(heap_start)..end.min(heap_end);
-            (place.start < place.end).then_some((place, region))
-        },
-    )
 }
 
 /// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::allocate_aligned`].
+/// As [`Heap::allocate_aligned`]. What no memory can be, such as executable and reached by bytes, is
+/// out of memory with a largest free block of 0.
 #[inline(never)]
 pub fn allocate(
     size_bytes: u32,
     alignment: Alignment,
     caps: Capabilities,
 ) -> Result<u32, AllocationError> {
-    let result = with(|heap| heap.allocate_aligned(size_bytes, alignment, caps));
+    let result = serve(size_bytes, alignment, caps);
     let address = result.unwrap_or(0);
     history::note(&Allocation { address, size: size_bytes, caller: history::caller() });
     result
+}
+
+/// A failure names what the caller asked for.
+fn serve(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+) -> Result<u32, AllocationError> {
+    let regions = platform::platform().regions;
+    let refused = |largest_free_block| {
+        Err(AllocationError::OutOfMemory { size_bytes, caps, largest_free_block })
+    };
+    let Some(request) = Request::new(size_bytes, alignment.align_bytes, caps, regions) else {
+        return refused(0);
+    };
+    let alignment = Alignment { align_bytes: request.align_bytes, ..alignment };
+    let served =
+        with(|heap| heap.allocate_aligned(request.size_bytes, alignment, request.capabilities));
+    match served {
+        Err(AllocationError::OutOfMemory { largest_free_block, .. }) => refused(largest_free_block),
+        other => other,
+    }
 }
 
 /// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.
@@ -133,45 +134,6 @@ pub fn free(address: u32) -> Result<u32, AddressError> {
     let caller = history::caller();
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
     with(|heap| heap.free(address))
-}
-
-/// The state of the heap, the first word of it that is wrong, and what was last asked of it, for a
-/// record. The fault path asks, which runs alone.
-pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
-    if STARTED.load(Ordering::Relaxed) {
-        let rows: [_; HEAP_ROWS] = core::array::from_fn(|index| {
-            let (place, _) = places().nth(index)?;
-            // A region that is broken has no sums; its broken word is told below.
-            let totals = with(|heap| heap.region_totals(index)).ok()?;
-            totals.map(|totals| row(place.start, &totals))
-        });
-        writer.section(Section::Heaps, rows.into_iter().flatten().flat_map(HeapRow::to_words));
-        let broken = check_integrity().err();
-        writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
-    }
-    writer.section(Section::Allocations, history::newest().flat_map(Allocation::to_words));
-}
-
-fn row(start: u32, totals: &Totals) -> HeapRow {
-    HeapRow {
-        start,
-        total: totals.total_bytes,
-        free: totals.free_bytes,
-        minimum_free: totals.minimum_free_bytes,
-        largest_free: totals.largest_free_block,
-        failed: totals.failed_allocations,
-    }
-}
-
-fn broken_words(broken: Corruption) -> [u32; BrokenBlock::WORDS] {
-    let expected = match broken.expected {
-        Expected::Word(word)
-        | Expected::HeadCanary(word)
-        | Expected::TailCanary(word)
-        | Expected::Fill(word) => word,
-        Expected::Size | Expected::PreviousSize | Expected::FreeBlock => 0,
-    };
-    BrokenBlock { address: broken.address, expected, found: broken.found }.to_words()
 }
 
 /// Sums over the regions with all of `caps`.

@@ -121,6 +121,8 @@ fn region(region: &ChipRegion) -> String {
         ("kind", format!("crashrig_layout::RegionKind::{:?}", region.kind)),
         ("capabilities", capabilities(region.capabilities)),
         ("heap", heap(region.heap)),
+        ("startup_stack", region.startup_stack.to_string()),
+        ("dma_alignment_bytes", region.dma_alignment_bytes.to_string()),
         ("masters", masters(region.masters)),
         ("retained_over", resets(region.retained_over)),
     ])

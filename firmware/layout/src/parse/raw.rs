@@ -46,6 +46,9 @@ pub(crate) struct RawRegion {
     pub sectors: Vec<RawSectors>,
     pub capabilities: Option<Vec<String>>,
     pub heap_capabilities: Option<Vec<Vec<String>>>,
+    #[serde(default)]
+    pub startup_stack: bool,
+    pub dma_alignment_bytes: Option<u32>,
     pub masters: Vec<String>,
     pub retained_over: Vec<String>,
     pub source: String,

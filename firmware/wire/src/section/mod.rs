@@ -65,7 +65,7 @@ pub const PROTECTION_ROWS: usize = 8;
 /// Words of each set of interrupts: 96 of them.
 pub const INTERRUPT_WORDS: usize = 3;
 /// Regions of the heap at most.
-pub const HEAP_ROWS: usize = 2;
+pub const HEAP_ROWS: usize = 4;
 /// Allocations at most.
 pub const ALLOCATION_ROWS: usize = 4;
 /// Boots whose reset cause is kept, this one included.

@@ -85,6 +85,7 @@ pub(super) fn check_meaning(
     };
     let field = if region.heap.is_some() { "heap_capabilities" } else { "capabilities" };
     let is_ram = region.kind == RegionKind::Ram;
+    let internal = region.capabilities.contains(Capabilities::INTERNAL);
     let dma = !region.masters.dma().is_empty();
     let kept = is_ram && region.retained_over.contains(Reset::Standby);
     let mut agree = |capability: Capabilities, holds: bool, both: bool, why: &str| {
@@ -98,8 +99,23 @@ pub(super) fn check_meaning(
     };
     agree(Capabilities::EXEC, region.masters.contains(fetch), false, "a bus that fetches from it");
     agree(Capabilities::DMA, dma, true, "a DMA engine that reaches it");
-    agree(Capabilities::DEFAULT, is_ram && dma, false, "RAM that DMA reaches");
+    let external = region.capabilities.contains(Capabilities::SPIRAM);
+    let plain = is_ram && (dma || external);
+    agree(Capabilities::DEFAULT, plain, false, "RAM that DMA reaches, or `spiram`");
     let heap = region.heap.is_some();
     agree(Capabilities::DEFAULT, heap, false, "`heap_capabilities`");
+    agree(Capabilities::SPIRAM, !internal, false, "being off the chip: it has `internal`");
     agree(Capabilities::RETENTION, kept, true, "RAM that is kept over `standby`");
+    problems.require(
+        region.dma_alignment_bytes.is_power_of_two() && (dma || region.dma_alignment_bytes == 1),
+        key("dma_alignment_bytes"),
+        region.dma_alignment_bytes,
+        "a power of two, where a DMA engine reaches the region",
+    );
+    problems.require(
+        heap || !region.startup_stack,
+        key("startup_stack"),
+        "true",
+        "a start-up stack only where the heap can have it later",
+    );
 }

@@ -107,6 +107,10 @@ pub struct ChipRegion {
     pub capabilities: Capabilities,
     /// The same in the order in which the heap offers it; nothing if the heap keeps off the region.
     pub heap: Option<[Capabilities; PRIORITIES]>,
+    /// Whether a stack of start-up lies in it, so that the heap has it only once that is released.
+    pub startup_stack: bool,
+    /// What address and size of memory for DMA must be multiples of; a power of two.
+    pub dma_alignment_bytes: u32,
     /// Bus masters that reach it.
     pub masters: Masters,
     /// Resets over which it keeps its contents.

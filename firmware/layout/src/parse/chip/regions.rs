@@ -79,6 +79,8 @@ fn check_one(
         kind: kind.unwrap_or(RegionKind::Rom),
         capabilities,
         heap,
+        startup_stack: raw.startup_stack,
+        dma_alignment_bytes: raw.dma_alignment_bytes.unwrap_or(1),
         masters,
         retained_over,
         sectors,
