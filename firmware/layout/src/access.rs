@@ -1,7 +1,7 @@
 //! What an address can be used for, by the region table: DMA, execution, access by bytes.
 //!
-//! The questions of ESP-IDF's `esp_memory_utils.h`, asked of data instead of macros. A capability is
-//! a promise of the allocation; whoever arms a DMA engine asks again here. An alias is not the
+//! The questions of ESP-IDF's `esp_memory_utils.h`, asked of data instead of macros. A capability
+//! is a promise of the allocation; whoever arms a DMA engine asks again here. An alias is not the
 //! memory it shows: the core reaches it, and no other bus master does.
 
 use crate::{Alias, Capabilities, Region};

@@ -28,8 +28,8 @@ pub struct Piece {
 pub enum AdditionError {
     /// The range is empty, ends before it starts, or starts at 0.
     InvalidRange,
-    /// It does not lie inside of one region of RAM; without capabilities of its own, of one that the
-    /// chip file gives the heap.
+    /// It does not lie inside of one region of RAM; without capabilities of its own, of one that
+    /// the chip file gives the heap.
     NotFound,
     /// It is smaller than [`SMALLEST_PIECE_BYTES`].
     InvalidSize,
@@ -126,7 +126,7 @@ impl<'a> HeapMap<'a> {
             }
             let start = next;
             next = self.borders().filter(|border| start < *border).fold(end, u32::min);
-            (start < end).then(|| start..next)
+            (start < end).then_some(start..next)
         });
         let large = pieces.filter(|piece| piece.end - piece.start >= SMALLEST_PIECE_BYTES);
         large.filter_map(move |Range { start, end }| {

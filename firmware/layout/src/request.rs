@@ -20,9 +20,9 @@ impl Request {
     /// The request that stands for one of a caller. Nothing if none can be served: executable
     /// memory is reached by words only and never by DMA, and a size may be too large to be rounded.
     ///
-    /// Executable memory is asked for with `32bit`; what is asked for with `32bit` has a size that is
-    /// a multiple of four; DMA gets external RAM only if that is named, and then address and size
-    /// as the chip file says.
+    /// Executable memory is asked for with `32bit`; what is asked for with `32bit` has a size that
+    /// is a multiple of four; DMA gets external RAM only if that is named, and then address and
+    /// size as the chip file says.
     #[must_use]
     pub fn new(
         size_bytes: u32,

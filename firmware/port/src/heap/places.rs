@@ -54,8 +54,8 @@ pub(crate) fn has_some_of(region: &Region) -> bool {
     ranges().any(|range| !range.is_empty() && region.contains(range.start))
 }
 
-/// Gives the heap its regions, on the main stack, but for those with a stack of start-up. Interrupts
-/// are masked; nothing has been allocated yet.
+/// Gives the heap its regions, on the main stack, but for those with a stack of start-up.
+/// Interrupts are masked; nothing has been allocated yet.
 pub(crate) fn start() {
     empty();
     add_left_over(false);
