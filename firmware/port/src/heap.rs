@@ -136,6 +136,14 @@ pub fn free(address: u32) -> Result<u32, AddressError> {
     with(|heap| heap.free(address))
 }
 
+/// How many bytes can be used at an address that is handed out.
+///
+/// # Errors
+/// As [`Heap::size_of`].
+pub fn size_of(address: u32) -> Result<u32, AddressError> {
+    with(|heap| heap.size_of(address))
+}
+
 /// Sums over the regions with all of `caps`.
 ///
 /// # Errors

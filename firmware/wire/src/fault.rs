@@ -89,6 +89,8 @@ crate::names::closed_list! {
     VectorTableLost = 45, "vector-table-lost";
     /// Code is copied into the block of RAM that the board lets execute, and called.
     ExecuteBlock = 46, "execute-block";
+    /// Regions of the heap are used as they are meant to be, and memory is added that cannot be.
+    HeapRegions = 47, "heap-regions";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

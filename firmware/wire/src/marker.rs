@@ -73,6 +73,11 @@ crate::names::closed_list! {
     SafeMode = 18, "safe-mode";
     /// Warnings were counted, the first and the last were kept, and the hook was called for each.
     ErrorsKept = 19, "errors-kept";
+    /// The heap has all of main RAM that static data and stacks leave.
+    HeapIsTheRest = 20, "heap-is-the-rest";
+    /// Each region of the heap served what it can be used for and nothing else, and memory that is
+    /// not free or not there was not added.
+    HeapRegions = 21, "heap-regions";
     /// A block of the heap holds what its owner wrote, though the stack above it overflowed.
     NeighbourUntouched = 24, "neighbour-untouched";
     /// Every byte of the heap was handed out and every byte of the ISR stack above its canary was

@@ -84,8 +84,8 @@ pub fn add_region(start: u32, end: u32) -> Result<usize, AddRegionError> {
     add_checked(start, end, None)
 }
 
-/// As [`add_region`], for other uses: capabilities in three priorities. One that the memory does not
-/// have is refused.
+/// As [`add_region`], for other uses: capabilities in three priorities. One that the memory does
+/// not have is refused.
 ///
 /// # Errors
 /// As for `add_region`.
