@@ -307,6 +307,13 @@ impl Judge {
             let found = found.map_or("none".to_owned(), |broken| words(broken.found));
             self.equal(VerdictKind::Record, "broken-word", words(word), found);
         }
+        if let Some((size, names)) = &expected.failed_allocation {
+            let told = |size, names: &[String]| format!("{size} bytes of {}", names.join("+"));
+            let found = crash.sections.failed_allocation.as_ref().map_or("none".into(), |it| {
+                told(it.size, &crate::capabilities::names(it.capabilities))
+            });
+            self.equal(VerdictKind::Record, "failed-allocation", told(*size, names), found);
+        }
         for difference in &crash.entry_differences {
             self.add(VerdictKind::Record, "entry", "what the host read there", difference);
         }

@@ -90,6 +90,12 @@ impl Capabilities {
         all
     };
 
+    /// Those of some bits that chip files can name.
+    #[must_use]
+    pub const fn from_named_bits(bits: u32) -> Self {
+        Self(bits & Self::OF_CHIP_FILES.0)
+    }
+
     /// The value as `MALLOC_CAP_*` bits.
     #[must_use]
     pub const fn bits(self) -> u32 {
