@@ -1,14 +1,19 @@
 //! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
 //! Which memory that is, and who may add to it, is said in `places`; what a request means before a
-//! region is tried, in [`crashrig_layout::Request`].
+//! region is tried, in [`crashrig_layout::Request`]; who may ask and who is told, in `policy`.
 
 mod history;
 mod places;
+mod policy;
 mod report;
 
 pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
 pub(crate) use places::{has_some_of, start};
+pub use policy::{
+    AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_failure,
+    set_default_policy, set_failure_hook, set_from_interrupt, set_hooks,
+};
 pub(crate) use report::write_sections;
 
 use crate::platform;
@@ -86,21 +91,76 @@ fn empty() {
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, HEAP.0.get().cast(), 1) };
 }
 
+/// Why the heap did not do what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error<E> {
+    /// An interrupt handler asked, and is not allowed to.
+    FromInterrupt,
+    /// The heap's own reason.
+    Heap(E),
+}
+
 /// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::allocate_aligned`]. What no memory can be, such as executable and reached by bytes,
-/// is out of memory with a largest free block of 0.
+/// As [`Heap::allocate_aligned`], or the caller is an interrupt handler. What no memory can be, such
+/// as executable and reached by bytes, is out of memory with a largest free block of 0.
 #[inline(never)]
 pub fn allocate(
     size_bytes: u32,
     alignment: Alignment,
     caps: Capabilities,
-) -> Result<u32, AllocationError> {
-    let result = serve(size_bytes, alignment, caps);
-    let address = result.unwrap_or(0);
-    history::note(&Allocation { address, size: size_bytes, caller: history::caller() });
-    result
+) -> Result<u32, Error<AllocationError>> {
+    first_of(size_bytes, alignment, &[caps], history::caller())
+}
+
+/// As [`allocate`], with the first of several sets of capabilities that can be served. A failure
+/// names the last one.
+///
+/// # Errors
+/// As for `allocate`.
+#[inline(never)]
+pub fn allocate_prefer(
+    size_bytes: u32,
+    alignment: Alignment,
+    preferred: &[Capabilities],
+) -> Result<u32, Error<AllocationError>> {
+    first_of(size_bytes, alignment, preferred, history::caller())
+}
+
+/// Hands out memory to whoever does not care which: what [`set_default_policy`] says.
+///
+/// # Errors
+/// As for [`allocate`].
+#[inline(never)]
+pub fn allocate_default(size_bytes: u32) -> Result<u32, Error<AllocationError>> {
+    let (first, second) = policy::default_policy().attempts(size_bytes);
+    let both = [first, second.unwrap_or(first)];
+    let attempts = if second.is_some() { &both[..] } else { &both[..1] };
+    first_of(size_bytes, Alignment::NATURAL, attempts, history::caller())
+}
+
+/// Nothing at all is preferred by an empty list, and no region serves that.
+fn first_of(
+    size_bytes: u32,
+    alignment: Alignment,
+    preferred: &[Capabilities],
+    caller: u32,
+) -> Result<u32, Error<AllocationError>> {
+    policy::check_caller(caller)?;
+    let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
+    let early =
+        others.iter().find_map(|caps| Some((serve(size_bytes, alignment, *caps).ok()?, caps)));
+    let (result, caps) = match early {
+        Some((address, caps)) => (Ok(address), caps),
+        None => (serve(size_bytes, alignment, *last), last),
+    };
+    history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
+    match &result {
+        Ok(address) => policy::allocated(*address, size_bytes, *caps),
+        Err(error) => policy::failed(error, caller),
+    }
+    result.map_err(Error::Heap)
 }
 
 /// A failure names what the caller asked for.
@@ -128,10 +188,23 @@ fn serve(
 /// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::free`].
+/// As [`Heap::free`], or the caller is an interrupt handler.
 #[inline(never)]
-pub fn free(address: u32) -> Result<u32, AddressError> {
+pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
+    policy::check_caller(caller)?;
+    policy::before_free(address);
+    release(address, caller).map_err(Error::Heap)
+}
+
+/// Takes the stack of a thread back, in the kernel's own exceptions.
+#[inline(never)]
+pub(crate) fn take_back(address: u32) -> Result<u32, AddressError> {
+    policy::before_free(address);
+    release(address, history::caller())
+}
+
+fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
     with(|heap| heap.free(address))
 }

@@ -66,7 +66,7 @@ pub fn heap_and_isr_stack(beyond_bytes: u32) {
     note(
         &HELD,
         Observation::HeapExhausted,
-        matches!(one_more, Err(AllocationError::OutOfMemory { .. })),
+        matches!(one_more, Err(heap::Error::Heap(AllocationError::OutOfMemory { .. }))),
     );
     defmt::info!("heap full with {=u32} bytes", bytes);
 }

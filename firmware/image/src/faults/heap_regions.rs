@@ -5,7 +5,7 @@ use crate::board;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::{AccessError, AdditionError, Capabilities, Region};
 use crashrig_memory::heap::{Alignment, AllocationError, RegionError};
-use crashrig_port::heap::{self, AddRegionError};
+use crashrig_port::heap::{self, AddRegionError, Error};
 use crashrig_port::platform;
 use crashrig_wire::Observation;
 
@@ -34,13 +34,14 @@ pub fn check_all() {
     note(&HELD, Observation::HeapRegions, sound && checks.iter().all(|(_, held)| *held));
 }
 
-fn allocate(size_bytes: u32, caps: Capabilities) -> Result<u32, AllocationError> {
+fn allocate(size_bytes: u32, caps: Capabilities) -> Result<u32, Error<AllocationError>> {
     heap::allocate(size_bytes, Alignment::NATURAL, caps)
 }
 
-fn is_out_of_memory(result: Result<u32, AllocationError>) -> bool {
-    let out_of_memory =
-        |error| matches!(error, AllocationError::OutOfMemory { largest_free_block: 0, .. });
+fn is_out_of_memory(result: Result<u32, Error<AllocationError>>) -> bool {
+    let out_of_memory = |error| {
+        matches!(error, Error::Heap(AllocationError::OutOfMemory { largest_free_block: 0, .. }))
+    };
     result.is_err_and(out_of_memory)
 }
 

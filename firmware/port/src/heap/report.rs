@@ -1,6 +1,6 @@
 //! What a crash record says of the heap.
 
-use super::{check_integrity, history, places, with};
+use super::{check_integrity, history, places, policy, with};
 use crashrig_memory::heap::{Corruption, Expected, Totals};
 use crashrig_wire::section::{
     Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,
@@ -20,6 +20,8 @@ pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
         let broken = check_integrity().err();
         writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
     }
+    let failed = policy::last_failed();
+    writer.section(Section::FailedAllocation, failed.into_iter().flat_map(|it| it.to_words()));
     writer.section(Section::Allocations, history::newest().flat_map(Allocation::to_words));
 }
 
