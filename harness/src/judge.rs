@@ -301,6 +301,14 @@ impl Judge {
             self.add(VerdictKind::Record, "sections", section, "no such section");
         }
         self.reset_causes(expected, crash);
+        self.heap(expected, crash);
+        for difference in &crash.entry_differences {
+            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
+        }
+    }
+
+    /// What the record says of the heap.
+    fn heap(&mut self, expected: &ExpectedCrash, crash: &CrashReport) {
         if let Some(word) = expected.broken_word {
             let words = |word| format!("{word:#010x} in the heap's broken word");
             let found = crash.sections.broken_block.as_ref();
@@ -313,9 +321,6 @@ impl Judge {
                 told(it.size, &crate::capabilities::names(it.capabilities))
             });
             self.equal(VerdictKind::Record, "failed-allocation", told(*size, names), found);
-        }
-        for difference in &crash.entry_differences {
-            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
         }
     }
 

@@ -103,8 +103,8 @@ pub enum Error<E> {
 /// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::allocate_aligned`], or the caller is an interrupt handler. What no memory can be, such
-/// as executable and reached by bytes, is out of memory with a largest free block of 0.
+/// As [`Heap::allocate_aligned`], or the caller is an interrupt handler. What no memory can be,
+/// such as executable and reached by bytes, is out of memory with a largest free block of 0.
 #[inline(never)]
 pub fn allocate(
     size_bytes: u32,

@@ -2,7 +2,8 @@
 //! is the end of the boot. All of it can be set while the program runs.
 //!
 //! Functions are called on the stack of who asked, with interrupts as they were, and outside of the
-//! heap's critical section: they may use the heap themselves, and end their own recursion.
+//! heap's critical section: they may use the heap themselves, and end their own recursion. The
+//! kernel releases the stack of a thread that has ended, in an exception.
 
 use super::Error;
 use crate::{errors, interrupts};
