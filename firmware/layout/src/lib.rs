@@ -28,5 +28,5 @@ pub use heap_map::{AdditionError, HeapMap, Piece, SMALLEST_PIECE_BYTES};
 pub use names::UnknownName;
 pub use need::Need;
 pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
-pub use request::{DefaultPolicy, Request};
+pub use request::DmaNeeds;
 pub use sets::{Master, Masters, Reset, Resets};

@@ -6,8 +6,8 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use crashrig_layout::{
-    Access, AccessError, AdditionError, Alias, Capabilities, DefaultPolicy, HeapMap, Memory,
-    PRIORITIES, Piece, Region, Request,
+    Access, AccessError, AdditionError, Alias, Capabilities, DmaNeeds, HeapMap, Memory, PRIORITIES,
+    Piece, Region,
 };
 
 #[expect(dead_code, reason = "only some of the generated items are looked at here")]
@@ -185,36 +185,18 @@ fn added_memory_has_the_capabilities_it_is_given_if_it_can_have_them() {
 }
 
 #[test]
-fn what_a_request_means() {
-    let check = |size_bytes, caps, expected: Option<(u32, u32, Capabilities)>| {
-        let request = Request::new(size_bytes, 8, caps, made_up::REGIONS);
-        let found = request.map(|it| (it.size_bytes, it.align_bytes, it.capabilities));
-        assert_eq!(found, expected, "{size_bytes} {caps:?}");
+fn what_dma_needs() {
+    let check = |caps, expected: (C, u32)| {
+        let needs = DmaNeeds::of(caps, made_up::REGIONS);
+        assert_eq!((needs.capabilities, needs.align_bytes), expected, "{caps:?}");
     };
-    check(5, C::BYTE, Some((5, 8, C::BYTE)));
-    check(0, C::WORD, Some((0, 8, C::WORD)));
-    check(5, C::WORD, Some((8, 8, C::WORD)));
-    check(8, C::WORD, Some((8, 8, C::WORD)));
-    check(u32::MAX, C::WORD, None);
-    check(u32::MAX, C::BYTE, Some((u32::MAX, 8, C::BYTE)));
-    check(5, C::EXEC, Some((8, 8, C::EXEC.union(C::WORD))));
-    check(5, C::EXEC.union(C::BYTE), None);
-    check(5, C::EXEC.union(C::DMA), None);
-    // Plain DMA stays on the chip and needs no cache line; external DMA has both.
-    check(5, C::DMA, Some((5, 8, C::DMA.union(C::INTERNAL))));
+    check(C::BYTE, (C::BYTE, 1));
+    check(C::SPIRAM, (C::SPIRAM, 1));
+    // Plain DMA stays on the chip and needs no cache line; external DMA has one.
+    check(C::DMA, (C::DMA.union(C::INTERNAL), 1));
     let external = C::DMA.union(C::SPIRAM);
-    check(5, external, Some((32, 32, external)));
-    check(33, external.union(C::BYTE), Some((64, 32, external.union(C::BYTE))));
-}
-
-#[test]
-fn plain_allocations_use_external_ram_only_from_a_limit_on() {
-    let internal = C::DEFAULT.union(C::INTERNAL);
-    let external = C::DEFAULT.union(C::SPIRAM);
-    assert_eq!(DefaultPolicy::default().attempts(1 << 20), (internal, None));
-    let limited = DefaultPolicy { internal_up_to_bytes: Some(100) };
-    assert_eq!(limited.attempts(100), (internal, Some(C::DEFAULT)));
-    assert_eq!(limited.attempts(101), (external, Some(C::DEFAULT)));
+    check(external, (external, 32));
+    check(external.union(C::INTERNAL), (external.union(C::INTERNAL), 1));
 }
 
 /// The first and the last byte of a region, one before, one behind, and one too many.

@@ -1,7 +1,7 @@
 //! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
-//! Which memory that is, and who may add to it, is said in `places`; what a request means before a
-//! region is tried, in [`crashrig_layout::Request`]; who may ask and who is told, in `policy`.
+//! Which memory that is, and who may add to it, is said in `places`; what DMA needs, in
+//! [`DmaNeeds`]; who may ask and who is told, in `policy`.
 
 mod history;
 mod places;
@@ -12,16 +12,16 @@ pub use places::{AddRegionError, add_region, add_region_with, release_startup_st
 pub(crate) use places::{has_some_of, start};
 pub use policy::{
     AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_failure,
-    set_default_policy, set_failure_hook, set_from_interrupt, set_hooks,
+    set_failure_hook, set_from_interrupt, set_hooks,
 };
 pub(crate) use report::write_sections;
 
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use crashrig_layout::{Capabilities, Request};
+use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Totals,
+    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Origin, Request, Totals,
 };
 use crashrig_memory::words::Words;
 use crashrig_wire::section::Allocation;
@@ -103,86 +103,106 @@ pub enum Error<E> {
 /// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::allocate_aligned`], or the caller is an interrupt handler. What no memory can be,
-/// such as executable and reached by bytes, is out of memory with a largest free block of 0.
+/// As [`Heap::request`], or the caller is an interrupt handler.
 #[inline(never)]
 pub fn allocate(
     size_bytes: u32,
     alignment: Alignment,
     caps: Capabilities,
 ) -> Result<u32, Error<AllocationError>> {
-    first_of(size_bytes, alignment, &[caps], history::caller())
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    told(serve(size_bytes, alignment, caps, caller), size_bytes, caps, caller)
 }
 
 /// As [`allocate`], with the first of several sets of capabilities that can be served. A failure
 /// names the last one.
 ///
 /// # Errors
-/// As for `allocate`.
+/// As for `allocate`; nothing can be served of an empty list.
 #[inline(never)]
 pub fn allocate_prefer(
     size_bytes: u32,
     alignment: Alignment,
     preferred: &[Capabilities],
 ) -> Result<u32, Error<AllocationError>> {
-    first_of(size_bytes, alignment, preferred, history::caller())
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
+    let early = others.iter().find_map(|caps| {
+        let address = serve(size_bytes, alignment, *caps, caller).ok()?;
+        Some((address, caps))
+    });
+    let (result, caps) = match early {
+        Some((address, caps)) => (Ok(address), caps),
+        None => (serve(size_bytes, alignment, *last, caller), last),
+    };
+    told(result, size_bytes, *caps, caller)
 }
 
-/// Hands out memory to whoever does not care which: what [`set_default_policy`] says.
+/// Hands out memory to whoever does not care which, as [`set_external_limit`] says.
 ///
 /// # Errors
 /// As for [`allocate`].
 #[inline(never)]
 pub fn allocate_default(size_bytes: u32) -> Result<u32, Error<AllocationError>> {
-    let (first, second) = policy::default_policy().attempts(size_bytes);
-    let both = [first, second.unwrap_or(first)];
-    let attempts = if second.is_some() { &both[..] } else { &both[..1] };
-    first_of(size_bytes, Alignment::NATURAL, attempts, history::caller())
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let caps = Capabilities::DEFAULT;
+    let origin = Origin { owner: 0, caller };
+    let request = Request { origin, ..Request::new(size_bytes, caps) };
+    told(with(|heap| heap.request_default(&request)), size_bytes, caps, caller)
 }
 
-/// Nothing at all is preferred by an empty list, and no region serves that.
-fn first_of(
+/// Opens external memory to plain allocations of more than so many bytes; `None` closes it.
+pub fn set_external_limit(limit_bytes: Option<u32>) {
+    with(|heap| heap.set_external_limit(limit_bytes));
+}
+
+/// Tells whoever wants to know what came of a request.
+fn told(
+    result: Result<u32, AllocationError>,
     size_bytes: u32,
-    alignment: Alignment,
-    preferred: &[Capabilities],
+    caps: Capabilities,
     caller: u32,
 ) -> Result<u32, Error<AllocationError>> {
-    policy::check_caller(caller)?;
-    let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
-    let early =
-        others.iter().find_map(|caps| Some((serve(size_bytes, alignment, *caps).ok()?, caps)));
-    let (result, caps) = match early {
-        Some((address, caps)) => (Ok(address), caps),
-        None => (serve(size_bytes, alignment, *last), last),
-    };
     history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
     match &result {
-        Ok(address) => policy::allocated(*address, size_bytes, *caps),
+        Ok(address) => policy::allocated(*address, size_bytes, caps),
         Err(error) => policy::failed(error, caller),
     }
     result.map_err(Error::Heap)
 }
 
-/// A failure names what the caller asked for.
+/// Looks for memory. An error names what the caller asked for, not what DMA needs besides.
 fn serve(
     size_bytes: u32,
     alignment: Alignment,
     caps: Capabilities,
+    caller: u32,
 ) -> Result<u32, AllocationError> {
-    let regions = platform::platform().regions;
-    let refused = |largest_free_block| {
-        Err(AllocationError::OutOfMemory { size_bytes, caps, largest_free_block })
+    let needs = DmaNeeds::of(caps, platform::platform().regions);
+    let out_of_memory =
+        |largest_free_block| AllocationError::OutOfMemory { size_bytes, caps, largest_free_block };
+    let Some(rounded_bytes) = size_bytes.checked_next_multiple_of(needs.align_bytes) else {
+        return Err(out_of_memory(0));
     };
-    let Some(request) = Request::new(size_bytes, alignment.align_bytes, caps, regions) else {
-        return refused(0);
+    let align_bytes = match needs.align_bytes {
+        1 => alignment.align_bytes,
+        line_bytes => alignment.align_bytes.max(line_bytes),
     };
-    let alignment = Alignment { align_bytes: request.align_bytes, ..alignment };
-    let served =
-        with(|heap| heap.allocate_aligned(request.size_bytes, alignment, request.capabilities));
-    match served {
-        Err(AllocationError::OutOfMemory { largest_free_block, .. }) => refused(largest_free_block),
+    let request = Request {
+        alignment: Alignment { align_bytes, ..alignment },
+        origin: Origin { owner: 0, caller },
+        ..Request::new(rounded_bytes, needs.capabilities)
+    };
+    with(|heap| heap.request(&request)).map_err(|error| match error {
+        AllocationError::OutOfMemory { largest_free_block, .. } => {
+            out_of_memory(largest_free_block)
+        }
+        AllocationError::Contradiction { .. } => AllocationError::Contradiction { caps },
         other => other,
-    }
+    })
 }
 
 /// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.

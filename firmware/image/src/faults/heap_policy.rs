@@ -2,7 +2,7 @@
 
 use super::note;
 use core::sync::atomic::{AtomicU32, Ordering};
-use crashrig_layout::{Capabilities, DefaultPolicy};
+use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, AllocationError};
 use crashrig_port::heap::{self, Error, Failure, FromInterrupt};
 use crashrig_port::{errors, interrupts};
@@ -78,11 +78,10 @@ fn preferences_are_tried_in_order() -> bool {
     let (calls, [_, bits, ..]) = told();
     held &= calls == 1 && bits == Capabilities::SPIRAM.bits();
     // Without external RAM the limit changes nothing but the way.
-    for internal_up_to_bytes in [None, Some(0), Some(1000)] {
-        heap::set_default_policy(DefaultPolicy { internal_up_to_bytes });
+    for limit_bytes in [Some(0), Some(1000), None] {
+        heap::set_external_limit(limit_bytes);
         held &= heap::allocate_default(24).is_ok_and(|address| heap::free(address).is_ok());
     }
-    heap::set_default_policy(DefaultPolicy::default());
     held && told().0 == 0
 }
 

@@ -26,6 +26,7 @@ pub fn check_all() {
         ("memory for code", memory_for_code_is_the_boards()),
         ("impossible memory", impossible_memory_is_refused()),
         ("added memory", added_memory_is_refused()),
+        ("lent memory", lent_memory_is_added()),
     ];
     for (what, _) in checks.iter().filter(|(_, held)| !held) {
         defmt::error!("{=str} did not hold", what);
@@ -93,16 +94,31 @@ fn memory_for_code_is_the_boards() -> bool {
 }
 
 fn impossible_memory_is_refused() -> bool {
-    [
-        Capabilities::EXEC.union(Capabilities::BYTE),
-        Capabilities::EXEC.union(Capabilities::DMA),
-        Capabilities::SPIRAM,
-        Capabilities::PID2,
-        Capabilities::INVALID,
-        Capabilities::NONE,
-    ]
-    .into_iter()
-    .all(|caps| is_out_of_memory(allocate(8, caps)))
+    let contradictions =
+        [Capabilities::EXEC.union(Capabilities::BYTE), Capabilities::EXEC.union(Capabilities::DMA)];
+    let contradicts =
+        |caps| allocate(8, caps) == Err(Error::Heap(AllocationError::Contradiction { caps }));
+    let nowhere =
+        [Capabilities::SPIRAM, Capabilities::PID2, Capabilities::INVALID, Capabilities::NONE];
+    contradictions.into_iter().all(contradicts)
+        && nowhere.into_iter().all(|caps| is_out_of_memory(allocate(8, caps)))
+}
+
+/// Memory that the heap has handed out becomes a region with capabilities of its own: nothing has
+/// them before, and nothing else gets any of it.
+fn lent_memory_is_added() -> bool {
+    const OWN: Capabilities = Capabilities::PID2;
+    let Ok(block) = allocate(256, Capabilities::DEFAULT) else { return false };
+    let own = [OWN.union(Capabilities::BYTE), Capabilities::NONE, Capabilities::NONE];
+    let before = is_out_of_memory(allocate(16, OWN));
+    let added = heap::add_region_with(block, block + 256, own);
+    let again = heap::add_region_with(block, block + 256, own);
+    let refused = matches!(again, Err(AddRegionError::Heap(RegionError::Overlap { .. })));
+    let served = allocate(16, OWN);
+    let inside = served.is_ok_and(|address| address.wrapping_sub(block) < 256);
+    let too_much = allocate(256, OWN).is_err();
+    let freed = served.is_ok_and(|address| heap::free(address).is_ok());
+    before && added.is_ok() && refused && inside && too_much && freed
 }
 
 /// Each way in which memory cannot be added has its error.

@@ -9,7 +9,7 @@ use super::Error;
 use crate::{errors, interrupts};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
-use crashrig_layout::{Capabilities, DefaultPolicy};
+use crashrig_layout::Capabilities;
 use crashrig_memory::heap::AllocationError;
 use crashrig_wire::section::FailedAllocation;
 use crashrig_wire::status::Misuse;
@@ -54,7 +54,6 @@ struct Policy {
     on_failure: Option<FailureHook>,
     on_allocate: Option<AllocateHook>,
     on_free: Option<FreeHook>,
-    plain: DefaultPolicy,
 }
 
 static POLICY: Mutex<Cell<Policy>> = Mutex::new(Cell::new(Policy {
@@ -63,7 +62,6 @@ static POLICY: Mutex<Cell<Policy>> = Mutex::new(Cell::new(Policy {
     on_failure: None,
     on_allocate: None,
     on_free: None,
-    plain: DefaultPolicy { internal_up_to_bytes: None },
 }));
 
 /// The last failure of this boot, as the record has it; all zero if there was none.
@@ -103,15 +101,6 @@ pub fn set_failure_hook(hook: Option<FailureHook>) {
 /// Sets what is called for each allocation and each release, or nothing.
 pub fn set_hooks(on_allocate: Option<AllocateHook>, on_free: Option<FreeHook>) {
     change(|policy| (policy.on_allocate, policy.on_free) = (on_allocate, on_free));
-}
-
-/// Says where plain allocations come from where there is external RAM.
-pub fn set_default_policy(plain: DefaultPolicy) {
-    change(|policy| policy.plain = plain);
-}
-
-pub(super) fn default_policy() -> DefaultPolicy {
-    policy().plain
 }
 
 /// Refuses a call from an interrupt handler, if that is the policy. Exceptions of the core in which
