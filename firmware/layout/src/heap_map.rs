@@ -142,14 +142,16 @@ impl<'a> HeapMap<'a> {
         self.occupied.iter().map(|taken| taken.start).chain(of_code)
     }
 
-    /// What memory from an address on is offered for. Memory that may hold code is for code alone,
-    /// so that data are never executable; other memory never holds any.
+    /// What memory from an address on is offered for. Memory that may hold code is for code first,
+    /// and for data that are reached by words last, never for bytes or DMA; other memory never
+    /// holds any code.
     fn offered(self, heap: [Capabilities; PRIORITIES], start: u32) -> [Capabilities; PRIORITIES] {
-        const CODE: Capabilities =
-            Capabilities::EXEC.union(Capabilities::WORD).union(Capabilities::INTERNAL);
+        const WORDS: Capabilities = Capabilities::WORD.union(Capabilities::INTERNAL);
         if self.is_executable(start) {
             let all = Capabilities::of_priorities(&heap);
-            return [all.intersection(CODE), Capabilities::NONE, Capabilities::NONE];
+            let [first, last] =
+                [Capabilities::EXEC, WORDS].map(|offered| all.intersection(offered));
+            return [first, Capabilities::NONE, last];
         }
         heap.map(|capabilities| capabilities.without(Capabilities::EXEC))
     }

@@ -119,6 +119,19 @@ fn requests_go_to_the_region_that_is_needed_least() {
     check(NONE, None);
 }
 
+/// Data in memory that may hold code are what an attacker wants, so they come there last.
+#[test]
+fn memory_for_code_is_for_data_last() {
+    let pieces: [_; 8] = made_up_heap().by_size();
+    let code = pieces.iter().flatten().find(|piece| piece.start == 0x2000_2000).unwrap();
+    let words = C::WORD.union(C::INTERNAL);
+    assert_eq!(code.capabilities, [C::EXEC, NONE, words]);
+    let others = pieces.iter().flatten().filter(|piece| piece.start != 0x2000_2000);
+    for piece in others {
+        assert!(!C::of_priorities(&piece.capabilities).contains(C::EXEC), "{}", piece.region.name);
+    }
+}
+
 #[test]
 fn memory_of_the_real_chip_is_tried_in_this_order() {
     let occupied = [0x2000_0000..0x2000_6000, 0x2001_F700..0x2002_0000];

@@ -78,8 +78,7 @@ fn memory_for_dma_is_in_reach() -> bool {
     in_reach && plain_too && aliases_refused && is_out_of_memory(allocate(8, own)) && released
 }
 
-/// Code lies in the executable part of RAM, and nothing else does; without one there is no memory
-/// for code.
+/// Code lies in the executable part of RAM; without one there is no memory for code.
 fn memory_for_code_is_the_boards() -> bool {
     let code = allocate(6, Capabilities::EXEC);
     match (board::EXECUTABLE_RAM, code) {
