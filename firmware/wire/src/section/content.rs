@@ -112,8 +112,8 @@ row! {
         capabilities,
         /// Where it was asked for: a return address.
         caller,
-        /// The largest size that a request with these capabilities would have been given; 0 if no
-        /// memory has them.
+        /// The largest size that a request with these capabilities, and without an alignment, would
+        /// have been given; 0 if no memory has them.
         largest_free,
     }
 }
