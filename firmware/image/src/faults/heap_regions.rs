@@ -141,7 +141,9 @@ fn added_memory_is_refused() -> bool {
     });
     let spiram = [Capabilities::SPIRAM, Capabilities::NONE, Capabilities::NONE];
     let missing = Capabilities::SPIRAM;
+    let crash = platform::crash_start();
     heap::add_region(taken, taken + 256) == memory_error(AdditionError::Occupied)
+        && heap::add_region(crash, crash + 256) == memory_error(AdditionError::Occupied)
         && matches!(
             heap::add_region(inside, inside + 256),
             Err(AddRegionError::Heap(RegionError::Overlap { .. }))
