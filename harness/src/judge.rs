@@ -301,14 +301,26 @@ impl Judge {
             self.add(VerdictKind::Record, "sections", section, "no such section");
         }
         self.reset_causes(expected, crash);
+        self.heap(expected, crash);
+        for difference in &crash.entry_differences {
+            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
+        }
+    }
+
+    /// What the record says of the heap.
+    fn heap(&mut self, expected: &ExpectedCrash, crash: &CrashReport) {
         if let Some(word) = expected.broken_word {
             let words = |word| format!("{word:#010x} in the heap's broken word");
             let found = crash.sections.broken_block.as_ref();
             let found = found.map_or("none".to_owned(), |broken| words(broken.found));
             self.equal(VerdictKind::Record, "broken-word", words(word), found);
         }
-        for difference in &crash.entry_differences {
-            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
+        if let Some((size, names)) = &expected.failed_allocation {
+            let told = |size, names: &[String]| format!("{size} bytes of {}", names.join("+"));
+            let found = crash.sections.failed_allocation.as_ref().map_or("none".into(), |it| {
+                told(it.size, &crate::capabilities::names(it.capabilities))
+            });
+            self.equal(VerdictKind::Record, "failed-allocation", told(*size, names), found);
         }
     }
 

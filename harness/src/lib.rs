@@ -20,6 +20,7 @@
 pub mod agree;
 pub mod application;
 pub mod blast;
+pub mod capabilities;
 pub mod cli;
 pub mod cost;
 pub mod decode;

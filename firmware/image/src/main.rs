@@ -37,7 +37,9 @@ mod device {
             main,
             Platform {
                 regions: board::REGIONS,
+                aliases: board::ALIASES,
                 clock_enables: board::CLOCK_ENABLES,
+                clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
                 reset_cause: board::RESET_CAUSE,
                 core_clock_hz: board::CORE_CLOCK_HZ,
                 executable_ram: board::EXECUTABLE_RAM,

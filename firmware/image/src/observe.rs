@@ -1,10 +1,12 @@
 //! What a boot checks about itself. Each check spoils what it looked at, so that the next boot can
 //! only pass by being started properly again.
 
+use crate::board;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
 use crashrig_memory::reboot::BootMode;
 use crashrig_port::host_block::HostBlock;
-use crashrig_port::{Boot, clock, interrupts, platform};
+use crashrig_port::{Boot, clock, heap, interrupts, platform};
 use crashrig_wire::Observation;
 
 const PATTERN: [u32; 4] = [0x0123_4567, 0x89AB_CDEF, 0xFEDC_BA98, 0x7654_3210];
@@ -21,6 +23,12 @@ static ZEROED: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 #[expect(unsafe_code, reason = "no-init data must lie where start-up code does not clear")]
 #[unsafe(link_section = ".noinit.observed")]
 static KEPT: HostBlock<4> = HostBlock::new();
+
+#[cfg(feature = "more-static-data")]
+#[expect(unsafe_code, reason = "data that nothing uses must be kept")]
+#[unsafe(link_section = ".noinit.more")]
+#[used]
+static MORE: HostBlock<1024> = HostBlock::new();
 
 static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
 
@@ -52,9 +60,22 @@ pub fn at_start(boot: &Boot) -> u32 {
         (Observation::RamHandlerRan, RAM_HANDLER_RUNS.load(Ordering::Relaxed) == 1),
         (Observation::MainOnOwnStack, on_own_stack()),
         (Observation::GuardsArmed, boot.guards_armed),
+        (Observation::HeapIsTheRest, heap_is_the_rest()),
         (Observation::CrashReportCalled, REPORTED.load(Ordering::Relaxed)),
         (Observation::SafeMode, boot.mode != BootMode::Normal),
     ])
+}
+
+/// Whether the regions for plain allocations are what the linker leaves, but for the part for code
+/// and the heap's own words: at most 16 bytes for each of at most four regions.
+fn heap_is_the_rest() -> bool {
+    const OWN_BYTES: u32 = 64;
+    let code_bytes = board::EXECUTABLE_RAM.map_or(0, |(_, size_bytes)| size_bytes);
+    let left = platform::heap_end() - platform::heap_start() - code_bytes;
+    heap::totals(Capabilities::DEFAULT).is_ok_and(|totals| {
+        defmt::info!("heap of {=u32} bytes, {=u32} left by static data", totals.total_bytes, left);
+        totals.total_bytes <= left && left - totals.total_bytes <= OWN_BYTES
+    })
 }
 
 /// Checks that need the boot to have run for a while.

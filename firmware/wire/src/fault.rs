@@ -89,6 +89,16 @@ crate::names::closed_list! {
     VectorTableLost = 45, "vector-table-lost";
     /// Code is copied into the block of RAM that the board lets execute, and called.
     ExecuteBlock = 46, "execute-block";
+    /// Regions of the heap are used as they are meant to be, and memory is added that cannot be.
+    HeapRegions = 47, "heap-regions";
+    /// Allocations fail and the heap tells of it; with a parameter of 1 they are served, and it
+    /// tells of each and of each release.
+    HeapCallbacks = 48, "heap-callbacks";
+    /// An allocation fails with a heap that ends the boot then.
+    HeapAbort = 49, "heap-abort";
+    /// An interrupt handler allocates and frees: with a parameter of 0 that is refused, with 1
+    /// allowed, with 2 it is the end of the boot.
+    HeapInInterrupt = 50, "heap-in-interrupt";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

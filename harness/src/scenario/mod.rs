@@ -196,6 +196,8 @@ pub struct ExpectedCrash {
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The allocation that must have failed last: bytes, and names of capabilities.
+    pub failed_allocation: Option<(u32, Vec<String>)>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

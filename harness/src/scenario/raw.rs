@@ -135,6 +135,8 @@ pub struct RawCrash {
     pub reset_causes: Vec<String>,
     /// What stands in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The allocation that failed last.
+    pub failed_allocation: Option<RawFailedAllocation>,
     /// Frames of the backtrace.
     #[serde(default)]
     pub frames_at_least: usize,
@@ -143,6 +145,16 @@ pub struct RawCrash {
     /// Whether only phase one holds.
     #[serde(default)]
     pub partial: bool,
+}
+
+/// An allocation that failed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawFailedAllocation {
+    /// Bytes asked for.
+    pub size: u32,
+    /// Names of capabilities asked for.
+    pub capabilities: Vec<String>,
 }
 
 /// A place: exactly one of the two.

@@ -7,6 +7,8 @@ mod control;
 mod execute;
 mod full;
 mod heap;
+mod heap_policy;
+mod heap_regions;
 mod instruction;
 mod overflow;
 mod privilege;
@@ -15,12 +17,25 @@ mod threads;
 mod variables;
 
 use crate::board;
+use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::platform;
-use crashrig_wire::Fault;
+use crashrig_wire::{Fault, Observation};
 
 /// What a fault that breaks nothing has found to hold, as bits of observations.
 pub fn held() -> u32 {
-    services::held() | heap::held() | full::held() | execute::held()
+    services::held()
+        | heap::held()
+        | heap_policy::held()
+        | heap_regions::held()
+        | full::held()
+        | execute::held()
+}
+
+/// Notes an observation if it held.
+fn note(held: &AtomicU32, what: Observation, holds: bool) {
+    if holds {
+        held.fetch_or(what.bit(), Ordering::Relaxed);
+    }
 }
 
 /// A load from nowhere, before there is a kernel.
@@ -58,6 +73,12 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::HeapStackOverflow => heap::heap_stack_overflow(),
         Fault::HeapOverrun => heap::heap_overrun(),
         Fault::HeapAndIsrStack => return full::heap_and_isr_stack(parameter),
+        Fault::HeapRegions => return heap_regions::check_all(),
+        Fault::HeapCallbacks if parameter == 0 => return heap_policy::failures_are_told(),
+        Fault::HeapCallbacks => return heap_policy::allocations_are_told(),
+        Fault::HeapAbort => heap_policy::abort_on_failure(),
+        Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
+        Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),

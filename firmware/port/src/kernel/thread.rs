@@ -255,7 +255,7 @@ pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
 pub(super) fn release_finished_stacks() {
     while let Some(stack) = with(|kernel| kernel.take_finished_stack()) {
         // A heap that somebody wrote over keeps the block: it is told when it is looked at.
-        let _ = heap::free(stack.guard_start);
+        let _ = heap::take_back(stack.guard_start);
     }
 }
 

@@ -104,6 +104,21 @@ impl Allocation {
 }
 
 row! {
+    /// The last allocation of this boot that could not be served.
+    FailedAllocation {
+        /// Size in bytes that was asked for.
+        size,
+        /// The capabilities that were asked for, as `MALLOC_CAP_*` bits.
+        capabilities,
+        /// Where it was asked for: a return address.
+        caller,
+        /// The largest size that a request with these capabilities, and without an alignment, would
+        /// have been given; 0 if no memory has them.
+        largest_free,
+    }
+}
+
+row! {
     /// One set of words for 96 interrupts each: bit n of word w stands for interrupt 32 w + n.
     Interrupts {
         /// Active, 0 to 31.
