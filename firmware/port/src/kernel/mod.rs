@@ -182,9 +182,8 @@ fn pend_switch() {
 
 /// Installs the handlers of SVC, PendSV and SysTick in the table in RAM.
 pub(crate) fn install_handlers() {
-    const SVCALL: u32 = 11;
     const PENDSV: u32 = 14;
-    vectors::install(SVCALL, supervisor::crashrig_svc_entry);
+    vectors::install(supervisor::SVCALL, supervisor::crashrig_svc_entry);
     vectors::install(PENDSV, switch::crashrig_pendsv_entry);
     vectors::install(clock::SYSTICK, crate::systick::crashrig_systick_entry);
 }

@@ -5,9 +5,14 @@
 //! to believe.
 
 use super::{carry_out, switch};
+use crate::{fault, systick};
 use core::arch::{asm, naked_asm};
+use crashrig_memory::classify::Entry;
 use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, Error, from_word, to_word};
+
+/// The exception.
+pub(super) const SVCALL: u32 = 11;
 
 /// # Safety
 /// Only the core calls this, through the vector table in RAM.
@@ -17,15 +22,21 @@ pub(super) unsafe extern "C" fn crashrig_svc_entry() {
         // A supervisor call that comes from the main stack has no thread that asks.
         "tst lr, #4",
         "beq crashrig_fault_entry",
-        "mrs r0, psp",
-        "push {{r4, lr}}",
+        "mrs r0, msp",
+        "mrs r1, psp",
+        "mov r2, lr",
+        "push {{r4-r11}}",
+        "mov r3, sp",
+        "push {{r3, lr}}",
         "bl {supervise}",
-        "pop {{r4, pc}}",
+        "pop {{r3, lr}}",
+        "pop {{r4-r11}}",
+        "bx lr",
         supervise = sym supervise,
     )
 }
 
-extern "C" fn supervise(frame: u32) {
+extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u32; 8]) {
     let word = |index: u32| {
         let address = (frame + 4 * index) as usize;
         let pointer = core::ptr::with_exposed_provenance::<u32>(address);
@@ -33,7 +44,14 @@ extern "C" fn supervise(frame: u32) {
         unsafe { pointer.read_volatile() }
     };
     let answer = match Call::from_words([word(0), word(1), word(2), word(3)]) {
-        Some(call) => carry_out(Caller::Thread, call),
+        Some(call) => {
+            // The last chance: the switch away from a thread that has ended knows it no more.
+            if matches!(call, Call::Exit { .. }) {
+                let entry = Entry { msp, ..fault::entry(SVCALL, exc_return, frame) };
+                systick::check(&entry, callee_saved);
+            }
+            carry_out(Caller::Thread, call)
+        }
         None => Answer::Done(Err(Error::NoSuchCall)),
     };
     if let Answer::Done(result) = answer {
