@@ -23,9 +23,9 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
-use crashrig_memory::kernel::misuse::misuse_of;
 use crashrig_memory::kernel::thread::{NewThread, Thread as KernelThread};
 use crashrig_memory::kernel::{Caller, Kernel};
+use crashrig_memory::misuse;
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread;
@@ -160,7 +160,7 @@ fn carry_out(caller: Caller, call: Call) -> Answer {
         (answer, kernel.should_switch())
     });
     if let Answer::Done(Err(error)) = answer
-        && let Some(misuse) = misuse_of(call, error)
+        && let Some(misuse) = misuse::of_call(call, error)
     {
         let [number, subject, ..] = call.to_words();
         errors::warning(misuse.status(), number << 24 | subject & 0xFF_FFFF);
