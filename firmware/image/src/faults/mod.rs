@@ -9,6 +9,7 @@ mod execute;
 mod full;
 mod heap;
 mod instruction;
+mod misuse;
 mod overflow;
 mod privilege;
 mod services;

@@ -4,12 +4,14 @@
 //! are never among them, so there is nothing of an unprivileged thread that the kernel would have
 //! to believe.
 
-use super::{carry_out, switch};
+use super::{carry_out, stacks_in_use, switch};
+use crate::errors::{self, Place};
 use crate::{fault, systick};
 use core::arch::{asm, naked_asm};
 use crashrig_memory::classify::Entry;
 use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, Error, from_word, to_word};
+use crashrig_wire::Misuse;
 
 /// The exception.
 pub(super) const SVCALL: u32 = 11;
@@ -43,16 +45,22 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
         // SAFETY: the core has just written a frame there, or it would have faulted instead.
         unsafe { pointer.read_volatile() }
     };
+    let entry = Entry { msp, ..fault::entry(SVCALL, exc_return, frame) };
+    let [stack, _] = stacks_in_use();
+    let (address, stack_pointer) = (word(6), entry.stack_pointer_before(frame, word(7)));
+    let place = Place::Thread { stack, address, stack_pointer };
     let answer = match Call::from_words([word(0), word(1), word(2), word(3)]) {
         Some(call) => {
             // The last chance: the switch away from a thread that has ended knows it no more.
             if matches!(call, Call::Exit { .. }) {
-                let entry = Entry { msp, ..fault::entry(SVCALL, exc_return, frame) };
                 systick::check(&entry, callee_saved);
             }
-            carry_out(Caller::Thread, call)
+            carry_out(Caller::Thread, call, place)
         }
-        None => Answer::Done(Err(Error::NoSuchCall)),
+        None => {
+            errors::misuse(Misuse::NotAllowed, word(0), place);
+            Answer::Done(Err(Error::NoSuchCall))
+        }
     };
     if let Answer::Done(result) = answer {
         switch::set_answer(frame, to_word(result));
@@ -60,6 +68,8 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
 }
 
 /// Asks from a thread.
+#[expect(clippy::inline_always, reason = "the instruction is to lie in the service")]
+#[inline(always)]
 pub(super) fn call(call: Call) -> Result<u32, Error> {
     let [number, first, second, third] = call.to_words();
     let answer: u32;

@@ -1,7 +1,8 @@
 //! Threads as an application uses them.
 
 use super::{ask, switch, with, words_of};
-use crate::{errors, heap, platform};
+use crate::errors::{self, Place};
+use crate::{heap, platform};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -258,7 +259,8 @@ pub(super) fn release_finished_stacks() {
         if let Err(error) = heap::free(stack.guard_start) {
             // The heap keeps the block, since somebody wrote over what it knows of it.
             let (misuse, value) = misuse::of_address(&error);
-            errors::warning(misuse.status(), value);
+            let place = Place::Thread { stack, address: 0, stack_pointer: 0 };
+            errors::misuse(misuse, value, place);
         }
     }
 }
