@@ -75,6 +75,8 @@ crate::names::closed_list! {
     /// is from the heap; with one of 2 the thread ends with its stack pointer below the guard, and
     /// leaves the canary whole; with one of 3 only the header of the heap's block is broken.
     EndAfterOverflow = 35, "end-after-overflow";
+    /// A Rust panic in an unprivileged thread.
+    UnprivilegedPanic = 36, "unprivileged-panic";
     /// A thread whose stack is from the heap goes through the block below it and over that one's
     /// header; with a parameter of 1 it is looked at what the boot before left of that block.
     HeapStackOverflow = 40, "heap-stack-overflow";

@@ -76,6 +76,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UnprivilegedVectorWrite => privilege::write(privilege::Target::Vectors),
         Fault::UnprivilegedCrashWrite => privilege::write(privilege::Target::CrashRegion),
         Fault::UnprivilegedMpuWrite => privilege::write(privilege::Target::Mpu),
+        Fault::UnprivilegedPanic => privilege::panic(parameter),
         Fault::TimerCrash => control::timer_crash(address),
         Fault::IsrCrash => control::isr_crash(address),
         Fault::LateFloat => control::late_float(),

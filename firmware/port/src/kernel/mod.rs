@@ -9,7 +9,7 @@
 //! * `supervisor`: SVC, by which threads ask.
 //! * [`thread`], [`sync`]: what an application uses.
 
-mod supervisor;
+pub(crate) mod supervisor;
 mod switch;
 pub mod sync;
 pub mod thread;

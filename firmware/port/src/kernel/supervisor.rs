@@ -1,4 +1,4 @@
-//! SVC: by which threads ask the kernel.
+//! SVC: by which threads ask the kernel, and by which an unprivileged one that panics is captured.
 //!
 //! The words of a call come in r0 to r3 of the exception frame, the answer goes into r0. Pointers
 //! are never among them, so there is nothing of an unprivileged thread that the kernel would have
@@ -8,6 +8,7 @@ use super::{carry_out, stacks_in_use, switch};
 use crate::errors::{self, Place};
 use crate::{fault, systick};
 use core::arch::{asm, naked_asm};
+use crashrig_memory::capture::SourceLocation;
 use crashrig_memory::classify::Entry;
 use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, Error, from_word, to_word};
@@ -45,6 +46,10 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
         // SAFETY: the core has just written a frame there, or it would have faulted instead.
         unsafe { pointer.read_volatile() }
     };
+    if word(0) == PANIC {
+        let location = SourceLocation { file: word(1), file_length: word(2), line: word(3) };
+        return switch::capture_panic(frame, word(7), location);
+    }
     let entry = Entry { msp, ..fault::entry(SVCALL, exc_return, frame) };
     let [stack, _] = stacks_in_use();
     let (address, stack_pointer) = (word(6), entry.stack_pointer_before(frame, word(7)));
@@ -65,6 +70,24 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
     if let Answer::Done(result) = answer {
         switch::set_answer(frame, to_word(result));
     }
+}
+
+/// A number that no call has: the thread panics.
+const PANIC: u32 = u32::MAX;
+
+/// Has the panic of an unprivileged thread captured, which the caller reports.
+#[expect(clippy::inline_always, reason = "the call is to lie in the panic handler")]
+#[inline(always)]
+pub(crate) fn panic(file: u32, file_length: u32, line: u32) -> ! {
+    // SAFETY: the kernel does not return to what follows.
+    unsafe { panic_call(file, file_length, line) }
+}
+
+/// # Safety
+/// None to keep: any thread may end the boot like this.
+#[unsafe(naked)]
+unsafe extern "C" fn panic_call(file: u32, file_length: u32, line: u32) -> ! {
+    naked_asm!("mov r3, r2", "mov r2, r1", "mov r1, r0", "mvn r0, #0", "svc #0", "udf #0",)
 }
 
 /// Asks from a thread.
