@@ -10,17 +10,24 @@ pub const fn of_call(call: Call, error: Error) -> Option<Misuse> {
     Some(match error {
         Error::Timeout | Error::WouldBlock => return None,
         Error::FromInterrupt | Error::Masked => Misuse::CallFromInterrupt,
-        Error::NoSuchThread => Misuse::JoinUnknown,
+        Error::NoSuchThread => match call {
+            Call::Join { .. } => Misuse::JoinUnknown,
+            _ => Misuse::InvalidObject,
+        },
         Error::NoSuchObject => Misuse::InvalidObject,
         Error::TableFull => Misuse::OutOfPlaces,
         Error::NotOwner => Misuse::NotOwner,
-        Error::NotThisThread => Misuse::JoinSelf,
+        Error::NotThisThread => match call {
+            Call::Join { .. } => Misuse::JoinSelf,
+            _ => Misuse::NotAllowed,
+        },
         Error::OutOfMemory => Misuse::OutOfMemory,
         Error::BadStack => Misuse::InvalidStackSize,
         Error::NotPrivileged | Error::NoSuchCall => Misuse::NotAllowed,
         Error::Limit => match call {
             Call::Lock { .. } => Misuse::RecursionLimit,
             Call::Release { .. } => Misuse::SemaphoreOverflow,
+            Call::Join { .. } => Misuse::JoinTwice,
             _ => Misuse::OutOfPlaces,
         },
         Error::OutOfRange => match call {
@@ -56,5 +63,33 @@ pub const fn of_address(error: &AddressError) -> (Misuse, u32) {
         }
         AddressError::AlreadyFree { address, .. } => (Misuse::DoubleFree, address),
         AddressError::Corrupt(Corruption { address, .. }) => (Misuse::HeapCorrupt, address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_error_is_another_mistake_in_another_call() {
+        let (thread, timeout) = (1, 0);
+        let join = Call::Join { thread, timeout };
+        let terminate = Call::Terminate { thread };
+        let set_priority = Call::SetPriority { thread, priority: 1 };
+        let rows = [
+            (join, Error::NoSuchThread, Misuse::JoinUnknown),
+            (terminate, Error::NoSuchThread, Misuse::InvalidObject),
+            (set_priority, Error::NoSuchThread, Misuse::InvalidObject),
+            (join, Error::NotThisThread, Misuse::JoinSelf),
+            (terminate, Error::NotThisThread, Misuse::NotAllowed),
+            (join, Error::Limit, Misuse::JoinTwice),
+            (Call::Release { semaphore: 0 }, Error::Limit, Misuse::SemaphoreOverflow),
+            (Call::Lock { mutex: 0, timeout }, Error::Limit, Misuse::RecursionLimit),
+            (set_priority, Error::OutOfRange, Misuse::InvalidPriority),
+        ];
+        for (call, error, misuse) in rows {
+            assert_eq!(of_call(call, error), Some(misuse), "{call:?}: {error:?}");
+        }
+        assert_eq!(of_call(join, Error::Timeout), None);
     }
 }
