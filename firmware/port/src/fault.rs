@@ -5,7 +5,8 @@
 
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::registers::{float_unit, system_control};
-use crate::{clock, kernel, platform, reset, reset_cause, sections};
+use crate::{clock, interrupts, kernel, platform, reset, reset_cause, sections};
+use core::cell::UnsafeCell;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_memory::capture::{self, Identity, Noticed, Reported, Saved, SourceLocation};
@@ -67,8 +68,40 @@ pub(crate) fn entry(vector: u32, exc_return: u32, psp: u32) -> Entry {
 fn panic(info: &PanicInfo<'_>) -> ! {
     let none = Notice { location: SourceLocation::default(), error: None };
     let notice = info.location().map_or(none, |location| Notice::at(location, None));
+    if is_unprivileged() {
+        let SourceLocation { file, file_length, line } = notice.location;
+        kernel::supervisor::panic(file, file_length, line)
+    }
     // SAFETY: `notice` lies on a stack that nothing uses any more once this is called.
     unsafe { crashrig_notice_entry(&notice) }
+}
+
+/// Whether a thread runs that can neither mask interrupts nor reach the emergency stack. It reads
+/// IPSR as zero, as any thread does; a handler is privileged whomever it interrupted.
+fn is_unprivileged() -> bool {
+    let control = cortex_m::register::control::read();
+    interrupts::active() == 0 && control.npriv().is_unprivileged()
+}
+
+struct NoticeCell(UnsafeCell<Notice>);
+
+// SAFETY: only a supervisor call writes it; it is read by the capture that follows.
+unsafe impl Sync for NoticeCell {}
+
+/// What an unprivileged thread says that panics: its own stack is not believed.
+#[unsafe(link_section = ".upper.panicked")]
+static PANICKED: NoticeCell = NoticeCell(UnsafeCell::new(Notice {
+    location: SourceLocation { file: 0, file_length: 0, line: 0 },
+    error: None,
+}));
+
+/// Keeps where an unprivileged thread says that it panics. Returns function and argument that its
+/// capture begins with.
+pub(crate) fn keep_panic(location: SourceLocation) -> (u32, u32) {
+    let place = PANICKED.0.get();
+    // SAFETY: supervisor calls do not preempt each other, and the capture has not begun.
+    unsafe { place.write(Notice { location, error: None }) };
+    (crashrig_notice_entry as *const () as u32, place.addr() as u32)
 }
 
 /// Records a fatal error that software reports, and resets.

@@ -4,12 +4,14 @@
 mod access;
 mod benchmark;
 mod control;
+mod ending;
 mod execute;
 mod full;
 mod heap;
 mod heap_policy;
 mod heap_regions;
 mod instruction;
+mod misuse;
 mod overflow;
 mod privilege;
 mod services;
@@ -67,6 +69,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
         Fault::StackOverflow => overflow::stack_overflow(parameters),
+        Fault::EndAfterOverflow => ending::end_after_overflow(parameter),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
@@ -94,6 +97,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UnprivilegedVectorWrite => privilege::write(privilege::Target::Vectors),
         Fault::UnprivilegedCrashWrite => privilege::write(privilege::Target::CrashRegion),
         Fault::UnprivilegedMpuWrite => privilege::write(privilege::Target::Mpu),
+        Fault::UnprivilegedPanic => privilege::panic(parameter),
         Fault::TimerCrash => control::timer_crash(address),
         Fault::IsrCrash => control::isr_crash(address),
         Fault::LateFloat => control::late_float(),

@@ -1,15 +1,13 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
-use super::threads;
+use super::{misuse, threads};
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
-use crashrig_memory::errors::Context;
+use crashrig_port::heap;
 use crashrig_port::kernel::sync::{Flags, Mutex, Queue, Semaphore, Timer};
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
-use crashrig_port::{errors, heap};
 use crashrig_wire::Observation;
-use crashrig_wire::status::Misuse;
 
 /// What a stack's memory must be good for.
 const STACK_MEMORY: Capabilities = Capabilities::DEFAULT;
@@ -32,8 +30,8 @@ pub fn check_all() {
     check(Observation::SignalsCame, signals_come());
     check(Observation::TimersExpired, timers_expire());
     check(Observation::FloatKept, float_is_kept());
-    check(Observation::MisuseRefused, misuse_is_refused());
-    check(Observation::ErrorsKept, errors_are_kept());
+    check(Observation::MisuseRefused, misuse::is_refused());
+    check(Observation::ErrorsKept, misuse::is_kept());
     check(Observation::HighWaterExact, threads::high_water_is_exact());
     check(Observation::TerminatedStackReused, threads::terminated_stack_is_reused());
 }
@@ -236,51 +234,4 @@ fn float_is_kept() -> Result<bool, Error> {
     let one = thread::spawn_static(&worker("one", priority::LOW), &LOW_STACK, count, 1)?;
     let three = thread::spawn_static(&worker("three", priority::LOW), &HIGH_STACK, count, 3)?;
     Ok(one.join(FOREVER)? == 1 && three.join(FOREVER)? == 1)
-}
-
-static HOOK_CALLS: AtomicU32 = AtomicU32::new(0);
-
-/// Misuse is warned of: the first and the last are kept, and the hook sees each.
-fn errors_are_kept() -> Result<bool, Error> {
-    fn hook(context: &Context) {
-        let kernels = context.status.module() == Misuse::NotOwner.status().module();
-        HOOK_CALLS.fetch_add(u32::from(kernels), Ordering::Relaxed);
-    }
-    errors::clear();
-    errors::set_hook(Some(hook));
-    let mutex = Mutex::new()?;
-    let refused = mutex.unlock().is_err();
-    mutex.delete()?;
-    let stale = mutex.unlock().is_err();
-    let status = |context: Option<Context>| context.map(|context| context.status);
-    let held = status(errors::first()) == Some(Misuse::NotOwner.status())
-        && status(errors::last()) == Some(Misuse::InvalidObject.status())
-        && errors::count() == 2
-        && HOOK_CALLS.load(Ordering::Relaxed) == 2;
-    errors::set_hook(None);
-    errors::clear();
-    Ok(held && refused && stale && errors::first().is_none())
-}
-
-/// Each misuse has its error.
-fn misuse_is_refused() -> Result<bool, Error> {
-    extern "C" fn nothing(_: u32) -> u32 {
-        0
-    }
-    let mutex = Mutex::new()?;
-    let not_owner = mutex.unlock() == Err(Error::NotOwner);
-    let priority = thread::spawn_static(&worker("x", 32), &LOW_STACK, nothing, 0);
-    let masked = cortex_m::interrupt::free(|_| thread::sleep(1)) == Err(Error::Masked);
-    let itself = thread::current().map(|thread| thread.join(0));
-    let limit = Semaphore::new(2, 1) == Err(Error::OutOfRange);
-    let stale = {
-        mutex.delete()?;
-        mutex.lock(0) == Err(Error::NoSuchObject)
-    };
-    Ok(not_owner
-        && priority == Err(Error::OutOfRange)
-        && masked
-        && itself == Some(Err(Error::NotThisThread))
-        && limit
-        && stale)
 }

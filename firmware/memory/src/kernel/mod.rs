@@ -8,8 +8,7 @@
 //! by priority and then by a ticket drawn when they began: with at most 32 threads a scan is short,
 //! and there is no list whose links an error could break.
 //!
-//! * [`call`]: what can be asked for, and what can be answered; [`misuse`]: which refusals are
-//!   mistakes of the caller.
+//! * [`call`]: what can be asked for, and what can be answered.
 //! * [`thread`], [`object`]: the two tables.
 //! * `life`: how threads begin and end.
 //! * `wait`: blocking and waking; `mutex` with priority inheritance; `signal`: semaphores, event
@@ -19,7 +18,6 @@ pub mod call;
 #[cfg(test)]
 mod invariants;
 mod life;
-pub mod misuse;
 mod mutex;
 pub mod object;
 mod signal;

@@ -9,7 +9,7 @@
 //! * `supervisor`: SVC, by which threads ask.
 //! * [`thread`], [`sync`]: what an application uses.
 
-mod supervisor;
+pub(crate) mod supervisor;
 mod switch;
 pub mod sync;
 pub mod thread;
@@ -17,15 +17,17 @@ pub mod thread;
 pub use crashrig_memory::kernel::call::{Error, FOREVER};
 pub use crashrig_memory::kernel::thread::priority;
 
+use crate::errors::{self, Place};
 use crate::registers::system_control;
-use crate::{clock, errors, interrupts, platform, vectors};
+use crate::{clock, interrupts, platform, vectors};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
+use core::panic::Location;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
-use crashrig_memory::kernel::misuse::misuse_of;
 use crashrig_memory::kernel::thread::{NewThread, Thread as KernelThread};
 use crashrig_memory::kernel::{Caller, Kernel};
+use crashrig_memory::misuse;
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread;
@@ -140,36 +142,54 @@ pub(crate) fn tick() {
 }
 
 /// Asks the kernel, from wherever: a thread by a supervisor call, an interrupt handler directly.
+/// Part of each service, so that the place of a supervisor call tells which one was asked for.
+#[expect(clippy::inline_always, reason = "the supervisor call is to lie in the service")]
+#[inline(always)]
+#[track_caller]
 pub(crate) fn ask(call: Call) -> Result<u32, Error> {
-    if interrupts::active() != 0 {
-        return match carry_out(Caller::Interrupt, call) {
-            Answer::Done(result) => result,
-            Answer::Waits => Err(Error::WouldBlock),
-        };
-    }
     // A supervisor call with interrupts masked would be a HardFault (DDI0403E B1.5.14).
-    if cortex_m::register::primask::read().is_inactive() {
-        return Err(Error::Masked);
+    if interrupts::active() == 0 && cortex_m::register::primask::read().is_active() {
+        return supervisor::call(call);
     }
-    supervisor::call(call)
+    ask_outside_of_threads(call)
 }
 
-fn carry_out(caller: Caller, call: Call) -> Answer {
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn ask_outside_of_threads(call: Call) -> Result<u32, Error> {
+    let place = Place::Here(Location::caller());
+    if interrupts::active() == 0 {
+        return refuse(call, Error::Masked, place);
+    }
+    match carry_out(Caller::Interrupt, call, place) {
+        Answer::Done(result) => result,
+        Answer::Waits => Err(Error::WouldBlock),
+    }
+}
+
+fn carry_out(caller: Caller, call: Call, place: Place) -> Answer {
     let (answer, switch) = with(|kernel| {
         let answer = kernel.call(caller, call);
         (answer, kernel.should_switch())
     });
-    if let Answer::Done(Err(error)) = answer
-        && let Some(misuse) = misuse_of(call, error)
-    {
-        let [number, subject, ..] = call.to_words();
-        errors::warning(misuse.status(), number << 24 | subject & 0xFF_FFFF);
+    if let Answer::Done(Err(error)) = answer {
+        let _ = refuse(call, error, place);
     }
     thread::release_finished_stacks();
     if switch {
         pend_switch();
     }
     answer
+}
+
+/// Warns of a refused call, if it is a mistake.
+fn refuse(call: Call, error: Error, place: Place) -> Result<u32, Error> {
+    if let Some(misuse) = misuse::of_call(call, error) {
+        let [number, subject, ..] = call.to_words();
+        errors::misuse(misuse, number << 24 | subject & 0xFF_FFFF, place);
+    }
+    Err(error)
 }
 
 fn pend_switch() {
@@ -182,9 +202,8 @@ fn pend_switch() {
 
 /// Installs the handlers of SVC, PendSV and SysTick in the table in RAM.
 pub(crate) fn install_handlers() {
-    const SVCALL: u32 = 11;
     const PENDSV: u32 = 14;
-    vectors::install(SVCALL, supervisor::crashrig_svc_entry);
+    vectors::install(supervisor::SVCALL, supervisor::crashrig_svc_entry);
     vectors::install(PENDSV, switch::crashrig_pendsv_entry);
     vectors::install(clock::SYSTICK, crate::systick::crashrig_systick_entry);
 }

@@ -1,6 +1,7 @@
 //! Threads as an application uses them.
 
 use super::{ask, switch, with, words_of};
+use crate::errors::{self, Place};
 use crate::{heap, platform};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
@@ -10,6 +11,7 @@ use crashrig_memory::heap::Alignment;
 use crashrig_memory::kernel::call::{Call, Error};
 use crashrig_memory::kernel::object::Handle;
 use crashrig_memory::kernel::thread::NewThread;
+use crashrig_memory::misuse;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread as Named;
 
@@ -254,8 +256,12 @@ pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
 /// Gives stacks back to the heap that no thread runs on any more.
 pub(super) fn release_finished_stacks() {
     while let Some(stack) = with(|kernel| kernel.take_finished_stack()) {
-        // A heap that somebody wrote over keeps the block: it is told when it is looked at.
-        let _ = heap::take_back(stack.guard_start);
+        if let Err(error) = heap::take_back(stack.guard_start) {
+            // The heap keeps the block, since somebody wrote over what it knows of it.
+            let (misuse, value) = misuse::of_address(&error);
+            let place = Place::Thread { stack, address: 0, stack_pointer: 0 };
+            errors::misuse(misuse, value, place);
+        }
     }
 }
 

@@ -86,6 +86,8 @@ crate::names::closed_list! {
     ImageCrc = 4107, "image-crc";
     /// The header of an image is that of another build.
     ImageBuildId = 4108, "image-build-id";
+    /// A thread waits for the end of one that another waits for already.
+    JoinTwice = 4109, "join-twice";
 }
 
 /// The first number of custom codes.

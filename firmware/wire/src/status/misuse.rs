@@ -60,6 +60,8 @@ crate::names::closed_list! {
     NotAllowed = 23, "not-allowed";
     /// An argument that is out of its range and has no mistake of its own.
     InvalidArgument = 24, "invalid-argument";
+    /// A thread waits for the end of one that another waits for already.
+    JoinTwice = 25, "join-twice";
 }
 
 impl Misuse {
@@ -92,6 +94,7 @@ impl Misuse {
             Self::HeapCorrupt => (Module::MemorySubsystem, Code::HeapCorrupt),
             Self::NotAllowed => (Module::Kernel, Code::InvalidOperation),
             Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
+            Self::JoinTwice => (Module::Kernel, Code::JoinTwice),
         };
         Status::of_code(module, code)
     }
