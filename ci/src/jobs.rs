@@ -2,7 +2,7 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{blast, bless, lint, mutants, size, tidy, workspace};
+use crate::{blast, bless, heaps, lint, mutants, size, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -69,8 +69,17 @@ pub const JOBS: &[Job] = &[
     },
     Job {
         name: "bench",
-        summary: "set up, then measure boot to verdict of a scenario against the bare emulator",
-        run: || after_setup(&cargo(["rig", "bench"])),
+        summary: "set up, then measure boot to verdict, and heaps, into docs/heap.md",
+        run: || {
+            setup::run()?;
+            cargo(["rig", "bench"]).run()?;
+            heaps::run().map(|()| 0)
+        },
+    },
+    Job {
+        name: "bench-heap",
+        summary: "compare this project's heap with others, in exact instructions; only print",
+        run: || cargo(["rig", "heap-bench"]).exit_code(),
     },
     Job {
         name: "blast",

@@ -8,6 +8,7 @@
 
 pub mod blast;
 pub mod bless;
+pub mod heaps;
 pub mod ignored;
 pub mod jobs;
 pub mod lint;

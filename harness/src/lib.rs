@@ -9,7 +9,8 @@
 //! * [`judge`]: expectation and report make a [`verdict`]. Pure.
 //! * [`output`]: verdict and report as text and JSON. Pure.
 //! * [`steps`]: one boot in steps, for figures: [`blast`], how much an overflow destroys before it
-//!   is noticed, and [`cost`], what the memory model takes in instructions.
+//!   is noticed, and [`cost`], what the memory model takes in instructions. [`heaps`]: what
+//!   requests cost in heaps of ours and of others.
 //! * [`execute`]: one test through all of it. [`cli`]: the command line.
 //!
 //! This crate knows a device by ELF bytes, `wire` and `layout` only.
@@ -27,6 +28,7 @@ pub mod evidence;
 pub mod execute;
 pub mod exit;
 pub mod firmware;
+pub mod heaps;
 pub mod image;
 pub mod judge;
 pub mod known;

@@ -1,7 +1,8 @@
 //! Where things are on this machine: workspace, boards, scenarios, runs, and the targets there are.
 
-use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle};
-use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, image};
+use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
+use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
+use crate::heaps::{self, Comparison};
 use crate::suite::{SuiteError, Test, scenarios, tests};
 use crate::target::emulator::EmulatorTarget;
 use crate::target::observer::ObserverSource;
@@ -146,6 +147,22 @@ impl Rig {
             features,
         };
         Ok(image(&request)?)
+    }
+
+    /// Compares heaps on the board that is the default.
+    ///
+    /// # Errors
+    /// No emulator that can load the plug-in, or see [`RigError`].
+    pub fn compare_heaps(&self) -> Result<Comparison, RigError> {
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
+        let board = Board::load(&self.boards(), DEFAULT_BOARD);
+        let board = &board.map_err(|error| RigError::Board(error.to_string()))?;
+        let (workspace, target_folder) = (&self.workspace, &self.target_folder);
+        let path = bench_image(&Request { workspace, target_folder, board, features: &[] })?;
+        let observer =
+            ObserverSource::new(program.clone(), workspace.clone(), target_folder.clone());
+        let folder = self.run_folder()?;
+        Ok(heaps::measure(&program, board, &load_image(&path)?, &observer, &folder)?)
     }
 
     /// A folder for the bundles of one run of the command.

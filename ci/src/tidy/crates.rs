@@ -67,6 +67,7 @@ pub const TABLE: &[Row] = &[
     row(MEMORY, &[WIRE, LAYOUT], &[], Unsafe::Raw),
     row(PORT, &[WIRE, LAYOUT, MEMORY], &[], Unsafe::Justified),
     row("firmware/image", &[WIRE, LAYOUT, MEMORY, PORT], &[], Unsafe::Below("src/faults")),
+    row("firmware/bench", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Justified),
     row("firmware/bootloader", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Forbidden),
     row("qemu", &[LAYOUT], &[], Unsafe::Forbidden),
     row("qemu/plugin", &[], &[], Unsafe::Justified),
@@ -250,8 +251,8 @@ mod tests {
                 &format!("{place}:1: found no such row, expected a row for `qemu`"),
                 &format!("{place}:3: found `firmware/layout` {layout}"),
                 &format!("{place}:4: found `firmware/wire` {layout}"),
-                &format!("{place}:11: found `scenarios` {uses}, qemu, wire"),
-                &format!("{place}:12: found `ci` {uses}, layout, qemu, wire"),
+                &format!("{place}:12: found `scenarios` {uses}, qemu, wire"),
+                &format!("{place}:13: found `ci` {uses}, layout, qemu, wire"),
             ],
         );
         check_rule(

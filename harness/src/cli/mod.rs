@@ -5,6 +5,7 @@ mod blast;
 mod demo;
 mod doctor;
 mod explain;
+mod heap_bench;
 mod judge;
 mod list;
 mod run;
@@ -51,6 +52,8 @@ enum Command {
     Blast(blast::Arguments),
     /// Measure costs in instructions, and a scenario against the bare emulator.
     Bench(bench::Arguments),
+    /// Compare this project's heap with others, in instructions and bytes.
+    HeapBench(heap_bench::Arguments),
 }
 
 /// Parses the command line and carries it out.
@@ -72,6 +75,7 @@ pub fn main() -> u8 {
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
+        Command::HeapBench(arguments) => heap_bench::heap_bench(&arguments),
     };
     result.unwrap_or_else(|error| {
         complain!("error: failed to {error}");

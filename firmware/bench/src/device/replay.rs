@@ -1,0 +1,75 @@
+//! Replays a trace against a heap, with a mark right before and right behind each call.
+//!
+//! It exists once in the image, not once for each heap, and is told at run time which it is. So the
+//! instructions between two marks are the same for all but for those of the heap.
+
+use super::allocator::Allocator;
+use super::exchange::{Kind, MARKS};
+use super::place::Place;
+use crate::trace::{Operation, Random, SLOTS, Trace};
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+/// What stands in a slot of a trace.
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    Empty,
+    /// A request that found no memory. For the trace, the slot is in use.
+    Refused,
+    Block(NonNull<u8>, Layout),
+}
+
+static SLOTS_IN_USE: Place<[Slot; SLOTS]> = Place::new([Slot::Empty; SLOTS]);
+
+/// Replays a trace. Answers how many steps it has.
+#[inline(never)]
+pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> u32 {
+    // SAFETY: the only use in a boot.
+    let slots = unsafe { SLOTS_IN_USE.take() };
+    let mut random = Random::new();
+    let mut step = 0;
+    while let Some(operation) = trace(step, &mut random) {
+        step += 1;
+        let index = operation.slot;
+        let Some(slot) = slots.get_mut(index) else { continue };
+        match *slot {
+            Slot::Empty => *slot = allocate(allocator, &operation),
+            Slot::Refused => *slot = Slot::Empty,
+            Slot::Block(block, layout) => {
+                *slot = Slot::Empty;
+                MARKS.before(Kind::Free, index);
+                // SAFETY: it stood in the slot since it was handed out for this layout.
+                unsafe { allocator.free(block, layout) };
+                MARKS.behind();
+            }
+        }
+    }
+    step
+}
+
+fn allocate(allocator: &mut dyn Allocator, operation: &Operation) -> Slot {
+    let Ok(layout) = Layout::from_size_align(operation.size_bytes, align_of::<usize>()) else {
+        return Slot::Refused;
+    };
+    MARKS.before(Kind::Allocate, operation.slot);
+    let block = allocator.allocate(layout);
+    MARKS.behind();
+    match block {
+        Some(block) => Slot::Block(block, layout),
+        None => {
+            MARKS.failed();
+            Slot::Refused
+        }
+    }
+}
+
+/// More blocks than there are bytes in the area: a heap that hands out more does not say no.
+const FILL_LIMIT: u32 = 1 << 16;
+
+/// Asks for blocks of one size until there is no more memory. Answers how many there were.
+pub fn fill(allocator: &mut dyn Allocator, size_bytes: u32) -> u32 {
+    let Ok(layout) = Layout::from_size_align(size_bytes as usize, align_of::<u64>()) else {
+        return 0;
+    };
+    (0..FILL_LIMIT).take_while(|_| allocator.allocate(layout).is_some()).count() as u32
+}
