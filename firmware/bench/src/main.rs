@@ -5,8 +5,8 @@
 //! before and right behind each call of a heap; the plug-in of `qemu/plugin` tells the exact number
 //! of the instruction of each. The image itself measures nothing and knows no figure. It must never
 //! treat one heap otherwise than another: all are called through the same machine code, and one of
-//! them does nothing, whose cost is taken off. For a host this crate is an empty program, so that
-//! `--workspace` commands work.
+//! them does nothing, whose cost is taken off. For a host this crate is the program that records one
+//! of the traces.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 /// The board, generated from its file by the build script.
@@ -22,4 +22,9 @@ mod device;
 mod trace;
 
 #[cfg(not(target_os = "none"))]
-fn main() {}
+mod record;
+
+#[cfg(not(target_os = "none"))]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    record::main()
+}

@@ -20,11 +20,13 @@ pub struct Operation {
     pub slot: usize,
     /// How many bytes.
     pub size_bytes: usize,
+    /// Whether what is in the slot gets this size instead.
+    pub is_resize: bool,
 }
 
 impl Operation {
     const fn toggle(slot: u32, size_bytes: u32) -> Self {
-        Self { slot: slot as usize, size_bytes: size_bytes as usize }
+        Self { slot: slot as usize, size_bytes: size_bytes as usize, is_resize: false }
     }
 }
 
@@ -46,6 +48,7 @@ macro_rules! traces {
 }
 
 traces! {
+    "settings" settings;
     "random sizes" random_sizes;
     "small churn" small_churn;
     "fragments" fragments;
@@ -71,6 +74,20 @@ impl Random {
         self.0 ^= self.0 << 5;
         (self.0 >> 8) % limit
     }
+}
+
+/// What a program asked for: recorded by `record.rs`, which says what it is. Tokens of eight
+/// characters and one between them: kind, slot in three digits, size in four.
+const SETTINGS: &[u8] = include_bytes!("../traces/settings.txt");
+
+fn settings(step: u32, _: &mut Random) -> Option<Operation> {
+    let [kind, digits @ ..] = SETTINGS.chunks(9).nth(step as usize)?.first_chunk::<8>()?;
+    let number = |digits: &[u8]| {
+        digits.iter().fold(0, |number, digit| 10 * number + usize::from(digit & 0xF))
+    };
+    let (slot, size) = digits.split_at(3);
+    let (slot, size_bytes) = (number(slot), number(size));
+    Some(Operation { slot, size_bytes, is_resize: *kind == b'~' })
 }
 
 /// 8 to 512 bytes, about a hundred blocks at a time.

@@ -34,7 +34,12 @@ pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> u32 {
         let Some(slot) = slots.get_mut(index) else { continue };
         match *slot {
             Slot::Empty => *slot = allocate(allocator, &operation),
+            // What a program would have resized, it has not got.
+            Slot::Refused if operation.is_resize => {}
             Slot::Refused => *slot = Slot::Empty,
+            Slot::Block(block, layout) if operation.is_resize => {
+                *slot = resize(allocator, &operation, block, layout);
+            }
             Slot::Block(block, layout) => {
                 *slot = Slot::Empty;
                 MARKS.before(Kind::Free, index);
@@ -61,6 +66,25 @@ fn allocate(allocator: &mut dyn Allocator, operation: &Operation) -> Slot {
             Slot::Refused
         }
     }
+}
+
+fn resize(
+    allocator: &mut dyn Allocator,
+    operation: &Operation,
+    block: NonNull<u8>,
+    layout: Layout,
+) -> Slot {
+    let Ok(wanted) = Layout::from_size_align(operation.size_bytes, layout.align()) else {
+        return Slot::Block(block, layout);
+    };
+    MARKS.before(Kind::Resize, operation.slot);
+    // SAFETY: it stood in the slot since it was handed out for this layout; no size is zero.
+    let moved = unsafe { allocator.resize(block, layout, operation.size_bytes) };
+    MARKS.behind();
+    if moved.is_none() {
+        MARKS.failed();
+    }
+    moved.map_or(Slot::Block(block, layout), |block| Slot::Block(block, wanted))
 }
 
 /// More blocks than there are bytes in the area: a heap that hands out more does not say no.
