@@ -2,9 +2,10 @@
 
 use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
 use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
-use crate::heaps::{self, Comparison};
+use crate::heaps::{self, Comparison, Wanted};
 use crate::suite::{SuiteError, Test, scenarios, tests};
 use crate::target::emulator::EmulatorTarget;
+use crate::target::heap_bench::HeapBench;
 use crate::target::observer::ObserverSource;
 use crate::target::{BenchError, Target};
 use crashrig_layout::parse::Board;
@@ -153,7 +154,7 @@ impl Rig {
     ///
     /// # Errors
     /// No emulator that can load the plug-in, or see [`RigError`].
-    pub fn compare_heaps(&self) -> Result<Comparison, RigError> {
+    pub fn compare_heaps(&self, wanted: &Wanted) -> Result<Comparison, RigError> {
         let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
         let board = Board::load(&self.boards(), DEFAULT_BOARD);
         let board = &board.map_err(|error| RigError::Board(error.to_string()))?;
@@ -161,8 +162,9 @@ impl Rig {
         let path = bench_image(&Request { workspace, target_folder, board, features: &[] })?;
         let observer =
             ObserverSource::new(program.clone(), workspace.clone(), target_folder.clone());
-        let folder = self.run_folder()?;
-        Ok(heaps::measure(&program, board, &load_image(&path)?, &observer, &folder)?)
+        let (image, folder) = (load_image(&path)?, self.run_folder()?);
+        let mut bench = HeapBench::start(&program, board, &image, &observer, &folder)?;
+        Ok(heaps::measure(&mut bench, wanted)?)
     }
 
     /// A folder for the bundles of one run of the command.

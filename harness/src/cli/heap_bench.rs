@@ -3,7 +3,7 @@
 use super::CommandError;
 use super::say::say;
 use crate::exit;
-use crate::heaps::{Comparison, Cost, FILL_SIZES_BYTES, Fill, Replay};
+use crate::heaps::{Comparison, Cost, FILL_SIZES_BYTES, Fill, Replay, Wanted};
 use crate::rig::{DEFAULT_BOARD, Rig};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -11,6 +11,12 @@ use std::path::PathBuf;
 /// Arguments of `heap-bench`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// Part of the name of a heap; without any, every heap. May be given more than once.
+    #[arg(long)]
+    heap: Vec<String>,
+    /// Part of the name of a trace; without any, every trace. May be given more than once.
+    #[arg(long)]
+    trace: Vec<String>,
     /// Write the figures into this file as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -18,7 +24,11 @@ pub(super) struct Arguments {
 
 pub(super) fn heap_bench(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
-    let comparison = rig.compare_heaps()?;
+    let wanted = Wanted { heaps: arguments.heap.clone(), traces: arguments.trace.clone() };
+    let comparison = rig.compare_heaps(&wanted)?;
+    if comparison.fills.is_empty() {
+        return Err(CommandError::NothingSelected(arguments.heap.join(", ")));
+    }
     print(&comparison);
     if let Some(path) = &arguments.json {
         let text = format!("{:#}\n", to_json(&comparison));
