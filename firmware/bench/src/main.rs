@@ -1,12 +1,12 @@
 //! The bench image: replays traces of requests against this project's heap and against others.
 //!
 //! It is an image without kernel, so that nothing interrupts what is measured. The host writes into
-//! [`device::exchange`] what one boot is to do, and watches the stores that the image makes right
-//! before and right behind each call of a heap; the plug-in of `qemu/plugin` tells the exact number
-//! of the instruction of each. The image itself measures nothing and knows no figure. It must never
-//! treat one heap otherwise than another: all are called through the same machine code, and one of
-//! them does nothing, whose cost is taken off. For a host this crate is the program that records one
-//! of the traces.
+//! RAM what one boot is to do (`device/exchange.rs`), and watches the stores that the image makes
+//! right before and right behind each call of a heap; the plug-in of `qemu/plugin` tells the exact
+//! number of the instruction of each. The image itself measures nothing and knows no figure. It
+//! must never treat one heap otherwise than another: all are called by the same machine code, and
+//! one of them does nothing, whose cost is taken off. For a host this crate is the program that
+//! records one of the traces.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 /// The board, generated from its file by the build script.

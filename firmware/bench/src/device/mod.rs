@@ -20,7 +20,9 @@ crashrig_port::entry_without_kernel!(
     carry_out,
     Platform {
         regions: board::REGIONS,
+        aliases: board::ALIASES,
         clock_enables: board::CLOCK_ENABLES,
+        clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
         reset_cause: board::RESET_CAUSE,
         core_clock_hz: board::CORE_CLOCK_HZ,
         executable_ram: None,
