@@ -72,8 +72,9 @@ crate::names::closed_list! {
     /// The main thread reports a fatal error.
     ErrorCall = 34, "error-call";
     /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the
-    /// stack is from the heap; with one of 2 the thread ends with its stack pointer below the guard, and
-    /// leaves the canary whole; with one of 3 only the header of the heap's block is broken.
+    /// stack is from the heap; with one of 2 the thread ends with its stack pointer below the
+    /// guard, and leaves the canary whole; with one of 3 only the header of the heap's block is
+    /// broken.
     EndAfterOverflow = 35, "end-after-overflow";
     /// A Rust panic in an unprivileged thread.
     UnprivilegedPanic = 36, "unprivileged-panic";
