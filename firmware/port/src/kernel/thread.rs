@@ -269,8 +269,8 @@ pub(super) fn release_finished_stacks() {
 pub(super) extern "C" fn run_timers(_: u32) -> u32 {
     loop {
         let Ok(word) = ask(Call::NextTimer {}) else { continue };
-        let timer = with(|kernel| kernel.timer(Handle::from_word(word)).map(|timer| *timer));
-        if let Ok(timer) = timer {
+        // Whoever came in between may have stopped it.
+        if let Some(timer) = with(|kernel| kernel.claim_expiry(Handle::from_word(word))) {
             let pointer = core::ptr::with_exposed_provenance::<()>(timer.function as usize);
             // SAFETY: only `Timer::new` makes timers, of a function of this type.
             let function: extern "C" fn(u32) = unsafe { core::mem::transmute(pointer) };
