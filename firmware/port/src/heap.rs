@@ -5,6 +5,7 @@
 
 mod history;
 
+use crate::errors::{self, Place};
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -14,6 +15,7 @@ use crashrig_layout::{Capabilities, Region, RegionKind};
 use crashrig_memory::heap::{
     AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Light, Totals,
 };
+use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
 use crashrig_wire::section::{
     Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,
@@ -118,9 +120,33 @@ pub fn allocate(
     alignment: Alignment,
     caps: Capabilities,
 ) -> Result<u32, AllocationError> {
+    let caller = history::caller();
+    let result = hand_out(size_bytes, alignment, caps, caller);
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
+    }
+    result
+}
+
+/// Hands out the stack of a thread; who spawns it warns of an error.
+#[inline(never)]
+pub(crate) fn allocate_stack(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+) -> Result<u32, AllocationError> {
+    hand_out(size_bytes, alignment, caps, history::caller())
+}
+
+fn hand_out(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+    caller: u32,
+) -> Result<u32, AllocationError> {
     let result = with(|heap| heap.allocate_aligned(size_bytes, alignment, caps));
     let address = result.unwrap_or(0);
-    history::note(&Allocation { address, size: size_bytes, caller: history::caller() });
+    history::note(&Allocation { address, size: size_bytes, caller });
     result
 }
 
@@ -131,6 +157,20 @@ pub fn allocate(
 #[inline(never)]
 pub fn free(address: u32) -> Result<u32, AddressError> {
     let caller = history::caller();
+    let result = take_back(address, caller);
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_address(error), Place::Caller(caller));
+    }
+    result
+}
+
+/// Takes the stack of a thread back; who ends it warns of an error.
+#[inline(never)]
+pub(crate) fn free_stack(address: u32) -> Result<u32, AddressError> {
+    take_back(address, history::caller())
+}
+
+fn take_back(address: u32, caller: u32) -> Result<u32, AddressError> {
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
     with(|heap| heap.free(address))
 }

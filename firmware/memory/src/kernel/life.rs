@@ -22,18 +22,18 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// Adds a thread in the slot that [`Self::free_slot`] names, ready to run.
     ///
     /// # Errors
-    /// The table is full, the priority is out of range, or the stack is too small or not aligned to
-    /// eight bytes.
+    /// The table is full, the priority is out of range, or the stack is too small or does not begin
+    /// and end at multiples of eight.
     pub fn add(&mut self, new: &NewThread) -> Result<Handle, Error> {
         let slot = self.free_slot()?;
         if new.priority > PRIORITY_LIMIT {
             return Err(Error::OutOfRange);
         }
         let stack = new.stack;
-        let sound = stack.start.is_multiple_of(8)
-            && stack.end.is_multiple_of(8)
-            && stack.end.saturating_sub(stack.start) >= crate::stack::SMALLEST_STACK_BYTES;
-        if !sound {
+        if !stack.start.is_multiple_of(8) || !stack.end.is_multiple_of(8) {
+            return Err(Error::StackAlignment);
+        }
+        if stack.end.saturating_sub(stack.start) < crate::stack::SMALLEST_STACK_BYTES {
             return Err(Error::BadStack);
         }
         let priority = new.priority as u8;

@@ -61,10 +61,22 @@ pub struct Timer {
 #[derive(Debug)]
 pub(super) enum Object {
     Free,
-    Mutex { owner: Option<u8>, depth: u32 },
-    Semaphore { count: u32, limit: u32 },
-    Flags { bits: u32 },
-    Queue { words: Deque<u32, QUEUE_LIMIT>, capacity: usize },
+    /// `depth`: how often the owner has locked it, up to 255 as in RTX5.
+    Mutex {
+        owner: Option<u8>,
+        depth: u8,
+    },
+    Semaphore {
+        count: u32,
+        limit: u32,
+    },
+    Flags {
+        bits: u32,
+    },
+    Queue {
+        words: Deque<u32, QUEUE_LIMIT>,
+        capacity: usize,
+    },
     Timer(Timer),
 }
 

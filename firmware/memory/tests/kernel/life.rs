@@ -270,8 +270,8 @@ fn a_thread_needs_a_slot_a_priority_and_a_sound_stack() {
         (NewThread { priority: PRIORITY_LIMIT + 1, ..good }, Error::OutOfRange),
         (NewThread { priority: u32::MAX, ..good }, Error::OutOfRange),
         (stack(start, start + smallest - 8), Error::BadStack),
-        (stack(start + 4, start + 0x400), Error::BadStack),
-        (stack(start, start + 0x404), Error::BadStack),
+        (stack(start + 4, start + 0x400), Error::StackAlignment),
+        (stack(start, start + 0x404), Error::StackAlignment),
         (stack(start, start - 0x400), Error::BadStack),
     ];
     for (new, error) in rows {
