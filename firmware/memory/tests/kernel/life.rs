@@ -223,7 +223,10 @@ fn a_finished_stack_is_given_out_once_whoever_joins() {
         if join_first {
             assert_eq!(kernel.call(Caller::Thread, join(thread)), done(TERMINATED));
         }
+        assert!(kernel.has_finished_stack());
+        assert_eq!(kernel.free_slot(), Ok(2), "its slot still has the stack");
         assert_eq!(kernel.take_finished_stack(), Some(stack));
+        assert!(!kernel.has_finished_stack());
         assert_eq!(kernel.take_finished_stack(), None, "it was given out");
         assert!(!kernel.overlaps_a_stack(&stack));
         if !join_first {

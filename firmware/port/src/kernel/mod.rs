@@ -176,12 +176,11 @@ fn ask_outside_of_threads(call: Call) -> Result<u32, Error> {
 fn carry_out(caller: Caller, call: Call, place: Place) -> Answer {
     let (answer, switch) = with(|kernel| {
         let answer = kernel.call(caller, call);
-        (answer, kernel.should_switch())
+        (answer, kernel.should_switch() || kernel.has_finished_stack())
     });
     if let Answer::Done(Err(error)) = answer {
         let _ = refuse(call, error, place);
     }
-    thread::release_finished_stacks();
     if switch {
         pend_switch();
     }
