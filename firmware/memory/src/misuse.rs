@@ -23,6 +23,9 @@ pub const fn of_call(call: Call, error: Error) -> Option<Misuse> {
         },
         Error::OutOfMemory => Misuse::OutOfMemory,
         Error::BadStack => Misuse::InvalidStackSize,
+        Error::StackInUse => Misuse::DoubleStart,
+        Error::StackAlignment => Misuse::InvalidStackAlignment,
+        Error::HeapCorrupt => Misuse::HeapCorrupt,
         Error::NotPrivileged | Error::NoSuchCall => Misuse::NotAllowed,
         Error::Limit => match call {
             Call::Lock { .. } => Misuse::RecursionLimit,
@@ -37,6 +40,29 @@ pub const fn of_call(call: Call, error: Error) -> Option<Misuse> {
             _ => Misuse::InvalidArgument,
         },
     })
+}
+
+/// The mistake behind a refused spawn: of what can be out of range only the priority has its error.
+#[must_use]
+pub const fn of_spawn(error: Error) -> Option<Misuse> {
+    match error {
+        Error::OutOfRange => Some(Misuse::InvalidPriority),
+        other => of_call(Call::Yield {}, other),
+    }
+}
+
+/// Why there is no stack, from why there is no memory for it.
+#[must_use]
+pub const fn no_stack(error: &AllocationError) -> Error {
+    match error {
+        AllocationError::ZeroSize | AllocationError::Alignment(_) | AllocationError::Overflow => {
+            Error::BadStack
+        }
+        AllocationError::Contradiction { .. } | AllocationError::OutOfMemory { .. } => {
+            Error::OutOfMemory
+        }
+        AllocationError::Corrupt(_) => Error::HeapCorrupt,
+    }
 }
 
 /// The mistake behind a refused allocation, and its number: the size or alignment that was asked

@@ -43,6 +43,8 @@ fn warn(context: &Context) {
 pub(crate) enum Place {
     /// Here: by who runs, in this line.
     Here(&'static Location<'static>),
+    /// By who runs, who goes on at this address.
+    Caller(u32),
     /// By a thread that has called the kernel, or whose work the kernel does.
     Thread {
         /// Its stack, which says who it is.
@@ -55,10 +57,13 @@ pub(crate) enum Place {
 }
 
 /// Warns of a mistake that was refused. Every refusal of kernel and heap that is one comes here.
-pub(crate) fn misuse(misuse: Misuse, value: u32, place: Place) {
+pub(crate) fn misuse((misuse, value): (Misuse, u32), place: Place) {
     let status = misuse.status();
     warn(&match place {
         Place::Here(location) => context(status, value, location),
+        Place::Caller(address) => {
+            Context { address, ..context_of(status, value, &kernel::stack_in_use()) }
+        }
         Place::Thread { stack, address, stack_pointer } => {
             Context { address, stack_pointer, ..context_of(status, value, &stack) }
         }

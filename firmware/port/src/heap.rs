@@ -16,6 +16,7 @@ pub use policy::{
 };
 pub(crate) use report::write_sections;
 
+use crate::errors::{self, Place};
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -23,6 +24,7 @@ use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
     AddressError, Alignment, AllocationError, Corruption, Heap, Light, Origin, Request, Totals,
 };
+use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
 use crashrig_wire::section::Allocation;
 
@@ -115,6 +117,19 @@ pub fn allocate(
     told(serve(size_bytes, alignment, caps, caller), size_bytes, caps, caller)
 }
 
+/// Hands out the stack of a thread; who spawns it warns of an error.
+#[inline(never)]
+pub(crate) fn allocate_stack(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+) -> Result<u32, AllocationError> {
+    let caller = history::caller();
+    let result = serve(size_bytes, alignment, caps, caller);
+    note(&result, size_bytes, caps, caller);
+    result
+}
+
 /// As [`allocate`], with the first of several sets of capabilities that can be served. A failure
 /// names the last one.
 ///
@@ -159,19 +174,26 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
     with(|heap| heap.set_external_limit(limit_bytes));
 }
 
-/// Tells whoever wants to know what came of a request.
+/// Warns of a request that failed, and tells whoever else wants to know what came of it.
 fn told(
     result: Result<u32, AllocationError>,
     size_bytes: u32,
     caps: Capabilities,
     caller: u32,
 ) -> Result<u32, Error<AllocationError>> {
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
+    }
+    note(&result, size_bytes, caps, caller);
+    result.map_err(Error::Heap)
+}
+
+fn note(result: &Result<u32, AllocationError>, size_bytes: u32, caps: Capabilities, caller: u32) {
     history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
-    match &result {
+    match result {
         Ok(address) => policy::allocated(*address, size_bytes, caps),
         Err(error) => policy::failed(error, caller),
     }
-    result.map_err(Error::Heap)
 }
 
 /// Looks for memory. An error names what the caller asked for, not what DMA needs besides.
@@ -214,12 +236,16 @@ pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
     policy::before_free(address);
-    release(address, caller).map_err(Error::Heap)
+    let result = release(address, caller);
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_address(error), Place::Caller(caller));
+    }
+    result.map_err(Error::Heap)
 }
 
-/// Takes the stack of a thread back, in the kernel's own exceptions.
+/// Takes the stack of a thread back, in the kernel's own exceptions; who ends it warns of an error.
 #[inline(never)]
-pub(crate) fn take_back(address: u32) -> Result<u32, AddressError> {
+pub(crate) fn free_stack(address: u32) -> Result<u32, AddressError> {
     policy::before_free(address);
     release(address, history::caller())
 }

@@ -2,11 +2,13 @@
 
 use super::services::worker;
 use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
 use crashrig_memory::errors::Context;
-use crashrig_port::kernel::sync::{Mutex, Semaphore};
+use crashrig_memory::heap::Alignment;
+use crashrig_port::kernel::sync::{Mutex, Queue, Semaphore, Timer};
 use crashrig_port::kernel::thread::{self, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
-use crashrig_port::{errors, interrupts, platform};
+use crashrig_port::{errors, heap, interrupts, platform};
 use crashrig_wire::Thread as Named;
 use crashrig_wire::status::Misuse;
 
@@ -32,7 +34,7 @@ pub fn is_kept() -> Result<bool, Error> {
         && errors::count() == 2
         && HOOK_CALLS.load(Ordering::Relaxed) == 2;
     errors::set_hook(None);
-    let named = names_thread_and_place()?;
+    let named = names_thread_and_place()? && each_is_told();
     errors::clear();
     Ok(held && refused && stale && named && errors::first().is_none())
 }
@@ -78,6 +80,66 @@ fn is_behind_supervisor_call(address: u32) -> bool {
     let instruction = core::ptr::with_exposed_provenance::<u16>(address as usize - 2);
     // SAFETY: a halfword of this image's code.
     text.contains(&address) && unsafe { instruction.read_volatile() } == SVC_0
+}
+
+/// Each mistake is told once, by its own status. Those that take another thread, many calls or a
+/// broken heap are left to the tests of the host.
+fn each_is_told() -> bool {
+    const CAPS: Capabilities = Capabilities::DEFAULT;
+    const TOO_LARGE: u32 = 1 << 24;
+    extern "C" fn nothing(_: u32) -> u32 {
+        0
+    }
+    fn spawn(stack_bytes: u32, priority: u32) {
+        let _ = thread::spawn(&worker("x", priority), stack_bytes, CAPS, nothing, 0);
+    }
+    static IN_USE: Stack<1024> = Stack::new();
+    static ODD: Stack<1020> = Stack::new();
+    let rows: [(Misuse, fn()); 15] = [
+        (Misuse::CallFromInterrupt, || {
+            cortex_m::interrupt::free(|_| _ = thread::sleep(1));
+        }),
+        (Misuse::InvalidObject, || _ = Mutex::from_handle(0xFF).lock(0)),
+        (Misuse::JoinSelf, || _ = thread::current().map(|thread| thread.join(0))),
+        (Misuse::DoubleStart, || {
+            let options = worker("x", priority::LOW);
+            let first = thread::spawn_static(&options, &IN_USE, nothing, 0);
+            let _ = thread::spawn_static(&options, &IN_USE, nothing, 0);
+            let _ = first.and_then(|thread| thread.join(FOREVER));
+        }),
+        (Misuse::InvalidPriority, || spawn(1024, 32)),
+        (Misuse::InvalidStackSize, || spawn(64, priority::LOW)),
+        (Misuse::InvalidStackAlignment, || {
+            let _ = thread::spawn_static(&worker("x", priority::LOW), &ODD, nothing, 0);
+        }),
+        (Misuse::ItemTooLarge, || _ = Queue::from_handle(0xFF).put(1 << 31, 0)),
+        (Misuse::TimerLimit, || _ = Timer::from_handle(0xFF).start(0, 0)),
+        (Misuse::OutOfMemory, || spawn(TOO_LARGE, priority::LOW)),
+        (Misuse::AllocationFailed, || {
+            let _ = heap::allocate(TOO_LARGE, Alignment::NATURAL, CAPS);
+        }),
+        (Misuse::InvalidAlignment, || {
+            let alignment = Alignment { align_bytes: 24, offset_bytes: 0 };
+            let _ = heap::allocate(8, alignment, CAPS);
+        }),
+        (Misuse::FreeForeign, || _ = heap::free(0)),
+        (Misuse::DoubleFree, || {
+            if let Ok(block) = heap::allocate(64, Alignment::NATURAL, CAPS) {
+                let _ = heap::free(block).and_then(|_| heap::free(block));
+            }
+        }),
+        (Misuse::InvalidArgument, || _ = Semaphore::new(2, 1)),
+    ];
+    rows.iter().all(|(misuse, make)| {
+        errors::clear();
+        make();
+        let status = errors::last().map(|context| context.status);
+        let told = errors::count() == 1 && status == Some(misuse.status());
+        if !told {
+            defmt::error!("{=str}: {=u32} warnings", misuse.name(), errors::count());
+        }
+        told
+    })
 }
 
 /// Each misuse has its error.

@@ -7,14 +7,14 @@ use super::{Kernel, in_range};
 use crate::stack::StackRange;
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
-    /// The slot that the next new thread will have.
+    /// The slot that the next new thread will have: one without a stack that must be given back.
     ///
     /// # Errors
     /// Every slot is in use.
     pub fn free_slot(&self) -> Result<u8, Error> {
         (0..)
             .zip(&self.threads)
-            .find(|(_, thread)| thread.state == State::Free)
+            .find(|(_, thread)| thread.state == State::Free && !thread.stack_from_heap)
             .map(|(slot, _)| slot)
             .ok_or(Error::TableFull)
     }
@@ -22,18 +22,18 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     /// Adds a thread in the slot that [`Self::free_slot`] names, ready to run.
     ///
     /// # Errors
-    /// The table is full, the priority is out of range, or the stack is too small or not aligned to
-    /// eight bytes.
+    /// The table is full, the priority is out of range, or the stack is too small or does not begin
+    /// and end at multiples of eight.
     pub fn add(&mut self, new: &NewThread) -> Result<Handle, Error> {
         let slot = self.free_slot()?;
         if new.priority > PRIORITY_LIMIT {
             return Err(Error::OutOfRange);
         }
         let stack = new.stack;
-        let sound = stack.start.is_multiple_of(8)
-            && stack.end.is_multiple_of(8)
-            && stack.end.saturating_sub(stack.start) >= crate::stack::SMALLEST_STACK_BYTES;
-        if !sound {
+        if !stack.start.is_multiple_of(8) || !stack.end.is_multiple_of(8) {
+            return Err(Error::StackAlignment);
+        }
+        if stack.end.saturating_sub(stack.start) < crate::stack::SMALLEST_STACK_BYTES {
             return Err(Error::BadStack);
         }
         let priority = new.priority as u8;
@@ -64,12 +64,17 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         })
     }
 
+    /// Whether there is a stack to be given back to the heap. The port switches then, if only to
+    /// the same thread: registers of a thread that ends may still be on their way to its stack.
+    #[must_use]
+    pub fn has_finished_stack(&self) -> bool {
+        self.threads.iter().any(Thread::has_finished_stack)
+    }
+
     /// A stack that came from the heap and that no thread uses any more, once. To be asked until
-    /// there is none, after each call and before the next thread is added.
+    /// there is none, after each switch.
     pub fn take_finished_stack(&mut self) -> Option<StackRange> {
-        let over = |state| matches!(state, State::Free | State::Ended(_));
-        let thread =
-            self.threads.iter_mut().find(|thread| thread.stack_from_heap && over(thread.state))?;
+        let thread = self.threads.iter_mut().find(|thread| thread.has_finished_stack())?;
         thread.stack_from_heap = false;
         Some(core::mem::replace(&mut thread.stack, StackRange::NONE))
     }

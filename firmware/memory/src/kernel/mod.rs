@@ -54,6 +54,8 @@ pub struct Kernel<const THREADS: usize, const OBJECTS: usize> {
     current: Option<u8>,
     now: u32,
     next_ticket: u32,
+    /// The last timer of which an expiry was lost, until somebody is told.
+    overrun: Option<Handle>,
 }
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
@@ -76,6 +78,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             current: None,
             now,
             next_ticket: now,
+            overrun: None,
         }
     }
 

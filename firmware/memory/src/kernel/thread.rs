@@ -124,6 +124,10 @@ impl Thread {
         deadline: None,
         answer: None,
     };
+
+    pub(super) const fn has_finished_stack(&self) -> bool {
+        self.stack_from_heap && matches!(self.state, State::Free | State::Ended(_))
+    }
 }
 
 /// What a new thread is to be.

@@ -223,7 +223,10 @@ fn a_finished_stack_is_given_out_once_whoever_joins() {
         if join_first {
             assert_eq!(kernel.call(Caller::Thread, join(thread)), done(TERMINATED));
         }
+        assert!(kernel.has_finished_stack());
+        assert_eq!(kernel.free_slot(), Ok(2), "its slot still has the stack");
         assert_eq!(kernel.take_finished_stack(), Some(stack));
+        assert!(!kernel.has_finished_stack());
         assert_eq!(kernel.take_finished_stack(), None, "it was given out");
         assert!(!kernel.overlaps_a_stack(&stack));
         if !join_first {
@@ -270,8 +273,8 @@ fn a_thread_needs_a_slot_a_priority_and_a_sound_stack() {
         (NewThread { priority: PRIORITY_LIMIT + 1, ..good }, Error::OutOfRange),
         (NewThread { priority: u32::MAX, ..good }, Error::OutOfRange),
         (stack(start, start + smallest - 8), Error::BadStack),
-        (stack(start + 4, start + 0x400), Error::BadStack),
-        (stack(start, start + 0x404), Error::BadStack),
+        (stack(start + 4, start + 0x400), Error::StackAlignment),
+        (stack(start, start + 0x404), Error::StackAlignment),
         (stack(start, start - 0x400), Error::BadStack),
     ];
     for (new, error) in rows {

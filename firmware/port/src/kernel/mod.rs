@@ -30,8 +30,8 @@ use crashrig_memory::kernel::{Caller, Kernel};
 use crashrig_memory::misuse;
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
-use crashrig_wire::Thread;
 use crashrig_wire::section::{THREAD_ROWS, ThreadRow};
+use crashrig_wire::{Misuse, Thread};
 
 /// Threads that can be at the same time, those of the kernel included.
 pub const THREAD_LIMIT: usize = 32;
@@ -136,7 +136,12 @@ pub(crate) fn words_of(stack: StackRange) -> RamWords {
 
 /// One tick: time for the kernel, and a switch if another thread's turn has come.
 pub(crate) fn tick() {
-    if with(State::tick) {
+    let (switch, overrun) = with(|kernel| (kernel.tick(), kernel.take_overrun()));
+    if let Some(timer) = overrun {
+        let place = Place::Here(Location::caller());
+        errors::misuse((Misuse::TimerQueueOverflow, timer.to_word()), place);
+    }
+    if switch {
         pend_switch();
     }
 }
@@ -171,12 +176,11 @@ fn ask_outside_of_threads(call: Call) -> Result<u32, Error> {
 fn carry_out(caller: Caller, call: Call, place: Place) -> Answer {
     let (answer, switch) = with(|kernel| {
         let answer = kernel.call(caller, call);
-        (answer, kernel.should_switch())
+        (answer, kernel.should_switch() || kernel.has_finished_stack())
     });
     if let Answer::Done(Err(error)) = answer {
         let _ = refuse(call, error, place);
     }
-    thread::release_finished_stacks();
     if switch {
         pend_switch();
     }
@@ -187,7 +191,7 @@ fn carry_out(caller: Caller, call: Call, place: Place) -> Answer {
 fn refuse(call: Call, error: Error, place: Place) -> Result<u32, Error> {
     if let Some(misuse) = misuse::of_call(call, error) {
         let [number, subject, ..] = call.to_words();
-        errors::misuse(misuse, number << 24 | subject & 0xFF_FFFF, place);
+        errors::misuse((misuse, number << 24 | subject & 0xFF_FFFF), place);
     }
     Err(error)
 }

@@ -63,7 +63,7 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
             carry_out(Caller::Thread, call, place)
         }
         None => {
-            errors::misuse(Misuse::NotAllowed, word(0), place);
+            errors::misuse((Misuse::NotAllowed, word(0)), place);
             Answer::Done(Err(Error::NoSuchCall))
         }
     };

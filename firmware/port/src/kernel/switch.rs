@@ -125,6 +125,9 @@ extern "C" fn switch(stack_pointer: u32, exc_return: u32) -> *const Context {
     mpu::follow(&stack, privileged);
     limits::follow(&stack);
     RUNNING.store(context.addr() as u32, Ordering::Relaxed);
+    // Not before: the core may have put off writing floating-point state there, which the entry
+    // above has made it do, and the guard of the thread that leaves lay in the block.
+    super::thread::release_finished_stacks();
     context
 }
 

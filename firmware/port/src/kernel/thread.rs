@@ -5,6 +5,7 @@ use crate::errors::{self, Place};
 use crate::{heap, platform};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
+use core::panic::Location;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::Alignment;
@@ -155,6 +156,7 @@ pub fn current() -> Option<Thread> {
 /// # Errors
 /// The table of threads is full, a priority is out of range, the memory is too small, or another
 /// thread runs on it.
+#[track_caller]
 pub fn spawn_static<const BYTES: usize>(
     options: &Options,
     stack: &'static Stack<BYTES>,
@@ -162,7 +164,13 @@ pub fn spawn_static<const BYTES: usize>(
     argument: u32,
 ) -> Result<Thread, Error> {
     let first = stack.0.get().addr() as u32;
-    let behind = first + BYTES as u32;
+    let range = lay_out(options, first, first + BYTES as u32);
+    let spawned = range.and_then(|range| spawn_on(options, range, false, entry, argument));
+    warned(spawned, first, Location::caller())
+}
+
+/// Where in memory of a caller the stack lies, and its guard.
+fn lay_out(options: &Options, first: u32, behind: u32) -> Result<StackRange, Error> {
     let guard_bytes = platform::guard_size_bytes();
     let (mut start, mut end) = (first + GUARD_OFFSET + guard_bytes, behind);
     if !options.privileged {
@@ -175,9 +183,7 @@ pub fn spawn_static<const BYTES: usize>(
         let bits = behind.saturating_sub(start).checked_ilog2().unwrap_or(0);
         (start, end) = (0..=bits).rev().find_map(largest).ok_or(Error::BadStack)?;
     }
-    let guard_start = start - guard_bytes;
-    let range = StackRange { thread: Named::Unknown, guard_start, start, end };
-    spawn_on(options, range, false, entry, argument)
+    Ok(StackRange { thread: Named::Unknown, guard_start: start - guard_bytes, start, end })
 }
 
 /// Starts a thread on a stack of `stack_bytes` from the heap, in memory with all of `caps`. It goes
@@ -185,6 +191,7 @@ pub fn spawn_static<const BYTES: usize>(
 ///
 /// # Errors
 /// There is no such memory, the table of threads is full, or a priority or size is out of range.
+#[track_caller]
 pub fn spawn(
     options: &Options,
     stack_bytes: u32,
@@ -192,20 +199,51 @@ pub fn spawn(
     entry: Entry,
     argument: u32,
 ) -> Result<Thread, Error> {
+    let spawned = spawn_from_heap(options, stack_bytes, caps, entry, argument);
+    warned(spawned, stack_bytes, Location::caller())
+}
+
+fn spawn_from_heap(
+    options: &Options,
+    stack_bytes: u32,
+    caps: Capabilities,
+    entry: Entry,
+    argument: u32,
+) -> Result<Thread, Error> {
+    not_in_interrupt()?;
     let guard_bytes = platform::guard_size_bytes();
-    let size_bytes = stack_bytes.checked_next_multiple_of(8).ok_or(Error::OutOfRange)?;
+    let size_bytes = stack_bytes.checked_next_multiple_of(8).ok_or(Error::BadStack)?;
     // The guard ends where a page begins, or it would hide a page from debuggers; a stack that is
     // one region of the memory protection begins at a multiple of its size.
     let align_bytes = if options.privileged { PAGE_BYTES } else { size_bytes.max(PAGE_BYTES) };
     let alignment = Alignment { align_bytes, offset_bytes: guard_bytes };
-    let whole = size_bytes.checked_add(guard_bytes).ok_or(Error::OutOfRange)?;
-    let guard_start = heap::allocate(whole, alignment, caps).map_err(|_| Error::OutOfMemory)?;
+    let whole = size_bytes.checked_add(guard_bytes).ok_or(Error::BadStack)?;
+    let guard_start = heap::allocate_stack(whole, alignment, caps);
+    let guard_start = guard_start.map_err(|error| misuse::no_stack(&error))?;
     let start = guard_start + guard_bytes;
     let thread = Named::Unknown;
     let range = StackRange { thread, guard_start, start, end: start + size_bytes };
     let spawned = spawn_on(options, range, true, entry, argument);
     if spawned.is_err() {
-        let _ = heap::free(guard_start);
+        let _ = heap::free_stack(guard_start);
+    }
+    spawned
+}
+
+fn not_in_interrupt() -> Result<(), Error> {
+    if crate::interrupts::active() == 0 { Ok(()) } else { Err(Error::FromInterrupt) }
+}
+
+/// Warns of a refused spawn.
+fn warned(
+    spawned: Result<Thread, Error>,
+    value: u32,
+    location: &'static Location<'static>,
+) -> Result<Thread, Error> {
+    if let Err(error) = spawned
+        && let Some(misuse) = misuse::of_spawn(error)
+    {
+        errors::misuse((misuse, value), Place::Here(location));
     }
     spawned
 }
@@ -219,9 +257,7 @@ fn spawn_on(
     argument: u32,
 ) -> Result<Thread, Error> {
     let &Options { name, priority, privileged } = options;
-    if crate::interrupts::active() != 0 {
-        return Err(Error::FromInterrupt);
-    }
+    not_in_interrupt()?;
     if !privileged && !crate::mpu::can_hold(&stack) {
         return Err(Error::BadStack);
     }
@@ -239,7 +275,7 @@ fn spawn_on(
 pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
     let stack = new.stack;
     if with(|kernel| kernel.overlaps_a_stack(&stack)) {
-        return Err(Error::BadStack);
+        return Err(Error::StackInUse);
     }
     // Nobody else can take the stack in between: it is the caller's.
     stack.paint(stack.end, &mut words_of(stack));
@@ -256,11 +292,10 @@ pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
 /// Gives stacks back to the heap that no thread runs on any more.
 pub(super) fn release_finished_stacks() {
     while let Some(stack) = with(|kernel| kernel.take_finished_stack()) {
-        if let Err(error) = heap::take_back(stack.guard_start) {
+        if let Err(error) = heap::free_stack(stack.guard_start) {
             // The heap keeps the block, since somebody wrote over what it knows of it.
-            let (misuse, value) = misuse::of_address(&error);
             let place = Place::Thread { stack, address: 0, stack_pointer: 0 };
-            errors::misuse(misuse, value, place);
+            errors::misuse(misuse::of_address(&error), place);
         }
     }
 }
@@ -269,8 +304,8 @@ pub(super) fn release_finished_stacks() {
 pub(super) extern "C" fn run_timers(_: u32) -> u32 {
     loop {
         let Ok(word) = ask(Call::NextTimer {}) else { continue };
-        let timer = with(|kernel| kernel.timer(Handle::from_word(word)).map(|timer| *timer));
-        if let Ok(timer) = timer {
+        // Whoever came in between may have stopped it.
+        if let Some(timer) = with(|kernel| kernel.claim_expiry(Handle::from_word(word))) {
             let pointer = core::ptr::with_exposed_provenance::<()>(timer.function as usize);
             // SAFETY: only `Timer::new` makes timers, of a function of this type.
             let function: extern "C" fn(u32) = unsafe { core::mem::transmute(pointer) };

@@ -40,8 +40,6 @@ crate::names::closed_list! {
     FreeFailed = 290, "free-failed";
     /// A stack was used beyond its limit.
     StackOverflow = 293, "stack-overflow";
-    /// Too many calls from interrupts are waiting for the kernel.
-    IsrQueueOverflow = 294, "isr-queue-overflow";
     /// Too many timers are waiting for their thread.
     TimerQueueOverflow = 295, "timer-queue-overflow";
     /// A thread could not be made.
