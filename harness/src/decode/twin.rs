@@ -1,5 +1,5 @@
-//! Two runs of one scenario, the second of them stopped where its captures began: their records
-//! must agree in every field but those that depend on time.
+//! Two runs of one scenario, the second of them stopped where its captures began: it must have
+//! stopped there, and their records must agree in every field but those that depend on time.
 
 use crate::evidence::{BootEvidence, Evidence};
 use crate::report::Report;
@@ -13,7 +13,7 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 /// Every difference between the records of two runs that one image and one run id have in common.
 #[must_use]
 pub fn differences(first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
-    let mut differences = Vec::new();
+    let mut differences = captures_not_seen(second);
     let (boots, others) = (first.0.boots.len(), second.0.boots.len());
     if boots != others {
         differences.push(mismatch(0, "boots", boots.to_string(), others.to_string()));
@@ -37,6 +37,18 @@ pub fn differences(first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
         }
     }
     differences
+}
+
+/// The boots that left a record without having stopped where its capture began: whatever is in it,
+/// nothing was held against it. A second capture in one boot, which leaves a partial record, comes
+/// by the same way as the first.
+fn captures_not_seen((evidence, report): Run<'_>) -> Vec<Mismatch> {
+    let boots = evidence.boots.iter().zip(&report.boots);
+    let not_seen = boots.filter(|(kept, boot)| boot.crash.is_some() && kept.entry.is_none());
+    let expected = "a stop where the capture begins";
+    not_seen
+        .map(|(_, boot)| mismatch(boot.planned, "entry", expected.to_owned(), "none".to_owned()))
+        .collect()
 }
 
 fn fields(
