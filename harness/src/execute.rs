@@ -148,7 +148,7 @@ fn join(mut first: Outcome, second: Outcome) -> Outcome {
     }
     let runs = [&first, &second].map(|outcome| (&outcome.evidence, &outcome.report));
     let [one, other] = runs;
-    first.verdict = Verdict::of(twin::differences(one, other));
+    first.verdict = Verdict::of(twin::differences(&first.scenario, one, other));
     first.evidence.wall_ms += second.evidence.wall_ms;
     first
 }
