@@ -34,6 +34,10 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-canary",
         removes: "the check of the words at the lower limit of a stack",
     },
+    Mutant {
+        feature: "without-switch-check",
+        removes: "the check of the stack of the thread that leaves, at each switch",
+    },
     Mutant { feature: "without-record-crc", removes: "the check of the CRC when a record is read" },
     Mutant {
         feature: "without-emergency-stack",

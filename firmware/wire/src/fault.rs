@@ -89,6 +89,8 @@ crate::names::closed_list! {
     VectorTableLost = 45, "vector-table-lost";
     /// Code is copied into the block of RAM that the board lets execute, and called.
     ExecuteBlock = 46, "execute-block";
+    /// A thread leaves the core to another one with its stack pointer outside of its stack.
+    LeaveOutside = 47, "leave-outside";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

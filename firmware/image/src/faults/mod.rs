@@ -8,6 +8,7 @@ mod execute;
 mod full;
 mod heap;
 mod instruction;
+mod leave;
 mod overflow;
 mod privilege;
 mod services;
@@ -52,6 +53,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
         Fault::StackOverflow => overflow::stack_overflow(parameters),
+        Fault::LeaveOutside => leave::leave_outside(),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
