@@ -38,6 +38,10 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-interrupt-check",
         removes: "the refusal of allocations in interrupt handlers",
     },
+    Mutant {
+        feature: "without-switch-check",
+        removes: "the check of the stack of the thread that leaves, at each switch",
+    },
     Mutant { feature: "without-record-crc", removes: "the check of the CRC when a record is read" },
     Mutant {
         feature: "without-emergency-stack",

@@ -119,12 +119,6 @@ impl Entries {
         Self(entries.collect())
     }
 
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Stops the device at each of them.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 //! both come through here, and `crashrig judge` takes the second half on a stored bundle.
 
 use crate::decode::{assemble, twin};
-use crate::entry::Entries;
 use crate::evidence::{self, BOOTLOADER_FILE, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
 use crate::image::{Image, ImageError};
 use crate::judge::{Identity, judge};
@@ -126,7 +125,7 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
     };
     let first = run_into(&bundle, test, setting, &image, &identity)?;
     let is_wanted = test.scenario.control.is_none() && !test.scenario.crashes.is_empty();
-    if !first.verdict.is_pass() || !is_wanted || Entries::of(&image).is_empty() {
+    if !first.verdict.is_pass() || !is_wanted {
         return Ok(first);
     }
     let identity = RunIdentity { stop_at_entry: true, ..identity };

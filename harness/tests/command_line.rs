@@ -205,6 +205,22 @@ fn a_truncated_bundle_is_refused_with_the_file_and_both_lengths() {
 }
 
 #[test]
+fn a_second_run_that_did_not_stop_at_the_entry_is_no_pass() {
+    let copy = tempfile::tempdir().unwrap();
+    let second = copy.path().join("at-entry");
+    copy_files(&bundle(), copy.path());
+    copy_files(&bundle().join("at-entry"), &second);
+    let file = second.join("evidence.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut evidence: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let entry = evidence.pointer_mut("/boots/0/entry").expect("a reading of the crashed boot");
+    *entry = serde_json::Value::Null;
+    std::fs::write(&file, evidence.to_string()).unwrap();
+    let expected = "a stop where the capture begins";
+    check(&["judge", &copy.path().display().to_string()], exit::FAIL, expected);
+}
+
+#[test]
 fn an_empty_selection_and_an_unknown_word_have_exit_codes_of_their_own() {
     check(&["run", "no-such-test"], exit::NOTHING_SELECTED, "nothing matches no-such-test");
     check(&["frobnicate"], exit::USAGE, "frobnicate");

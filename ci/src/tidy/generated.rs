@@ -10,6 +10,7 @@ use crate::matrix;
 use crate::mutants::MUTANTS;
 use crashrig_wire::field::{Class, FIELDS};
 use crashrig_wire::ledger;
+use crashrig_wire::section::{SECTION_CLASSES, SectionClass};
 
 /// The document that must hold a table, and what the table is made from.
 struct Fact {
@@ -23,6 +24,7 @@ const STYLE: &str = "docs/STYLE.md";
 const FACTS: &[Fact] = &[
     Fact { document: "README.md", table: exit_codes },
     Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
+    Fact { document: "docs/record.md", table: |_| Some(record_sections()) },
     Fact { document: "docs/stacks.md", table: |_| Some(overflows()) },
     Fact { document: "docs/record.md", table: |_| Some(ledger_fields()) },
     Fact { document: STYLE, table: |_| Some(jobs()) },
@@ -132,16 +134,27 @@ fn numbered_list(tree: &Tree, module: &str, list: &str) -> Option<Table> {
 }
 
 fn record_fields() -> Table {
-    let class = |class: Class| match class {
-        Class::Exact => "exact",
-        Class::Identity => "identity",
-        Class::Timing => "timing",
-    };
     let rows = FIELDS.iter().map(|field| {
         let (offset, size) = (field.offset.to_string(), field.size.to_string());
-        [format!("`{}`", field.name), offset, size, class(field.class).to_owned()]
+        [format!("`{}`", field.name), offset, size, class(field.class)]
     });
     Table::new(["field", "offset", "size", "class"], rows)
+}
+
+fn record_sections() -> Table {
+    let row = |row: &SectionClass| {
+        [format!("`{}`", row.section), class(row.class), row.reason.to_owned()]
+    };
+    Table::new(["section", "class", "because"], SECTION_CLASSES.iter().map(row))
+}
+
+fn class(class: Class) -> String {
+    match class {
+        Class::Exact => "exact".to_owned(),
+        Class::ExactBits(mask) => format!("exact in `{mask:#010x}`, else timing"),
+        Class::Identity => "identity".to_owned(),
+        Class::Timing => "timing".to_owned(),
+    }
 }
 
 fn ledger_fields() -> Table {

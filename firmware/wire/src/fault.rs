@@ -106,6 +106,8 @@ crate::names::closed_list! {
     /// An interrupt handler allocates and frees: with a parameter of 0 that is refused, with 1
     /// allowed, with 2 it is the end of the boot.
     HeapInInterrupt = 50, "heap-in-interrupt";
+    /// A thread leaves the core to another one with its stack pointer outside of its stack.
+    LeaveOutside = 51, "leave-outside";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

@@ -8,8 +8,10 @@
 /// How a field may differ between two records of the same scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The same on every target and in every run of the same image.
+    /// The same in every run of the same image on a target that counts instructions.
     Exact,
+    /// A word of which these bits are exact; the others depend on time.
+    ExactBits(u32),
     /// Names this build, run or boot: compared by meaning, not by value.
     Identity,
     /// Depends on time: when an interrupt came, how far the clock was.
@@ -36,16 +38,22 @@ impl Field {
 }
 
 macro_rules! fields {
-    ($( $constant:ident, $name:literal, $offset:literal, $size:literal, $class:ident; )+) => {
+    ($( $constant:ident, $name:literal, $offset:literal, $size:literal, $class:expr; )+) => {
         $(
             #[doc = concat!("`", $name, "`")]
             pub const $constant: Field =
-                Field { name: $name, offset: $offset, size: $size, class: Class::$class };
+                Field { name: $name, offset: $offset, size: $size, class: $class };
         )+
         /// Every field, in the order of the bytes.
         pub const FIELDS: &[Field] = &[ $( $constant, )+ ];
     };
 }
+
+use Class::{Exact, ExactBits, Identity, Timing};
+
+/// RETTOBASE and VECTACTIVE of ICSR: what is active, which an exception that waits does not change.
+/// The other bits say what is pending, which becomes true when its time comes (DDI0403E B3.2.4).
+pub const ICSR_ACTIVE: u32 = 0x9FF;
 
 fields! {
     MAGIC, "magic", 0, 4, Exact;
@@ -83,7 +91,7 @@ fields! {
     BFAR, "bfar", 172, 4, Exact;
     AFSR, "afsr", 176, 4, Exact;
     SHCSR, "shcsr", 180, 4, Exact;
-    ICSR, "icsr", 184, 4, Timing;
+    ICSR, "icsr", 184, 4, ExactBits(ICSR_ACTIVE);
     VTOR, "vtor", 188, 4, Exact;
     CCR, "ccr", 192, 4, Exact;
     STACK_START, "stack_start", 196, 4, Exact;

@@ -3,12 +3,9 @@
 
 use crate::entry::{Entry, EntryReading};
 use crashrig_wire::Record;
+use crashrig_wire::field::ICSR_ACTIVE;
 use crashrig_wire::record::{FaultStatus, Trust};
 use std::fmt;
-
-/// RETTOBASE and VECTACTIVE of ICSR (DDI0403E B3.2.4). What else it says, that an exception is
-/// pending, may become true between the host's look and the record's.
-pub(super) const ICSR_ACTIVE: u32 = 0x9FF;
 
 /// One register that the record and the host hold different values of.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,17 +1,14 @@
-//! Two runs of one scenario, the second of them stopped where its captures began: their records
-//! must agree in every field but those that depend on time, and in all sections: of the window of
-//! the stack, from its pointer on.
+//! Two runs of one scenario, the second of them stopped where its captures began: it must have
+//! stopped there, and their records must agree in every field but those that depend on time.
 
-use super::entry::ICSR_ACTIVE;
 use super::records::section_bytes;
 use crate::evidence::{BootEvidence, Evidence};
 use crate::report::Report;
 use crate::scenario::Scenario;
 use crate::verdict::{Mismatch, VerdictKind};
-use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, ICSR, SEQUENCE};
+use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, SEQUENCE};
 use crashrig_wire::region::{Geometry, Slot};
-use crashrig_wire::section::{Section, SectionReading, StackWindow, sections};
-use std::collections::BTreeMap;
+use crashrig_wire::section::{SECTION_CLASSES, Section, SectionReading, StackWindow};
 
 /// A run with its report.
 pub type Run<'a> = (&'a Evidence, &'a Report);
@@ -19,7 +16,8 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 /// Every difference between the records of two runs that one image and one run id have in common.
 #[must_use]
 pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
-    let mut differences = Vec::new();
+    let mut differences = captures_not_seen(second);
+    let mut repeated = Repeated::default();
     let (boots, others) = (first.0.boots.len(), second.0.boots.len());
     if boots != others {
         differences.push(mismatch(0, "boots", boots.to_string(), others.to_string()));
@@ -32,16 +30,12 @@ pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<
         match (record(first), record(second)) {
             (None, None) => {}
             (Some((slot, one)), Some((other_slot, other))) if slot == other_slot => {
-                fields(planned, slot, &one, &other, &mut differences);
-                if !is_sent_while_running(scenario, planned) {
-                    tier_2(planned, slot, &one, &other, &mut differences);
-                }
-                // Without it, the comparison of the record with the host's reading is none.
-                if other.entry.is_none() {
-                    let (expected, found) = ("a stop where it begins", "none");
-                    let subject = "capture of the second run";
-                    differences.push(mismatch(planned, subject, expected.into(), found.into()));
-                }
+                let pair = Pair { boot: planned, slot, one: &one, other: &other };
+                pair.fields(&mut differences);
+                // The host counts wall time until it sends a command to a device that runs.
+                let is_sent_late = scenario.boot(planned).is_some_and(|boot| boot.then.is_some());
+                pair.sections(is_sent_late, &repeated, &mut differences);
+                repeated.add(&pair);
             }
             (one, other) => {
                 let words = |side: Option<(Slot, BootEvidence)>| {
@@ -54,94 +48,123 @@ pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<
     differences
 }
 
-fn fields(
+/// The boots that left a record without having stopped where its capture began: whatever is in it,
+/// nothing was held against it. A second capture in one boot, which leaves a partial record, comes
+/// by the same way as the first.
+fn captures_not_seen((evidence, report): Run<'_>) -> Vec<Mismatch> {
+    let boots = evidence.boots.iter().zip(&report.boots);
+    let not_seen = boots.filter(|(kept, boot)| boot.crash.is_some() && kept.entry.is_none());
+    let expected = "a stop where the capture begins";
+    not_seen
+        .map(|(_, boot)| mismatch(boot.planned, "entry", expected.to_owned(), "none".to_owned()))
+        .collect()
+}
+
+/// The records that one boot left in both runs.
+struct Pair<'a> {
     boot: u32,
     slot: Slot,
-    one: &BootEvidence,
-    other: &BootEvidence,
-    differences: &mut Vec<Mismatch>,
-) {
-    // Both seals cover fields that depend on time.
-    let compared = |field: &&Field| {
-        field.class != Class::Timing
-            && field.offset != CORE_CRC.offset
-            && field.offset != CRC.offset
-    };
-    for field in FIELDS.iter().filter(compared) {
-        let (one, other) = (bytes(one, slot, field), bytes(other, slot, field));
+    one: &'a BootEvidence,
+    other: &'a BootEvidence,
+}
+
+impl Pair<'_> {
+    fn fields(&self, differences: &mut Vec<Mismatch>) {
+        // Both seals cover fields that depend on time.
+        let seals = [CORE_CRC.offset, CRC.offset];
+        for field in FIELDS.iter().filter(|field| !seals.contains(&field.offset)) {
+            let [one, other] = self.field(field);
+            self.compare(
+                field.name,
+                masked(one, field.class),
+                masked(other, field.class),
+                differences,
+            );
+        }
+    }
+
+    fn sections(&self, is_sent_late: bool, repeated: &Repeated, differences: &mut Vec<Mismatch>) {
+        for row in SECTION_CLASSES {
+            let [one, other] =
+                [self.one, self.other].map(|boot| section(boot, self.slot, row.section));
+            let name = format!("section {}", row.section);
+            if one.is_empty() != other.is_empty() {
+                self.compare(&name, one.to_vec(), other.to_vec(), differences);
+            }
+            if is_sent_late && row.shows_time {
+                continue;
+            }
+            let (mut one, mut other) = (masked(one, row.class), masked(other, row.class));
+            if row.section == Section::StackWindow {
+                (one, other) = (from_the_pointer(&one), from_the_pointer(&other));
+                repeated.take_out(&mut one, &mut other);
+            }
+            self.compare(&name, one, other, differences);
+        }
+    }
+
+    fn field(&self, field: &Field) -> [&[u8]; 2] {
+        [self.one, self.other].map(|boot| bytes(boot, self.slot, field))
+    }
+
+    fn compare(&self, name: &str, one: Vec<u8>, other: Vec<u8>, differences: &mut Vec<Mismatch>) {
         if one != other {
-            let subject = format!("{} with and without a stop", field.name);
-            differences.push(mismatch(boot, &subject, hex(one), hex(other)));
+            let subject = format!("{name} with and without a stop");
+            differences.push(mismatch(self.boot, &subject, hex(&one), hex(&other)));
         }
-    }
-    // What was active depends on no time, other than what was pending.
-    let [active, other_active] =
-        [one, other].map(|boot| word(bytes(boot, slot, &ICSR)) & ICSR_ACTIVE);
-    if active != other_active {
-        let subject = "active exceptions in icsr with and without a stop";
-        let words = [active, other_active].map(|word| format!("{word:#05x}"));
-        let [expected, found] = words;
-        differences.push(mismatch(boot, subject, expected, found));
     }
 }
 
-/// Sections, but for the stamps of a log and what interrupts have left of earlier stacks.
-fn tier_2(
-    boot: u32,
-    slot: Slot,
-    one: &BootEvidence,
-    other: &BootEvidence,
-    differences: &mut Vec<Mismatch>,
-) {
-    let (one, other) = (payloads(one, slot), payloads(other, slot));
-    // A warm boot finds frames of interrupts between what it writes to a stack.
-    let compared = |section: &&Section| match section {
-        Section::LogTail => false,
-        Section::StackWindow => boot == 1,
-        _ => true,
+/// Words that depend on time, of the records of earlier boots: a boot that reads a record may leave
+/// a copy of it on the stack.
+#[derive(Default)]
+struct Repeated(Vec<[[u8; 4]; 2]>);
+
+impl Repeated {
+    fn add(&mut self, pair: &Pair<'_>) {
+        let depends = |field: &&Field| !matches!(field.class, Class::Exact | Class::Identity);
+        for field in FIELDS.iter().filter(depends) {
+            if let [Some(one), Some(other)] = pair.field(field).map(|it| it.first_chunk().copied())
+            {
+                self.0.push([one, other]);
+            }
+        }
+    }
+
+    /// Clears the words of both that are such a pair.
+    fn take_out(&self, one: &mut [u8], other: &mut [u8]) {
+        let words = one.as_chunks_mut().0.iter_mut().zip(other.as_chunks_mut().0);
+        for (one, other) in words.filter(|(one, other)| self.0.contains(&[**one, **other])) {
+            (*one, *other) = ([0; 4], [0; 4]);
+        }
+    }
+}
+
+/// Pointer and start of a window, and its words from the pointer up. What lies below the pointer is
+/// what handlers have left that came and went.
+fn from_the_pointer(window: &[u8]) -> Vec<u8> {
+    let Some((head, words)) = window.split_at_checked(4 * StackWindow::HEAD_WORDS) else {
+        return window.to_vec();
     };
-    for section in Section::ALL.iter().filter(compared) {
-        let (one, other) = (one.get(&section.code()), other.get(&section.code()));
-        if one != other {
-            let subject = format!("section {} with and without a stop", section.name());
-            let words = |payload: Option<&Vec<u8>>| payload.map_or("none".to_owned(), |it| hex(it));
-            differences.push(mismatch(boot, &subject, words(one), words(other)));
+    let word = |at: usize| head.get(at..)?.first_chunk().map(|it| u32::from_le_bytes(*it));
+    let below = word(0).zip(word(4)).map_or(0, |(pointer, start)| pointer.wrapping_sub(start) & !3);
+    let above = words.get(below as usize..).unwrap_or_default();
+    [head, above].concat()
+}
+
+/// What of some bytes does not depend on time.
+fn masked(bytes: &[u8], class: Class) -> Vec<u8> {
+    match class {
+        Class::Exact | Class::Identity => bytes.to_vec(),
+        Class::ExactBits(mask) => {
+            bytes.iter().zip(mask.to_le_bytes()).map(|(byte, mask)| byte & mask).collect()
         }
+        Class::Timing => Vec::new(),
     }
 }
 
-/// A command that comes while a boot runs comes when the host has the time.
-fn is_sent_while_running(scenario: &Scenario, boot: u32) -> bool {
-    let planned = usize::try_from(boot).ok().and_then(|boot| boot.checked_sub(1));
-    let planned = planned.and_then(|index| scenario.boots.get(index));
-    planned.is_some_and(|boot| boot.then.is_some())
-}
-
-/// The payload of each sound section, by its code.
-fn payloads(boot: &BootEvidence, slot: Slot) -> BTreeMap<u8, Vec<u8>> {
-    let sequence = word(bytes(boot, slot, &SEQUENCE));
-    let readings = sections(section_bytes(boot.region_after.bytes(), slot), sequence);
-    let sound = readings.filter_map(|reading| match reading {
-        SectionReading::Sound { section, code, payload, .. } => {
-            let compared =
-                if section == Some(Section::StackWindow) { above(payload) } else { payload };
-            Some((code, compared.to_vec()))
-        }
-        SectionReading::Damaged { .. } => None,
-    });
-    sound.collect()
-}
-
-/// A window of a stack from its pointer on: below it lies what interrupts have left.
-fn above(payload: &[u8]) -> &[u8] {
-    let [sp, start] = [0, 4].map(|at| word(payload.get(at..at + 4).unwrap_or_default()));
-    let below = usize::try_from(sp.saturating_sub(start)).unwrap_or(usize::MAX);
-    let first = (4 * StackWindow::HEAD_WORDS).saturating_add(below);
-    payload.get(first..).unwrap_or_default()
-}
-
-fn word(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bytes<'a>(boot: &'a BootEvidence, slot: Slot, field: &Field) -> &'a [u8] {
@@ -150,10 +173,55 @@ fn bytes<'a>(boot: &'a BootEvidence, slot: Slot, field: &Field) -> &'a [u8] {
     region.get(start..start + field.size).unwrap_or_default()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The words of a section; nothing if it is not there.
+fn section<'a>(boot: &'a BootEvidence, slot: Slot, wanted: Section) -> &'a [u8] {
+    let behind = section_bytes(boot.region_after.bytes(), slot);
+    let sequence =
+        bytes(boot, slot, &SEQUENCE).first_chunk().map_or(0, |it| u32::from_le_bytes(*it));
+    let mut found = crashrig_wire::section::sections(behind, sequence);
+    let payload = found.find_map(|reading| match reading {
+        SectionReading::Sound { section, payload, .. } if section == Some(wanted) => Some(payload),
+        _ => None,
+    });
+    payload.unwrap_or_default()
 }
 
 fn mismatch(boot: u32, subject: &str, expected: String, found: String) -> Mismatch {
     Mismatch { kind: VerdictKind::Record, boot, subject: subject.to_owned(), expected, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_depends_on_time_is_not_compared() {
+        let bytes = [0xFF; 4];
+        assert_eq!(masked(&bytes, Class::Exact), bytes);
+        assert_eq!(masked(&bytes, Class::Identity), bytes);
+        assert_eq!(masked(&bytes, Class::ExactBits(0x9FF)), [0xFF, 0x09, 0, 0]);
+        assert!(masked(&bytes, Class::Timing).is_empty());
+    }
+
+    fn window(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn a_window_counts_from_its_pointer_up() {
+        let whole = window(&[0x1008, 0x1000, 1, 2, 3, 4]);
+        assert_eq!(from_the_pointer(&whole), window(&[0x1008, 0x1000, 3, 4]));
+        let at_its_start = window(&[0x1000, 0x1000, 3]);
+        assert_eq!(from_the_pointer(&at_its_start), at_its_start);
+        assert_eq!(from_the_pointer(&window(&[0, 4, 3])), window(&[0, 4]), "a pointer below it");
+        assert_eq!(from_the_pointer(&[1, 2, 3]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn only_a_pair_of_an_older_record_is_taken_out() {
+        let repeated = Repeated(vec![[[5, 0, 0, 0], [6, 0, 0, 0]]]);
+        let (mut one, mut other) = (window(&[5, 5, 7]), window(&[6, 7, 6]));
+        repeated.take_out(&mut one, &mut other);
+        assert_eq!((one, other), (window(&[0, 5, 7]), window(&[0, 7, 6])));
+    }
 }

@@ -11,6 +11,7 @@ mod heap;
 mod heap_policy;
 mod heap_regions;
 mod instruction;
+mod leave;
 mod misuse;
 mod overflow;
 mod privilege;
@@ -70,6 +71,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::WildStackPointer => control::wild_stack_pointer(address),
         Fault::StackOverflow => overflow::stack_overflow(parameters),
         Fault::EndAfterOverflow => ending::end_after_overflow(parameter),
+        Fault::LeaveOutside => leave::leave_outside(),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),

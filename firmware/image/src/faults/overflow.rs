@@ -117,11 +117,7 @@ extern "C" fn crashrig_inject_overflow(limit: u32, end: u32, guard: u32, way: Wa
         // SAFETY of the frames: none; they are meant to lie outside of the stack.
         Way::LargeFrame => frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES),
         Way::SkippedFrame => frame(guard - OVERRUN_BYTES, guard, guard - OVERRUN_BYTES),
-        Way::BelowPointer => {
-            frame(stack_pointer(), limit + CANARY_BYTES, limit - CANARY_BYTES);
-            // A switch of threads looks at the stack too, sooner than the next tick.
-            let _ = thread::sleep(1);
-        }
+        Way::BelowPointer => below_pointer(limit),
         Way::ExceptionFrame => frame(limit + CANARY_BYTES, 0, 0),
         Way::FloatFrame => {
             use_float();
@@ -135,6 +131,27 @@ extern "C" fn crashrig_inject_overflow(limit: u32, end: u32, guard: u32, way: Wa
         }
     }
     black_box(());
+}
+
+/// Stores over the canary and below the limit, and leaves the core at once: the switch must notice,
+/// well before a tick. Afterwards the canary is whole again, so that nothing else can.
+fn below_pointer(limit: u32) {
+    let canary: [u32; CANARY_BYTES as usize / 4] = core::array::from_fn(|index| {
+        let pointer = core::ptr::with_exposed_provenance::<u32>(limit as usize + 4 * index);
+        // SAFETY: the lowest words of the stack in use.
+        unsafe { pointer.read_volatile() }
+    });
+    // SAFETY: none; this is meant to break what lies below the stack.
+    unsafe { take_frame(stack_pointer(), limit + CANARY_BYTES, limit - CANARY_BYTES, 1) }
+    if thread::sleep(1).is_err() {
+        // A handler cannot sleep: the next tick looks.
+        return wait();
+    }
+    for (index, word) in canary.into_iter().enumerate() {
+        let pointer = core::ptr::with_exposed_provenance_mut::<u32>(limit as usize + 4 * index);
+        // SAFETY: as above.
+        unsafe { pointer.write_volatile(word) };
+    }
 }
 
 /// All of it but the overflow.

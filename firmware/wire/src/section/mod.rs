@@ -11,10 +11,12 @@
 //! one, so that damage costs the section that it is in and no other. Tier 1 does not depend on any
 //! of this.
 
+mod class;
 mod content;
 mod read;
 mod write;
 
+pub use class::{SECTION_CLASSES, SectionClass};
 pub use content::{
     Allocation, BrokenBlock, ErrorRow, FailedAllocation, Float, HeapRow, Interrupts, Neighbour,
     ProtectionRegion, StackWindow, ThreadRow,
