@@ -2,6 +2,7 @@
 
 mod ledger;
 mod reset_causes;
+pub(crate) mod sections;
 mod words;
 
 use self::words::{found_end, hex, name};
@@ -294,12 +295,7 @@ impl Judge {
         for disagreement in &crash.disagreements {
             self.add(VerdictKind::Record, "witness", "the emulator's own log", disagreement);
         }
-        for difference in &crash.section_differences {
-            self.add(VerdictKind::Record, "sections", "what else is known of the boot", difference);
-        }
-        for section in expected.sections.iter().filter(|it| !crash.sections.sound.contains(it)) {
-            self.add(VerdictKind::Record, "sections", section, "no such section");
-        }
+        self.sections(expected, crash);
         self.reset_causes(expected, crash);
         self.heap(expected, crash);
         for difference in &crash.entry_differences {

@@ -301,11 +301,8 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         address,
         pc,
         within: raw.within.clone(),
-        sections: raw
-            .sections
-            .iter()
-            .filter_map(|name| problems.name(&key("sections"), name))
-            .collect(),
+        sections: problems.names(&key("sections"), &raw.sections),
+        sections_without: problems.names(&key("sections-without"), &raw.sections_without),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
         failed_allocation: raw.failed_allocation.clone().map(|it| (it.size, it.capabilities)),

@@ -190,8 +190,10 @@ pub struct ExpectedCrash {
     pub pc: Option<Place>,
     /// A function that must be in the backtrace.
     pub within: Option<String>,
-    /// Sections that must stand behind the record.
+    /// Sections that must stand behind the record besides those of every record.
     pub sections: Vec<Section>,
+    /// Sections of every record that must not stand behind this one.
+    pub sections_without: Vec<Section>,
     /// The causes of the last resets, this boot's first: names of flags with `+` between them.
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.
@@ -204,6 +206,14 @@ pub struct ExpectedCrash {
     pub slot: Slot,
     /// Whether only phase one of the record must hold.
     pub partial: bool,
+}
+
+impl ExpectedCrash {
+    /// Whether a section must not stand behind the record.
+    #[must_use]
+    pub fn lacks(&self, section: Section) -> bool {
+        self.sections_without.contains(&section)
+    }
 }
 
 /// A place in the image or on the chip.

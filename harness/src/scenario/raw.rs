@@ -130,6 +130,9 @@ pub struct RawCrash {
     /// Names of sections behind the record.
     #[serde(default)]
     pub sections: Vec<String>,
+    /// Names of sections that are not there.
+    #[serde(default)]
+    pub sections_without: Vec<String>,
     /// Causes of the last resets, this boot's first.
     #[serde(default)]
     pub reset_causes: Vec<String>,

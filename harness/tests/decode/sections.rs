@@ -283,19 +283,27 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
 }
 
 #[test]
-fn an_expected_section_must_stand_there_sound() {
-    let keys = "sections = [\"threads\", \"heaps\"]";
+fn the_sections_of_every_record_must_stand_there_sound_and_exceptions_must_not() {
+    // The sample has no neighbours.
+    let keys = "sections-without = [\"neighbours\"]";
     let missing = |name: &str| (name.to_owned(), "no such section".to_owned());
     let whole = written(&full());
-    assert_eq!(judged("", crash(&whole)), []);
+    assert_eq!(judged("", crash(&whole)), [missing("neighbours")]);
     assert_eq!(judged(keys, crash(&whole)), []);
-    assert_eq!(judged(keys, crash(&[])), [missing("threads"), missing("heaps")]);
+    let more = format!("{keys}\nsections = [\"heaps\", \"errors\"]");
+    assert_eq!(judged(&more, crash(&whole)), [missing("errors")]);
+    let less = "sections-without = [\"neighbours\", \"heaps\"]";
+    let there = ("no section heaps".to_owned(), "such a section".to_owned());
+    assert_eq!(judged(less, crash(&whole)), [there]);
+    let standard = ["float", "protection", "interrupts", "neighbours"];
+    let others = ["threads", "heaps", "log-tail", "stack-window"];
+    let all: Vec<_> = standard.into_iter().chain(others).map(missing).collect();
+    assert_eq!(judged("", crash(&[])), all);
     // Where the threads are: behind float, protection and interrupts.
     let mut damaged = whole;
     damaged[4 * (4 + 4 + 10 + 1)] ^= 1;
     let other = "what else is known of the boot".to_owned();
     let bytes = "20 bytes at offset 72 are no section".to_owned();
-    assert_eq!(judged("", crash(&damaged)), [(other.clone(), bytes.clone())]);
     assert_eq!(judged(keys, crash(&damaged)), [(other, bytes), missing("threads")]);
 }
 

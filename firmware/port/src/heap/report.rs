@@ -13,8 +13,9 @@ pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
         let rows: [_; HEAP_ROWS] = core::array::from_fn(|index| {
             let start = places::start_of(index)?;
             // A region that is broken has no sums; its broken word is told below.
-            let totals = with(|heap| heap.region_totals(index)).ok()?;
-            totals.map(|totals| row(start, &totals))
+            let broken = HeapRow { start, ..HeapRow::default() };
+            with(|heap| heap.region_totals(index))
+                .map_or(Some(broken), |totals| Some(row(start, &totals?)))
         });
         writer.section(Section::Heaps, rows.into_iter().flatten().flat_map(HeapRow::to_words));
         let broken = check_integrity().err();

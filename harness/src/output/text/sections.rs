@@ -58,6 +58,13 @@ pub(super) fn sections(out: &mut String, crash: &CrashReport) {
 /// The heap, what was last asked of it, and what went wrong before.
 fn heap(out: &mut String, found: &Sections) {
     for heap in &found.heaps {
+        if heap.total == 0 {
+            line(
+                out,
+                format_args!("  heap    {:#010x}: broken, nothing can be summed", heap.start),
+            );
+            continue;
+        }
         line(
             out,
             format_args!(
