@@ -52,12 +52,13 @@ pub(crate) fn capture_found(entry: &Entry, meaning: &Meaning, callee_saved: &[u3
     unsafe { crashrig_found_entry(entry, meaning, callee_saved) }
 }
 
-/// What is known of an exception beside its own registers. MSP is as it stands now.
-pub(crate) fn entry(vector: u32, exc_return: u32, psp: u32) -> Entry {
+/// What is known of an exception: its registers as they were before its handler pushed anything, and
+/// who runs.
+pub(crate) fn entry(vector: u32, exc_return: u32, [msp, psp]: [u32; 2]) -> Entry {
     Entry {
         vector,
         exc_return,
-        msp: cortex_m::register::msp::read(),
+        msp,
         psp,
         running: kernel::running(),
         float_frame: float_unit().fpcar.read(),
@@ -118,7 +119,7 @@ pub(crate) extern "C" fn capture_exception(
     callee_saved: &[u32; 8],
     primask: u32,
 ) -> ! {
-    let entry = Entry { msp, ..entry(vector(), exc_return, psp) };
+    let entry = entry(vector(), exc_return, [msp, psp]);
     let saved = saved(callee_saved, primask);
     commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
 }
@@ -141,12 +142,12 @@ pub(crate) extern "C" fn capture_notice(
 ) -> ! {
     let saved = saved(callee_saved, primask);
     let on_process_stack = vector() == 0 && saved.masks & 0b10 != 0;
-    let (msp, psp) = if on_process_stack {
-        (cortex_m::register::msp::read(), stack_pointer)
+    let stack_pointers = if on_process_stack {
+        [cortex_m::register::msp::read(), stack_pointer]
     } else {
-        (stack_pointer, cortex_m::register::psp::read())
+        [stack_pointer, cortex_m::register::psp::read()]
     };
-    let entry = Entry { msp, ..entry(vector(), 0, psp) };
+    let entry = entry(vector(), 0, stack_pointers);
     let Notice { location, error } = *notice;
     let noticed = Noticed { caller, stack_pointer, location, error };
     with_region(&entry, &saved.faults, |region, map| {

@@ -73,7 +73,8 @@ crate::names::closed_list! {
     ErrorCall = 34, "error-call";
     /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the stack
     /// is from the heap; with one of 2 the thread ends with its stack pointer below the guard, and
-    /// leaves the canary whole; with one of 3 only the header of the heap's block is broken.
+    /// leaves the canary whole; with one of 3 only the header of the heap's block is broken; with one of 4
+    /// the thread writes over its canary and sleeps.
     EndAfterOverflow = 35, "end-after-overflow";
     /// A Rust panic in an unprivileged thread.
     UnprivilegedPanic = 36, "unprivileged-panic";

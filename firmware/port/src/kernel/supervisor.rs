@@ -9,7 +9,6 @@ use crate::errors::{self, Place};
 use crate::{fault, systick};
 use core::arch::{asm, naked_asm};
 use crashrig_memory::capture::SourceLocation;
-use crashrig_memory::classify::Entry;
 use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, Error, from_word, to_word};
 use crashrig_wire::Misuse;
@@ -50,7 +49,7 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
         let location = SourceLocation { file: word(1), file_length: word(2), line: word(3) };
         return switch::capture_panic(frame, word(7), location);
     }
-    let entry = Entry { msp, ..fault::entry(SVCALL, exc_return, frame) };
+    let entry = fault::entry(SVCALL, exc_return, [msp, frame]);
     let [stack, _] = stacks_in_use();
     let (address, stack_pointer) = (word(6), entry.stack_pointer_before(frame, word(7)));
     let place = Place::Thread { stack, address, stack_pointer };
