@@ -4,6 +4,7 @@
 //! [`CAPTURING`] set, notes itself in the ledger and resets: what was committed before stays.
 
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
+use crate::kernel::view;
 use crate::registers::{float_unit, system_control};
 use crate::{clock, interrupts, kernel, platform, reset, reset_cause, sections};
 use core::cell::UnsafeCell;
@@ -15,8 +16,8 @@ use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootReport, CrashRegion};
-use crashrig_wire::Record;
 use crashrig_wire::record::{Architecture, FaultStatus};
+use crashrig_wire::{Record, Thread};
 
 const ARCHITECTURE: Architecture =
     if cfg!(armv8m) { Architecture::Armv8m } else { Architecture::Armv7m };
@@ -54,15 +55,8 @@ pub(crate) fn capture_found(entry: &Entry, meaning: &Meaning, callee_saved: &[u3
 
 /// What is known of an exception: its registers as they were before its handler pushed anything, and
 /// who runs.
-pub(crate) fn entry(vector: u32, exc_return: u32, [msp, psp]: [u32; 2]) -> Entry {
-    Entry {
-        vector,
-        exc_return,
-        msp,
-        psp,
-        running: kernel::running(),
-        float_frame: float_unit().fpcar.read(),
-    }
+pub(crate) fn entry(running: Thread, vector: u32, exc_return: u32, [msp, psp]: [u32; 2]) -> Entry {
+    Entry { vector, exc_return, msp, psp, running, float_frame: float_unit().fpcar.read() }
 }
 
 #[panic_handler]
@@ -119,7 +113,7 @@ pub(crate) extern "C" fn capture_exception(
     callee_saved: &[u32; 8],
     primask: u32,
 ) -> ! {
-    let entry = entry(vector(), exc_return, [msp, psp]);
+    let entry = entry(view::running(), vector(), exc_return, [msp, psp]);
     let saved = saved(callee_saved, primask);
     commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
 }
@@ -147,7 +141,7 @@ pub(crate) extern "C" fn capture_notice(
     } else {
         [stack_pointer, cortex_m::register::psp::read()]
     };
-    let entry = entry(vector(), 0, stack_pointers);
+    let entry = entry(view::running(), vector(), 0, stack_pointers);
     let Notice { location, error } = *notice;
     let noticed = Noticed { caller, stack_pointer, location, error };
     with_region(&entry, &saved.faults, |region, map| {
@@ -181,7 +175,7 @@ fn with_region(
     }
     // A crash before the records were checked has not noted it yet.
     let _ = reset_cause::note(&mut region);
-    let stacks = kernel::stacks();
+    let stacks = view::stacks();
     let (image, chip) = (platform::image_areas(), platform::chip_areas());
     record(&mut region, &MemoryMap { stacks: &stacks, image: &image, chip: &chip });
     reset::reset()
@@ -190,7 +184,7 @@ fn with_region(
 /// All phases.
 fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &MemoryMap<'_>) {
     record.architecture = ARCHITECTURE;
-    let facts = kernel::facts_of(record.thread);
+    let facts = view::facts_of(record.thread);
     record.thread_entry = facts.entry;
     record.thread_name = facts.name.as_ptr().addr() as u32;
     record.thread_name_length = u16::try_from(facts.name.len()).unwrap_or(u16::MAX);

@@ -4,7 +4,7 @@
 //! are never among them, so there is nothing of an unprivileged thread that the kernel would have
 //! to believe.
 
-use super::{carry_out, stacks_in_use, switch};
+use super::{carry_out, running, stacks_in_use, switch};
 use crate::errors::{self, Place};
 use crate::{fault, systick};
 use core::arch::{asm, naked_asm};
@@ -49,7 +49,7 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
         let location = SourceLocation { file: word(1), file_length: word(2), line: word(3) };
         return switch::capture_panic(frame, word(7), location);
     }
-    let entry = fault::entry(SVCALL, exc_return, [msp, frame]);
+    let entry = fault::entry(running(), SVCALL, exc_return, [msp, frame]);
     let [stack, _] = stacks_in_use();
     let (address, stack_pointer) = (word(6), entry.stack_pointer_before(frame, word(7)));
     let place = Place::Thread { stack, address, stack_pointer };

@@ -5,7 +5,7 @@
 //! overflow is charged to whose it is. Floating-point registers are saved only for a thread that
 //! used them; s0–s15 the core stacks lazily (DDI0403E B1.5.7), which saving s16–s31 makes it do.
 
-use super::{IDLE_SLOT, THREAD_LIMIT, stacks_in_use, with};
+use super::{IDLE_SLOT, THREAD_LIMIT, running, stacks_in_use, with};
 use crate::{fault, limits, mpu, systick};
 use core::arch::{asm, naked_asm};
 use core::cell::UnsafeCell;
@@ -104,7 +104,7 @@ extern "C" fn switch(psp: u32, exc_return: u32, msp: u32) -> *const Context {
     const PENDSV: u32 = 14;
     let leaving = with(|kernel| kernel.current());
     if let Some(slot) = leaving {
-        let entry = fault::entry(PENDSV, exc_return, [msp, psp]);
+        let entry = fault::entry(running(), PENDSV, exc_return, [msp, psp]);
         // SAFETY: the entry above has just filled it.
         let callee_saved = unsafe { &(*context(slot)).callee_saved };
         systick::check(&entry, callee_saved);
