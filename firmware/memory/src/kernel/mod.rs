@@ -125,6 +125,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         let Handle { slot, generation } = Handle::from_word(handle);
         self.thread(slot)
             .filter(|thread| thread.generation == generation)
+            .filter(|thread| !matches!(thread.state, State::Starting(_)))
             .map(|_| slot)
             .ok_or(Error::NoSuchThread)
     }

@@ -166,7 +166,7 @@ impl ErrorRow {
 pub struct ThreadRow {
     /// Who it is.
     pub thread: Option<Thread>,
-    /// What it was doing: 1 ready, 2 waiting, 3 ended.
+    /// What it was doing: 1 ready, 2 waiting, 3 ended, 4 about to be started.
     pub state: u8,
     /// The priority it had.
     pub priority: u8,
