@@ -59,7 +59,12 @@ mod device {
     /// Sees the record before `main`; the host says whether that counts as reading it.
     fn crash_report(report: &BootReport) -> bool {
         observe::crash_report_called(report);
-        host::command().is_some_and(|command| command.has(Mailbox::ACKNOWLEDGE))
+        let Some(command) = host::command() else { return false };
+        let reads_all = (command.fault, command.parameters[0]) == (Fault::None, 1);
+        if reads_all {
+            crashrig_port::fault::acknowledge_records();
+        }
+        reads_all || command.has(Mailbox::ACKNOWLEDGE)
     }
 
     /// The main thread.

@@ -233,15 +233,18 @@ pub(crate) fn open_region() -> CrashRegion<RetainedRam> {
 /// oldest record that nobody has read. In safe mode the image is not asked: it may be what crashes.
 pub(crate) fn check_records() -> BootReport {
     let platform = platform::platform();
-    let mut region = open_region();
-    let start = reset_cause::note(&mut region);
-    let report = region.begin(&platform::build_id(), &platform.policy, start);
+    let report = {
+        let mut region = open_region();
+        let start = reset_cause::note(&mut region);
+        region.begin(&platform::build_id(), &platform.policy, start)
+    };
     BOOT.store(report.findings.boot, Ordering::Relaxed);
+    // The image may open the region itself: what it marks there must not be written over.
     let is_read = report.record.is_some()
         && report.mode == BootMode::Normal
         && (platform.crash_report)(&report);
     if is_read {
-        let _ = region.take_report(&platform::build_id());
+        let _ = open_region().take_report(&platform::build_id());
     }
     report
 }

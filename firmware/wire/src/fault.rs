@@ -3,7 +3,8 @@
 crate::names::closed_list! {
     /// A fault, as the mailbox names it. One function of the image carries out each.
     Fault, "fault";
-    /// Nothing is broken: the boot checks itself and ends.
+    /// Nothing is broken: the boot checks itself and ends. With a parameter of 1 the report of a crash
+    /// marks every record as read itself.
     None = 0, "none";
     /// The boot waits and polls the mailbox for the next command.
     Await = 1, "await";
