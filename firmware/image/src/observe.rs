@@ -5,6 +5,7 @@ use crate::board;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::reboot::BootMode;
+use crashrig_memory::retain::BootReport;
 use crashrig_port::host_block::HostBlock;
 use crashrig_port::{Boot, clock, heap, interrupts, platform};
 use crashrig_wire::Observation;
@@ -34,9 +35,20 @@ static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
 
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// The image was shown a record before its main.
-pub fn crash_report_called() {
+/// Bytes of the ISR stack that were in use at the reported crash.
+static ISR_STACK_REPORTED: AtomicU32 = AtomicU32::new(0);
+
+/// The image was shown a record before its main, when it cannot log yet.
+pub fn crash_report_called(report: &BootReport) {
+    let end = platform::isr_stack_end();
+    let msp = report.record.as_ref().map_or(end, |record| record.registers.msp);
+    ISR_STACK_REPORTED.store(end.wrapping_sub(msp), Ordering::Relaxed);
     REPORTED.store(true, Ordering::Relaxed);
+}
+
+/// How much of the ISR stack was in use at the reported crash, if there was one.
+pub fn isr_stack_reported() -> Option<u32> {
+    REPORTED.load(Ordering::Relaxed).then(|| ISR_STACK_REPORTED.load(Ordering::Relaxed))
 }
 
 /// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick

@@ -125,7 +125,7 @@ fn context_of(status: Status, value: u32, stack: &StackRange) -> Context {
     Context {
         value,
         thread: stack.thread,
-        thread_entry: kernel::facts_of(stack.thread).entry,
+        thread_entry: kernel::entry_of(stack.thread),
         stack_start: stack.start,
         stack_size_bytes: stack.size_bytes(),
         ..Context::of_status(status)

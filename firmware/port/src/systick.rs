@@ -35,7 +35,7 @@ pub(crate) unsafe extern "C" fn crashrig_systick_entry() {
 
 extern "C" fn tick(msp: u32, psp: u32, exc_return: u32, callee_saved: &[u32; 8]) {
     clock::count_tick();
-    let entry = Entry { msp, ..fault::entry(clock::SYSTICK, exc_return, psp) };
+    let entry = fault::entry(kernel::running(), clock::SYSTICK, exc_return, [msp, psp]);
     check(&entry, callee_saved);
     kernel::tick();
 }

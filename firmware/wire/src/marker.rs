@@ -97,6 +97,8 @@ crate::names::closed_list! {
     HighWaterExact = 28, "high-water-exact";
     /// The stack of a thread that was ended by another could be used again, and not before.
     TerminatedStackReused = 29, "terminated-stack-reused";
+    /// The clock ticked in the handler of an interrupt that nobody had given a priority.
+    ClockPreempts = 30, "clock-preempts";
 }
 
 crate::names::closed_list! {

@@ -1,4 +1,5 @@
-//! A thread that has left its stack and ends before anybody looks: no switch away from it follows.
+//! A thread that has left its stack and ends before anybody looks: no switch away from it follows. For
+//! comparison one that lets others run.
 
 use core::arch::naked_asm;
 use crashrig_layout::Capabilities;
@@ -17,6 +18,9 @@ static STACK: Stack<2048> = Stack::new();
 /// The parameter for a stack from the heap whose block is broken.
 const BLOCK_BROKEN: u32 = 3;
 
+/// The parameter for a thread that sleeps instead of ending.
+const SLEEPS: u32 = 4;
+
 /// Starts the thread and waits for it.
 #[inline(never)]
 pub fn end_after_overflow(parameter: u32) {
@@ -24,6 +28,7 @@ pub fn end_after_overflow(parameter: u32) {
     let entry = match parameter {
         POINTER_LOST => leave_pointer,
         BLOCK_BROKEN => break_block,
+        SLEEPS => break_canary_and_sleep,
         _ => break_canary,
     };
     errors::clear();
@@ -58,6 +63,12 @@ extern "C" fn break_canary(_: u32) -> u32 {
     // SAFETY: none; the word is not the thread's to write.
     unsafe { canary.write_volatile(0) };
     7
+}
+
+extern "C" fn break_canary_and_sleep(argument: u32) -> u32 {
+    let code = break_canary(argument);
+    let _ = thread::sleep(1);
+    code
 }
 
 /// Nothing is wrong with the stack of this one, but the heap cannot take it back.

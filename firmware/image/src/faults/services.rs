@@ -1,12 +1,14 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
 use super::{misuse, threads};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::NVIC;
 use crashrig_layout::Capabilities;
-use crashrig_port::heap;
 use crashrig_port::kernel::sync::{Flags, Mutex, Queue, Semaphore, Timer};
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
+use crashrig_port::{clock, heap, interrupts};
 use crashrig_wire::Observation;
 
 /// What a stack's memory must be good for.
@@ -29,6 +31,7 @@ pub fn check_all() {
     check(Observation::PriorityInherited, priority_is_inherited());
     check(Observation::SignalsCame, signals_come());
     check(Observation::TimersExpired, timers_expire());
+    check(Observation::ClockPreempts, clock_preempts_handlers());
     check(Observation::FloatKept, float_is_kept());
     check(Observation::MisuseRefused, misuse::is_refused());
     check(Observation::ErrorsKept, misuse::is_kept());
@@ -149,8 +152,8 @@ fn priority_is_inherited() -> Result<bool, Error> {
     thread::sleep(2)?;
     let high = thread::spawn_static(&worker("high", priority::HIGH), &HIGH_STACK, high, 0)?;
     // This thread never waits: without inheritance the low one would never run again.
-    let busy_until = crashrig_port::clock::uptime_ms() + 10;
-    while crashrig_port::clock::uptime_ms() < busy_until {}
+    let busy_until = clock::uptime_ms() + 10;
+    while clock::uptime_ms() < busy_until {}
     trace(5);
     let held = low.join(FOREVER)? == 1 && high.join(FOREVER)? == 1;
     mutex.delete()?;
@@ -216,13 +219,44 @@ fn timers_expire() -> Result<bool, Error> {
     Ok(after == 0x301 && EXPIRED.load(Ordering::Relaxed) == after)
 }
 
+/// An interrupt of this chip, for the functions of the core's own crate.
+#[derive(Debug, Clone, Copy)]
+struct Interrupt(u16);
+
+// SAFETY: it is one that the chip implements, and stays the same.
+unsafe impl InterruptNumber for Interrupt {
+    fn number(self) -> u16 {
+        self.0
+    }
+}
+
+static TICKED: AtomicBool = AtomicBool::new(false);
+
+/// The clock ticks, and so checks stacks, in the handler of an interrupt that nobody gave a priority.
+fn clock_preempts_handlers() -> Result<bool, Error> {
+    extern "C" fn handler() {
+        const TURNS: u32 = 1_000_000;
+        let now = clock::uptime_ms();
+        TICKED.store((0..TURNS).any(|_| clock::uptime_ms() != now), Ordering::Relaxed);
+    }
+    let number = interrupts::count() - 4;
+    interrupts::install(number, handler);
+    let interrupt = Interrupt(number as u16);
+    // SAFETY: its handler stands in the table.
+    unsafe { NVIC::unmask(interrupt) };
+    NVIC::pend(interrupt);
+    thread::sleep(1)?;
+    NVIC::mask(interrupt);
+    Ok(TICKED.load(Ordering::Relaxed))
+}
+
 /// Two threads that count in floating point, switched at ticks, both come out right.
 fn float_is_kept() -> Result<bool, Error> {
     extern "C" fn count(step: u32) -> u32 {
         let mut sum = 0.0_f32;
-        let until = crashrig_port::clock::uptime_ms() + 12;
+        let until = clock::uptime_ms() + 12;
         let mut turns = 0_u32;
-        while crashrig_port::clock::uptime_ms() < until {
+        while clock::uptime_ms() < until {
             sum = core::hint::black_box(sum + step as f32);
             turns += 1;
             if turns == 10_000 {

@@ -19,12 +19,23 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             .ok_or(Error::TableFull)
     }
 
-    /// Adds a thread in the slot that [`Self::free_slot`] names, ready to run.
+    /// Adds a thread, ready to run.
     ///
     /// # Errors
-    /// The table is full, the priority is out of range, or the stack is too small or does not begin
-    /// and end at multiples of eight.
+    /// As [`Self::reserve`].
     pub fn add(&mut self, new: &NewThread) -> Result<Handle, Error> {
+        let handle = self.reserve(new)?;
+        self.start(handle)?;
+        Ok(handle)
+    }
+
+    /// Takes slot and stack for a thread, in the slot that [`Self::free_slot`] names. If the running
+    /// thread ends before [`Self::start`], both are free again.
+    ///
+    /// # Errors
+    /// The table is full, the priority is out of range, or the stack is too small, does not begin and
+    /// end at multiples of eight, or is another thread's.
+    pub fn reserve(&mut self, new: &NewThread) -> Result<Handle, Error> {
         let slot = self.free_slot()?;
         if new.priority > PRIORITY_LIMIT {
             return Err(Error::OutOfRange);
@@ -36,11 +47,16 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         if stack.end.saturating_sub(stack.start) < crate::stack::SMALLEST_STACK_BYTES {
             return Err(Error::BadStack);
         }
+        if self.overlaps_a_stack(&stack) {
+            return Err(Error::StackInUse);
+        }
         let priority = new.priority as u8;
+        let by = self.current.unwrap_or(slot);
         let Some(thread) = self.threads.get_mut(usize::from(slot)) else {
             return Err(Error::TableFull);
         };
         *thread = Thread {
+            state: State::Starting(by),
             name: new.name,
             base_priority: priority,
             priority,
@@ -51,9 +67,21 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             generation: thread.generation,
             ..Thread::FREE
         };
-        let handle = Handle { slot, generation: thread.generation };
-        self.make_ready(slot);
-        Ok(handle)
+        Ok(Handle { slot, generation: thread.generation })
+    }
+
+    /// Makes a thread ready whose stack and registers are prepared.
+    ///
+    /// # Errors
+    /// No thread of this handle is about to start.
+    pub fn start(&mut self, handle: Handle) -> Result<(), Error> {
+        let thread = self.thread(handle.slot).ok_or(Error::NoSuchThread)?;
+        let starting = matches!(thread.state, State::Starting(_));
+        if !starting || thread.generation != handle.generation {
+            return Err(Error::NoSuchThread);
+        }
+        self.make_ready(handle.slot);
+        Ok(())
     }
 
     /// Whether a thread that has not been joined has a stack that overlaps this one.
@@ -113,7 +141,17 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             self.settle_owner(mutex);
         }
         self.disown_mutexes(slot);
+        self.abandon_starts(slot);
         self.wake_joiner(slot, code);
+    }
+
+    /// What a thread was about to start when it ended is not started.
+    fn abandon_starts(&mut self, by: u8) {
+        for slot in (0..).take(THREADS) {
+            if self.thread(slot).is_some_and(|thread| thread.state == State::Starting(by)) {
+                self.release_slot(slot);
+            }
+        }
     }
 
     pub(super) fn set_priority(&mut self, handle: u32, priority: u32) -> Result<(), Error> {

@@ -100,6 +100,12 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         self.threads.get(usize::from(slot)).filter(|thread| thread.state != State::Free)
     }
 
+    /// The running thread.
+    #[must_use]
+    pub fn running(&self) -> Option<&Thread> {
+        self.thread(self.current?)
+    }
+
     /// Every thread with its slot.
     pub fn threads(&self) -> impl Iterator<Item = (u8, &Thread)> {
         (0..).zip(&self.threads).filter(|(_, thread)| thread.state != State::Free)
@@ -119,6 +125,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         let Handle { slot, generation } = Handle::from_word(handle);
         self.thread(slot)
             .filter(|thread| thread.generation == generation)
+            .filter(|thread| !matches!(thread.state, State::Starting(_)))
             .map(|_| slot)
             .ok_or(Error::NoSuchThread)
     }
@@ -147,8 +154,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             (_, Rights::Everyone) | (Caller::Thread, Rights::Threads) => Ok(()),
             (Caller::Interrupt, _) => Err(Error::FromInterrupt),
             (Caller::Thread, Rights::Privileged) => {
-                let current = self.current.and_then(|slot| self.thread(slot));
-                let privileged = current.is_some_and(|thread| thread.privileged);
+                let privileged = self.running().is_some_and(|thread| thread.privileged);
                 if privileged { Ok(()) } else { Err(Error::NotPrivileged) }
             }
         }

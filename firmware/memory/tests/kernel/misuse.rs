@@ -130,7 +130,7 @@ fn make(misuse: Misuse) -> Option<Misuse> {
         Misuse::JoinSelf => by_calls(&[join(1)]),
         Misuse::JoinUnknown => by_calls(&[join(5)]),
         Misuse::JoinTwice => join_twice(),
-        Misuse::DoubleStart => double_start(),
+        Misuse::DoubleStart => by_spawn(|new| NewThread { stack: new_thread(1, 5).stack, ..new }),
         Misuse::InvalidPriority => by_spawn(|new| NewThread { priority: 32, ..new }),
         Misuse::InvalidStackSize => by_stack(start, start + 8),
         Misuse::InvalidStackAlignment => by_stack(start, start + 0x3FC),
@@ -166,13 +166,6 @@ fn join_twice() -> Option<Misuse> {
     assert_eq!(kernel.call(Caller::Thread, join), WAITS);
     kernel.switch();
     of_last(&mut kernel, Caller::Thread, &[join])
-}
-
-/// What [`Kernel::overlaps_a_stack`] finds the port refuses with this error.
-fn double_start() -> Option<Misuse> {
-    use crashrig_memory::kernel::call::Error;
-    assert!(kernel().overlaps_a_stack(&new_thread(1, 5).stack));
-    of_spawn(Error::StackInUse)
 }
 
 /// A timer runs out more often than the timer thread looks.

@@ -8,11 +8,13 @@
 //! * `switch`: PendSV, registers of threads, the checks at each switch.
 //! * `supervisor`: SVC, by which threads ask.
 //! * [`thread`], [`sync`]: what an application uses.
+//! * `view`: the kernel as the fault path sees it.
 
 pub(crate) mod supervisor;
 mod switch;
 pub mod sync;
 pub mod thread;
+pub(crate) mod view;
 
 pub use crashrig_memory::kernel::call::{Error, FOREVER};
 pub use crashrig_memory::kernel::thread::priority;
@@ -25,12 +27,11 @@ use core::mem::MaybeUninit;
 use core::panic::Location;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
-use crashrig_memory::kernel::thread::{NewThread, Thread as KernelThread};
+use crashrig_memory::kernel::thread::NewThread;
 use crashrig_memory::kernel::{Caller, Kernel};
 use crashrig_memory::misuse;
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
-use crashrig_wire::section::{THREAD_ROWS, ThreadRow};
 use crashrig_wire::{Misuse, Thread};
 
 /// Threads that can be at the same time, those of the kernel included.
@@ -69,15 +70,9 @@ fn with<R>(work: impl FnOnce(&mut State) -> R) -> R {
     })
 }
 
-/// The kernel as the fault path sees it, which runs alone; nothing before the start.
-fn look() -> Option<&'static State> {
-    if !STARTED.load(Ordering::Relaxed) {
-        return None;
-    }
-    let kernel = KERNEL.0.get().cast::<State>();
-    // SAFETY: `STARTED` is set after the cell was filled. Interrupts are masked or everything but
-    // the caller has stopped for good, so nothing changes while the caller looks.
-    Some(unsafe { &*kernel })
+/// As [`with`]; nothing before the start.
+fn with_started<R>(work: impl FnOnce(&mut State) -> R) -> Option<R> {
+    STARTED.load(Ordering::Relaxed).then(|| with(work))
 }
 
 /// Adds the kernel's own threads; the main thread counts as running. Interrupts are masked.
@@ -214,86 +209,23 @@ pub(crate) fn install_handlers() {
 
 /// The thread that runs, as a record names it.
 pub(crate) fn running() -> Thread {
-    look()
-        .and_then(|kernel| kernel.thread(kernel.current()?))
-        .map_or(Thread::Main, |thread| thread.stack.thread)
+    with_started(|kernel| kernel.running().copied())
+        .flatten()
+        .map_or(Thread::Main, |it| it.stack.thread)
 }
 
-/// What a record says of a thread besides its stack.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Facts {
-    pub(crate) entry: u32,
-    pub(crate) name: &'static str,
-    pub(crate) priority: u8,
-}
-
-/// What is known of a thread.
-pub(crate) fn facts_of(wanted: Thread) -> Facts {
-    look()
-        .and_then(|kernel| {
-            kernel.threads().map(|(_, thread)| thread).find(|it| it.stack.thread == wanted)
-        })
-        .map_or(Facts::default(), |thread| Facts {
-            entry: thread.entry,
-            name: thread.name,
-            priority: thread.priority,
-        })
-}
-
-/// The table of threads for a record, the running one first, its stack pointer as given.
-pub(crate) fn thread_rows(psp: u32) -> impl Iterator<Item = ThreadRow> {
-    let kernel = look();
-    let current = kernel.and_then(State::current);
-    let row = move |slot: u8, thread: &KernelThread| {
-        let flags = [
-            (current == Some(slot), ThreadRow::RAN),
-            (!thread.privileged, ThreadRow::UNPRIVILEGED),
-            (thread.stack_from_heap, ThreadRow::FROM_HEAP),
-        ];
-        let stack_pointer =
-            if current == Some(slot) { psp } else { switch::stack_pointer_of(slot) };
-        ThreadRow {
-            thread: Some(thread.stack.thread),
-            state: thread.state.code(),
-            priority: thread.priority,
-            flags: flags.iter().filter(|(is, _)| *is).fold(0, |bits, (_, bit)| bits | bit),
-            stack_start: thread.stack.start,
-            stack_size: thread.stack.size_bytes(),
-            high_water: thread.stack.high_water_bytes(&words_of(thread.stack)),
-            stack_pointer,
-        }
+/// Address of the function of a thread, or 0.
+pub(crate) fn entry_of(wanted: Thread) -> u32 {
+    let entry = |kernel: &mut State| {
+        kernel.threads().find(|(_, it)| it.stack.thread == wanted).map(|(_, it)| it.entry)
     };
-    let running = kernel.and_then(|kernel| {
-        let slot = current?;
-        Some(row(slot, kernel.thread(slot)?))
-    });
-    let others = kernel.into_iter().flat_map(State::threads);
-    let others = others.filter(move |(slot, _)| current != Some(*slot));
-    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread))).take(THREAD_ROWS)
-}
-
-/// Every stack there is: that of each thread in its slot, then the ISR stack.
-pub(crate) fn stacks() -> [StackRange; THREAD_LIMIT + 1] {
-    let mut stacks = [StackRange::NONE; THREAD_LIMIT + 1];
-    if let Some(kernel) = look() {
-        for (slot, thread) in kernel.threads() {
-            if let Some(stack) = stacks.get_mut(usize::from(slot)) {
-                *stack = thread.stack;
-            }
-        }
-    } else if let Some(first) = stacks.first_mut() {
-        *first = main_stack();
-    }
-    if let Some(last) = stacks.last_mut() {
-        *last = isr_stack();
-    }
-    stacks
+    with_started(entry).flatten().unwrap_or(0)
 }
 
 /// The stack of the running thread, and the ISR stack: what a check at a tick or a switch needs.
 pub(crate) fn stacks_in_use() -> [StackRange; 2] {
-    let current = look().and_then(|kernel| kernel.thread(kernel.current()?));
-    [current.map_or(StackRange::NONE, |thread| thread.stack), isr_stack()]
+    let running = with_started(|kernel| kernel.running().copied()).flatten();
+    [running.map_or(StackRange::NONE, |thread| thread.stack), isr_stack()]
 }
 
 fn static_stack(thread: Thread, start: u32, end: u32) -> StackRange {

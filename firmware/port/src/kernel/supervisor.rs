@@ -4,12 +4,11 @@
 //! are never among them, so there is nothing of an unprivileged thread that the kernel would have
 //! to believe.
 
-use super::{carry_out, stacks_in_use, switch};
+use super::{carry_out, running, stacks_in_use, switch};
 use crate::errors::{self, Place};
 use crate::{fault, systick};
 use core::arch::{asm, naked_asm};
 use crashrig_memory::capture::SourceLocation;
-use crashrig_memory::classify::Entry;
 use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, Error, from_word, to_word};
 use crashrig_wire::Misuse;
@@ -50,7 +49,7 @@ extern "C" fn supervise(msp: u32, frame: u32, exc_return: u32, callee_saved: &[u
         let location = SourceLocation { file: word(1), file_length: word(2), line: word(3) };
         return switch::capture_panic(frame, word(7), location);
     }
-    let entry = Entry { msp, ..fault::entry(SVCALL, exc_return, frame) };
+    let entry = fault::entry(running(), SVCALL, exc_return, [msp, frame]);
     let [stack, _] = stacks_in_use();
     let (address, stack_pointer) = (word(6), entry.stack_pointer_before(frame, word(7)));
     let place = Place::Thread { stack, address, stack_pointer };

@@ -5,7 +5,7 @@
 //! overflow is charged to whose it is. Floating-point registers are saved only for a thread that
 //! used them; s0–s15 the core stacks lazily (DDI0403E B1.5.7), which saving s16–s31 makes it do.
 
-use super::{IDLE_SLOT, THREAD_LIMIT, stacks_in_use, with};
+use super::{IDLE_SLOT, THREAD_LIMIT, running, stacks_in_use, with};
 use crate::{fault, limits, mpu, systick};
 use core::arch::{asm, naked_asm};
 use core::cell::UnsafeCell;
@@ -73,16 +73,17 @@ fn context(slot: u8) -> *mut Context {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
     naked_asm!(
-        "movw r2, #:lower16:{running}",
-        "movt r2, #:upper16:{running}",
-        "ldr r2, [r2]",
+        "movw r3, #:lower16:{running}",
+        "movt r3, #:upper16:{running}",
+        "ldr r3, [r3]",
         "mrs r0, psp",
         "mov r1, lr",
-        "stmia r2!, {{r4-r11}}",
-        "stmia r2!, {{r0, r1}}",
+        "mrs r2, msp",
+        "stmia r3!, {{r4-r11}}",
+        "stmia r3!, {{r0, r1}}",
         "tst r1, #0x10",
         "it eq",
-        "vstmiaeq r2, {{s16-s31}}",
+        "vstmiaeq r3, {{s16-s31}}",
         "bl {switch}",
         "ldmia r0!, {{r4-r11}}",
         "ldmia r0!, {{r1, r2}}",
@@ -99,13 +100,13 @@ pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
     )
 }
 
-extern "C" fn switch(stack_pointer: u32, exc_return: u32) -> *const Context {
+extern "C" fn switch(psp: u32, exc_return: u32, msp: u32) -> *const Context {
     const PENDSV: u32 = 14;
     let leaving = with(|kernel| kernel.current());
     if let Some(slot) = leaving
         && !cfg!(feature = "without-switch-check")
     {
-        let entry = fault::entry(PENDSV, exc_return, stack_pointer);
+        let entry = fault::entry(running(), PENDSV, exc_return, [msp, psp]);
         // SAFETY: the entry above has just filled it.
         let callee_saved = unsafe { &(*context(slot)).callee_saved };
         systick::check(&entry, callee_saved);

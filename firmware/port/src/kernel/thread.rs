@@ -41,7 +41,8 @@ const GUARD_OFFSET: u32 = 128;
 #[derive(Debug)]
 pub struct Stack<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: nothing but the thread that runs on it uses it, and `spawn_static` takes it for good.
+// SAFETY: nothing but the thread that runs on it uses it; the kernel gives a stack to one thread at a
+// time, in one step.
 unsafe impl<const BYTES: usize> Sync for Stack<BYTES> {}
 
 impl<const BYTES: usize> Stack<BYTES> {
@@ -271,22 +272,20 @@ fn spawn_on(
     Ok(Thread(handle.to_word()))
 }
 
-/// Paints the stack of a new thread, prepares its registers and makes it ready.
+/// Takes slot and stack of a new thread, paints the stack, prepares its registers and makes it ready.
 pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
-    let stack = new.stack;
-    if with(|kernel| kernel.overlaps_a_stack(&stack)) {
-        return Err(Error::StackInUse);
-    }
-    // Nobody else can take the stack in between: it is the caller's.
-    stack.paint(stack.end, &mut words_of(stack));
-    with(|kernel| {
+    let (slot, stack, handle) = with(|kernel| {
         let slot = kernel.free_slot()?;
-        let thread = if stack.thread == Named::Unknown { Named::User(slot) } else { stack.thread };
-        let stack = StackRange { thread, ..stack };
-        let handle = kernel.add(&NewThread { stack, ..*new })?;
-        switch::prepare(slot, &stack, new.entry, argument, new.privileged);
-        Ok(handle)
-    })
+        let unknown = new.stack.thread == Named::Unknown;
+        let thread = if unknown { Named::User(slot) } else { new.stack.thread };
+        let stack = StackRange { thread, ..new.stack };
+        kernel.reserve(&NewThread { stack, ..*new }).map(|handle| (slot, stack, handle))
+    })?;
+    // With interrupts as they are, for it may be long: nobody else can have slot or stack now.
+    stack.paint(stack.end, &mut words_of(stack));
+    switch::prepare(slot, &stack, new.entry, argument, new.privileged);
+    with(|kernel| kernel.start(handle))?;
+    Ok(handle)
 }
 
 /// Gives stacks back to the heap that no thread runs on any more.

@@ -57,7 +57,7 @@ row! {
 }
 
 row! {
-    /// One region of the heap; sizes in bytes. All but its start are 0 where a word of the heap's own
+    /// One region of the heap; sizes in bytes. All but its start are 0 where a word of the heap's
     /// is wrong there, so that nothing can be summed.
     HeapRow {
         /// First address.
@@ -182,7 +182,7 @@ impl ErrorRow {
 pub struct ThreadRow {
     /// Who it is.
     pub thread: Option<Thread>,
-    /// What it was doing: 1 ready, 2 waiting, 3 ended.
+    /// What it was doing: 1 ready, 2 waiting, 3 ended, 4 about to be started.
     pub state: u8,
     /// The priority it had.
     pub priority: u8,

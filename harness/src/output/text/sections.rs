@@ -126,6 +126,7 @@ fn thread(row: &ThreadRow) -> String {
         1 => "ready",
         2 => "waiting",
         3 => "ended",
+        4 => "starting",
         _ => "unknown",
     };
     let flags = [
