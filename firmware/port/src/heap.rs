@@ -139,14 +139,13 @@ pub fn free(address: u32) -> Result<u32, AddressError> {
 /// record. The fault path asks, which runs alone.
 pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
     if STARTED.load(Ordering::Relaxed) {
-        let rows: [_; HEAP_ROWS] = core::array::from_fn(|index| {
-            let (place, _) = places().nth(index)?;
+        let rows = places().enumerate().filter_map(|(index, (place, _))| {
             // A region that is broken has no sums; its broken word is told below.
             let broken = HeapRow { start: place.start, ..HeapRow::default() };
             with(|heap| heap.region_totals(index))
                 .map_or(Some(broken), |totals| Some(row(place.start, &totals?)))
         });
-        writer.section(Section::Heaps, rows.into_iter().flatten().flat_map(HeapRow::to_words));
+        writer.rows(Section::Heaps, HEAP_ROWS, rows.map(HeapRow::to_words));
         let broken = check_integrity().err();
         writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
     }

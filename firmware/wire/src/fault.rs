@@ -91,6 +91,8 @@ crate::names::closed_list! {
     ExecuteBlock = 46, "execute-block";
     /// A thread leaves the core to another one with its stack pointer outside of its stack.
     LeaveOutside = 47, "leave-outside";
+    /// A load from nowhere, with one thread more than a record has rows.
+    ManyThreads = 48, "many-threads";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

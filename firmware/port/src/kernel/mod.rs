@@ -29,7 +29,7 @@ use crashrig_memory::kernel::{Caller, Kernel};
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread;
-use crashrig_wire::section::{THREAD_ROWS, ThreadRow};
+use crashrig_wire::section::ThreadRow;
 
 /// Threads that can be at the same time, those of the kernel included.
 pub const THREAD_LIMIT: usize = 32;
@@ -246,7 +246,7 @@ pub(crate) fn thread_rows(psp: u32) -> impl Iterator<Item = ThreadRow> {
     });
     let others = kernel.into_iter().flat_map(State::threads);
     let others = others.filter(move |(slot, _)| current != Some(*slot));
-    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread))).take(THREAD_ROWS)
+    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread)))
 }
 
 /// Every stack there is: that of each thread in its slot, then the ISR stack.
