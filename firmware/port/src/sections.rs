@@ -14,6 +14,7 @@ use crashrig_memory::sections::{neighbours, window};
 use crashrig_wire::Record;
 use crashrig_wire::section::{
     ErrorRow, Float, INTERRUPT_WORDS, PROTECTION_ROWS, ProtectionRegion, Section, SectionWriter,
+    THREAD_ROWS,
 };
 use crashrig_wire::trail::Memory as _;
 
@@ -28,7 +29,7 @@ unsafe extern "Rust" {
 /// The tables of kernel and heap, which an image without them does not have.
 pub fn write_tables(writer: &mut Writer<'_>, psp: u32) {
     let rows = kernel::view::thread_rows(psp);
-    writer.section(Section::Threads, rows.flat_map(|row| row.to_words()));
+    writer.rows(Section::Threads, THREAD_ROWS, rows.map(|row| row.to_words()));
     heap::write_sections(writer);
 }
 
@@ -39,7 +40,7 @@ pub(crate) fn write(mut writer: Writer<'_>, record: &Record, map: &MemoryMap<'_>
     interrupts(&mut writer);
     resets(&mut writer, causes);
     let around = neighbours(record.fault_address, map);
-    writer.section(Section::Neighbours, around.into_iter().flat_map(|row| row.to_words()));
+    writer.rows(Section::Neighbours, around.len(), around.map(|row| row.to_words()));
     crashrig_tables(&mut writer, record.registers.psp);
     errors(&mut writer);
     writer.section(Section::LogTail, log_tail::words());
@@ -65,8 +66,8 @@ fn read_fpscr() -> u32 {
 
 fn protection(writer: &mut Writer<'_>) {
     let unit = memory_protection();
-    let regions = (unit._type.read() >> 8 & 0xFF).min(PROTECTION_ROWS as u32);
-    let rows = (0..regions).flat_map(|number| {
+    let regions = unit._type.read() >> 8 & 0xFF;
+    let rows = (0..regions).map(|number| {
         // SAFETY: the number is one of a region; whoever writes regions selects them first.
         unsafe { unit.rnr.write(number) };
         #[cfg(not(armv8m))]
@@ -76,7 +77,7 @@ fn protection(writer: &mut Writer<'_>) {
         ProtectionRegion { base: unit.rbar.read(), attributes }.to_words()
     });
     let control = unit.ctrl.read();
-    writer.section(Section::Protection, core::iter::once(control).chain(rows));
+    writer.table(Section::Protection, [control], PROTECTION_ROWS, rows);
 }
 
 fn interrupts(writer: &mut Writer<'_>) {

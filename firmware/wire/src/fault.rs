@@ -109,6 +109,8 @@ crate::names::closed_list! {
     HeapInInterrupt = 50, "heap-in-interrupt";
     /// A thread leaves the core to another one with its stack pointer outside of its stack.
     LeaveOutside = 51, "leave-outside";
+    /// A load from nowhere, with one thread more than a record has rows.
+    ManyThreads = 52, "many-threads";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

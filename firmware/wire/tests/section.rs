@@ -83,6 +83,36 @@ fn what_does_not_fit_is_cut_short_and_says_so() {
     }
 }
 
+/// Length and mark of a table of two words in front and rows of three.
+fn table(room: usize, limit: usize, count: u32) -> Option<(usize, bool)> {
+    let mut bytes = vec![0xA5; room];
+    let mut writer = SectionWriter::new(Bytes(&mut bytes), SEQUENCE, 0, room);
+    writer.table(Section::Threads, [1, 2], limit, (0..count).map(|row| [row; 3]));
+    sections(&bytes, SEQUENCE).next().map(|reading| match reading {
+        SectionReading::Sound { cut_short, payload, .. } => (payload.len() / 4, cut_short),
+        SectionReading::Damaged { .. } => panic!("{reading:?}"),
+    })
+}
+
+#[test]
+fn a_table_is_cut_at_whole_rows_and_says_so() {
+    for (room, limit, count, expected) in [
+        (768, 8, 7, Some((2 + 21, false))),
+        (768, 8, 8, Some((2 + 24, false))),
+        (768, 8, 9, Some((2 + 24, true))),
+        (768, 0, 1, Some((2, true))),
+        (2048, 100, 90, Some((2 + 3 * 84, true))),
+        // Head, two words, two rows, the end of the list.
+        (4 * (1 + 2 + 6 + 1), 8, 2, Some((2 + 6, false))),
+        (4 * (1 + 2 + 6 + 1), 8, 3, Some((2 + 6, true))),
+        (4 * (1 + 2 + 6 + 1) - 4, 8, 2, Some((2 + 3, true))),
+        (4 * (1 + 2 + 1), 8, 2, Some((2, true))),
+        (4 * (1 + 2), 8, 2, None),
+    ] {
+        assert_eq!(table(room, limit, count), expected, "{room} bytes, {limit} of {count} rows");
+    }
+}
+
 #[test]
 fn a_flipped_bit_costs_the_section_it_is_in_and_no_other() {
     let whole = full(768);

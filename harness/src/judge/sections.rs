@@ -36,5 +36,25 @@ impl Judge {
             let wanted = format!("no section {section}");
             self.add(VerdictKind::Record, "sections", wanted, "such a section");
         }
+        self.cut_short(expected, crash);
+    }
+
+    /// Tables that had more to say say so, and no other does. The window of the stack takes what
+    /// room is left, and the end of the log is one by its nature.
+    fn cut_short(&mut self, expected: &ExpectedCrash, crash: &CrashReport) {
+        let is_table = |it: &&Section| !matches!(it, Section::StackWindow | Section::LogTail);
+        let found = || crash.sections.cut_short.iter().filter(is_table);
+        let wanted = &expected.sections_cut_short;
+        for section in wanted.iter().filter(|it| !crash.sections.cut_short.contains(it)) {
+            self.add(VerdictKind::Record, "sections", format!("{section} cut short"), "all of it");
+        }
+        for section in found().filter(|it| !wanted.contains(it)) {
+            self.add(
+                VerdictKind::Record,
+                "sections",
+                format!("all of {section}"),
+                "it is cut short",
+            );
+        }
     }
 }

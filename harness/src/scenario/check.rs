@@ -303,6 +303,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         within: raw.within.clone(),
         sections: problems.names(&key("sections"), &raw.sections),
         sections_without: problems.names(&key("sections-without"), &raw.sections_without),
+        sections_cut_short: problems.names(&key("sections-cut-short"), &raw.sections_cut_short),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
         failed_allocation: raw.failed_allocation.clone().map(|it| (it.size, it.capabilities)),

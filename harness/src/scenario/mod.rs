@@ -194,6 +194,8 @@ pub struct ExpectedCrash {
     pub sections: Vec<Section>,
     /// Sections of every record that must not stand behind this one.
     pub sections_without: Vec<Section>,
+    /// Sections that must say that there was more: these, and the window of the stack at will.
+    pub sections_cut_short: Vec<Section>,
     /// The causes of the last resets, this boot's first: names of flags with `+` between them.
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.

@@ -133,6 +133,9 @@ pub struct RawCrash {
     /// Names of sections that are not there.
     #[serde(default)]
     pub sections_without: Vec<String>,
+    /// Names of sections that are cut short.
+    #[serde(default)]
+    pub sections_cut_short: Vec<String>,
     /// Causes of the last resets, this boot's first.
     #[serde(default)]
     pub reset_causes: Vec<String>,

@@ -72,6 +72,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::StackOverflow => overflow::stack_overflow(parameters),
         Fault::EndAfterOverflow => ending::end_after_overflow(parameter),
         Fault::LeaveOutside => leave::leave_outside(),
+        Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),

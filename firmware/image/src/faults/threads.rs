@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_port::kernel::thread::{self, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
+use crashrig_wire::section::THREAD_ROWS;
 
 /// More than the functions of the measuring thread use themselves, and what a switch stacks.
 const SHALLOWEST_BYTES: u32 = 768;
@@ -103,4 +104,21 @@ pub fn terminated_stack_is_reused() -> Result<bool, Error> {
     held &= second.stack()?.start == place;
     second.terminate()?;
     Ok(held && second.join(FOREVER)? == thread::TERMINATED)
+}
+
+/// As many threads more as make one too many for the table of a record, then a load from nowhere.
+pub fn many_threads(address: u32) {
+    /// Main, timer and idle thread.
+    const OWN_THREADS: usize = 3;
+    extern "C" fn wait(_: u32) -> u32 {
+        let _ = thread::sleep(FOREVER - 1);
+        0
+    }
+    for _ in OWN_THREADS..=THREAD_ROWS {
+        let options = worker("waits", priority::HIGH);
+        if thread::spawn(&options, 512, Capabilities::DEFAULT, wait, 0).is_err() {
+            return;
+        }
+    }
+    super::access::bus_read(address);
 }

@@ -1,6 +1,6 @@
 //! What a crash record says of the heap.
 
-use super::{check_integrity, history, places, policy, with};
+use super::{REGION_LIMIT, check_integrity, history, places, policy, with};
 use crashrig_memory::heap::{Corruption, Expected, Totals};
 use crashrig_wire::section::{
     Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,
@@ -10,14 +10,14 @@ use crashrig_wire::section::{
 /// record. The fault path asks, which runs alone.
 pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
     if places::started() {
-        let rows: [_; HEAP_ROWS] = core::array::from_fn(|index| {
+        let rows = (0..REGION_LIMIT).filter_map(|index| {
             let start = places::start_of(index)?;
             // A region that is broken has no sums; its broken word is told below.
             let broken = HeapRow { start, ..HeapRow::default() };
             with(|heap| heap.region_totals(index))
                 .map_or(Some(broken), |totals| Some(row(start, &totals?)))
         });
-        writer.section(Section::Heaps, rows.into_iter().flatten().flat_map(HeapRow::to_words));
+        writer.rows(Section::Heaps, HEAP_ROWS, rows.map(HeapRow::to_words));
         let broken = check_integrity().err();
         writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
     }

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 use crashrig_memory::kernel::thread::Thread as KernelThread;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread;
-use crashrig_wire::section::{THREAD_ROWS, ThreadRow};
+use crashrig_wire::section::ThreadRow;
 
 /// The kernel; nothing before the start.
 fn look() -> Option<&'static State> {
@@ -77,7 +77,7 @@ pub(crate) fn thread_rows(psp: u32) -> impl Iterator<Item = ThreadRow> {
     });
     let others = kernel.into_iter().flat_map(State::threads);
     let others = others.filter(move |(slot, _)| current != Some(*slot));
-    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread))).take(THREAD_ROWS)
+    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread)))
 }
 
 /// Every stack there is: that of each thread in its slot, then the ISR stack.

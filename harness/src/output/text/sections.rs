@@ -50,6 +50,10 @@ pub(super) fn sections(out: &mut String, crash: &CrashReport) {
     if let Some(window) = &found.stack {
         stack(out, window);
     }
+    if !found.cut_short.is_empty() {
+        let names: Vec<_> = found.cut_short.iter().map(|section| section.name()).collect();
+        line(out, format_args!("  section cut short, there was more: {}", names.join(", ")));
+    }
     for difference in &crash.section_differences {
         line(out, format_args!("  section DIFFERS: {difference}"));
     }
