@@ -89,6 +89,9 @@ crate::names::closed_list! {
     VectorTableLost = 45, "vector-table-lost";
     /// Code is copied into the block of RAM that the board lets execute, and called.
     ExecuteBlock = 46, "execute-block";
+    /// None; a heap of its own is used as the host asks, batch by batch, until it says that it is
+    /// over.
+    HeapScript = 47, "heap-script";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

@@ -137,7 +137,7 @@ impl Entry for Request {
 
 /// One answer. What the values are is said by the [`Request`]; where a word of the heap's own is
 /// wrong they are its address and what it holds, and where contents are lost, the address of the
-/// first wrong word and what it holds.
+/// first wrong word, what it holds, and the first value that the request would have answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Response {
     /// What came of it.
