@@ -112,6 +112,9 @@ pub struct BootEvidence {
     /// What the host read where a capture began, if it stopped there.
     #[serde(default)]
     pub entry: Option<EntryReading>,
+    /// What the device answered to a script, if there was one.
+    #[serde(default)]
+    pub answers: Blob,
     /// The crash region before the first instruction.
     pub region_before: Blob,
     /// The crash region at the boundary; empty if RAM was gone.
@@ -193,6 +196,7 @@ impl Blob {
 impl BootEvidence {
     fn blobs(&mut self) -> impl Iterator<Item = &mut Blob> {
         [
+            &mut self.answers,
             &mut self.region_before,
             &mut self.region_after,
             &mut self.marker,

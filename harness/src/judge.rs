@@ -2,6 +2,7 @@
 
 mod ledger;
 mod reset_causes;
+mod script;
 pub(crate) mod sections;
 mod words;
 
@@ -85,6 +86,7 @@ fn judge_plainly(scenario: &Scenario, report: &Report, identity: &Identity) -> V
         let crash = scenario.crashes.iter().find(|crash| crash.boot == planned);
         let context = Context { plan, crash, identity, device_boot };
         judge.boot(&context, last, tries.len());
+        judge.script(scenario.script(planned), last);
     }
     Verdict::of(judge.mismatches)
 }

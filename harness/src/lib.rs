@@ -11,6 +11,7 @@
 //! * [`steps`]: one boot in steps, for figures: [`blast`], how much an overflow destroys before it
 //!   is noticed, and [`cost`], what the memory model takes in instructions. [`heaps`]: what
 //!   requests cost in heaps of ours and of others.
+//! * [`script`]: a heap of the device, asked step by step while it runs, and its answers judged.
 //! * [`execute`]: one test through all of it. [`cli`]: the command line.
 //!
 //! This crate knows a device by ELF bytes, `wire` and `layout` only.
@@ -40,6 +41,7 @@ pub mod report;
 pub mod rig;
 pub mod run;
 pub mod scenario;
+pub mod script;
 pub mod steps;
 pub mod suite;
 pub mod target;

@@ -14,6 +14,7 @@ use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
 use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::script::{self, Script};
 use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
 use crashrig_wire::command::Mailbox;
 use crashrig_wire::marker::MARKER_LENGTH;
@@ -98,6 +99,7 @@ fn drive(
         good_record: None,
         silent_boots: 0,
         instructions: 0,
+        scripts: &scenario.scripts,
     };
     for (index, plan) in scenario.boots.iter().enumerate() {
         let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -132,7 +134,7 @@ fn goes_on(boot: &BootEvidence) -> bool {
     }
 }
 
-struct Driver {
+struct Driver<'a> {
     session: Box<dyn Session>,
     places: Places,
     /// Where the device is stopped besides.
@@ -144,9 +146,10 @@ struct Driver {
     good_record: Option<[u8; RECORD_LENGTH]>,
     silent_boots: usize,
     instructions: u64,
+    scripts: &'a [Script],
 }
 
-impl Driver {
+impl Driver<'_> {
     fn boot(
         &mut self,
         plan: &BootPlan,
@@ -159,7 +162,7 @@ impl Driver {
         let region_before = self.read_region()?;
         self.send(plan.fault, plan)?;
         self.session.write(self.places.marker, &[0; MARKER_LENGTH])?;
-        let deadline = Deadline::default();
+        self.places.desk.map_or(Ok(()), |desk| desk.clear(self.session.as_mut()))?;
         let measured = self.places.fault_function.filter(|_| number == 1);
         if let Some(address) = measured {
             self.session.set_breakpoint(address)?;
@@ -167,11 +170,12 @@ impl Driver {
         self.entries.watch(self.session.as_mut())?;
         self.session.resume()?;
         if let Some(then) = plan.then
-            && self.session.pause(AWAIT_MS, &deadline)? == Wait::Running
+            && self.session.pause(AWAIT_MS, &Deadline::default())? == Wait::Running
         {
             // A device that has ended meanwhile takes no command; how it ended comes from `wait`.
             let _ = self.send(then, plan);
         }
+        let (answers, deadline) = self.play(planned)?;
         let (mut ram_before_fault, mut entry) = (Vec::new(), None);
         let boundary = loop {
             match self.session.wait(&deadline)? {
@@ -200,6 +204,7 @@ impl Driver {
             boundary,
             instructions,
             entry,
+            answers: Blob::new(file("answers.bin"), answers),
             region_before: Blob::new(file("region-before.bin"), region_before),
             region_after: Blob::new(file("region-after.bin"), region),
             marker: Blob::new(file("marker.bin"), marker),
@@ -210,6 +215,17 @@ impl Driver {
             messages: Blob::new(file("messages.txt"), logs.messages),
             witness: Blob::new(file("witness.log"), logs.witness),
         })
+    }
+
+    /// Plays the script of a boot on the running device: its answers, and how long the boot may
+    /// take.
+    fn play(&mut self, planned: u32) -> Result<(Vec<u8>, Deadline), BenchError> {
+        let script = self.scripts.iter().find(|script| script.boot == planned);
+        let Some((script, desk)) = script.zip(self.places.desk) else {
+            return Ok((Vec::new(), Deadline::default()));
+        };
+        let answers = script::talk::play(script, desk, self.session.as_mut())?;
+        Ok((script::to_bytes(&answers), script::talk::DEADLINE))
     }
 
     /// Brings the device to its first instruction, RAM as the plan says.

@@ -102,6 +102,13 @@ impl Capabilities {
         self.0
     }
 
+    /// The set of such bits, or nothing if one of them has no name.
+    #[must_use]
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        let known = NAMED.iter().fold(0, |known, (.., value)| known | value.0);
+        (bits & !known == 0).then_some(Self(bits))
+    }
+
     /// Both sets together.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
@@ -213,5 +220,7 @@ mod tests {
         assert!(!set.contains(Capabilities::DMA.union(Capabilities::EXEC)));
         assert_eq!(set.names().collect::<Vec<_>>(), ["8bit", "dma"]);
         assert!(Capabilities::from_name("DMA").is_err());
+        assert_eq!(Capabilities::from_bits(set.bits()), Some(set));
+        assert_eq!(Capabilities::from_bits(set.bits() | 1 << 4), None);
     }
 }

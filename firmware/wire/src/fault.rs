@@ -3,8 +3,8 @@
 crate::names::closed_list! {
     /// A fault, as the mailbox names it. One function of the image carries out each.
     Fault, "fault";
-    /// Nothing is broken: the boot checks itself and ends. With a parameter of 1 the report of a crash
-    /// marks every record as read itself.
+    /// Nothing is broken: the boot checks itself and ends. With a parameter of 1 the report of a
+    /// crash marks every record as read itself.
     None = 0, "none";
     /// The boot waits and polls the mailbox for the next command.
     Await = 1, "await";
@@ -111,6 +111,9 @@ crate::names::closed_list! {
     LeaveOutside = 51, "leave-outside";
     /// A load from nowhere, with one thread more than a record has rows.
     ManyThreads = 52, "many-threads";
+    /// None; a heap of its own is used as the host asks, batch by batch, until it says that it is
+    /// over.
+    HeapScript = 53, "heap-script";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

@@ -1,5 +1,6 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
+use super::heap_script::check_scripts;
 use super::injection::{check_application, check_overflow, check_without};
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
@@ -126,6 +127,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
         application: check_application(raw.application.as_deref(), problems),
         boots,
         crashes,
+        scripts: check_scripts(&raw.script, &raw.boot, problems),
         control: raw.control.as_ref().map(|control| Control {
             verdict: verdict(&control.verdict, problems),
             mismatches: control.mismatches.clone(),

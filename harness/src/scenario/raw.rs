@@ -28,6 +28,9 @@ pub struct RawScenario {
     /// The crashes.
     #[serde(default)]
     pub crash: Vec<RawCrash>,
+    /// What is asked of heaps.
+    #[serde(default)]
+    pub script: Vec<RawScript>,
     /// Only in `control/`.
     pub control: Option<RawControl>,
 }
@@ -163,6 +166,51 @@ pub struct RawFailedAllocation {
     pub capabilities: Vec<String>,
 }
 
+/// One `[[script]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawScript {
+    /// The boot, from 1.
+    pub boot: u32,
+    /// Name of a level of checks.
+    pub level: String,
+    /// The regions of the heap.
+    pub regions: Vec<RawRegion>,
+    /// What is asked, in order.
+    pub steps: Vec<RawStep>,
+}
+
+/// A region of the heap of a script.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRegion {
+    /// Where it begins; default: behind the one before.
+    pub offset: Option<u32>,
+    /// Bytes.
+    pub size: u32,
+    /// Names of capabilities, a list for each priority.
+    pub caps: Vec<Vec<String>>,
+}
+
+/// One step of a script.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawStep {
+    /// Name of an operation.
+    #[serde(rename = "do")]
+    pub operation: String,
+    /// The block.
+    pub slot: Option<u16>,
+    /// Bytes.
+    pub size: Option<u32>,
+    /// Names of capabilities.
+    pub caps: Option<Vec<String>>,
+    /// Of the address; default 8.
+    pub alignment: Option<u32>,
+    /// Name of the outcome it must have.
+    pub expect: Option<String>,
+}
+
 /// A place: exactly one of the two.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -205,6 +253,9 @@ mod tests {
             keys::<RawTamper>(),
             keys::<RawCrash>(),
             keys::<RawControl>(),
+            keys::<RawScript>(),
+            keys::<RawRegion>(),
+            keys::<RawStep>(),
         ];
         for table in tables {
             assert!(table.len() > 1, "the parser names the keys it knows");

@@ -271,6 +271,7 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
         before: Slot::ALL.map(slot),
         after: Slot::ALL.map(slot),
         crash: Some(crash),
+        answers: Vec::new(),
         log: Vec::new(),
         log_notes: Vec::new(),
         unmodelled: Vec::new(),

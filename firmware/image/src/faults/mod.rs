@@ -15,6 +15,8 @@ mod leave;
 mod misuse;
 mod overflow;
 mod privilege;
+#[cfg(feature = "injection")]
+mod script;
 mod services;
 mod threads;
 mod variables;
@@ -75,6 +77,10 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
+        #[cfg(feature = "injection")]
+        Fault::HeapScript => return script::run(),
+        #[cfg(not(feature = "injection"))]
+        Fault::HeapScript => {}
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
         Fault::HeapStackOverflow => heap::heap_stack_overflow(),
         Fault::HeapOverrun => heap::heap_overrun(),
