@@ -34,6 +34,8 @@ static AT_COMPREHENSIVE: Desk<Comprehensive> = Desk::new(ArenaWords, ArenaWords)
 const START_LENGTH: usize = 12;
 
 /// Answers the host until its script is over.
+// A frame of its own: a batch lies in it, for which other faults need no room.
+#[inline(never)]
 pub fn run() {
     let Some(mut script) = Script::new() else {
         defmt::error!("no memory for scripts: {=u32} bytes and the heap's own", ARENA_BYTES);

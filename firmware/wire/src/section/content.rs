@@ -201,6 +201,8 @@ pub struct ThreadRow {
 impl ThreadRow {
     /// Words of a row.
     pub const WORDS: usize = 4;
+    /// Where in the bytes of a row the high-water mark is.
+    pub const HIGH_WATER_BYTES: core::ops::Range<usize> = 10..12;
     /// It was the one that ran.
     pub const RAN: u8 = 1 << 0;
     /// It may not do everything.
