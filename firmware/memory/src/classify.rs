@@ -160,8 +160,8 @@ fn charged(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Thread {
 }
 
 /// `own_guard`: the address lies in the guard of the stack that was in use. A store into another's
-/// guard is a wild store, not an overflow. `above`: the stack pointer lies above that stack; a frame
-/// that the memory protection refuses there is a wild store too.
+/// guard is a wild store, not an overflow. `above`: the stack pointer lies above that stack; a
+/// frame that the memory protection refuses there is a wild store too.
 fn kind_of(vector: u32, status: u32, own_guard: bool, above: bool) -> (Kind, Detector) {
     let is_fault = (3..=SECURE_FAULT).contains(&vector);
     if !is_fault {
@@ -269,7 +269,7 @@ mod tests {
             ("the ISR's guard, by a thread", 4, THREAD, PSP, 0x82, 0x2001_F7F0, wild_store, true),
             ("frame into nowhere, UDF", 5, THREAD, nowhere, 0x1_1000, 0, main_frame, false),
             ("frame above the stack", 4, THREAD, 0x2000_5000, 0x12, 0, wild_store, false),
-            ("push and frame above it", 4, THREAD, 0x2000_5000, 0x92, 0x2000_5000, wild_store, false),
+            ("push, frame above it", 4, THREAD, 0x2000_5000, 0x92, 0x2000_5000, wild_store, false),
             ("frame below the guard", 4, THREAD, 0x2000_2000, 0x12, 0, main_frame, false),
             ("late float state", 4, HANDLER, PSP, 0x20, 0, isr_frame, true),
             ("load from nowhere", 5, THREAD, PSP, 0x8200, 0xD000_0000, main_bus, true),

@@ -53,8 +53,8 @@ pub(crate) fn capture_found(entry: &Entry, meaning: &Meaning, callee_saved: &[u3
     unsafe { crashrig_found_entry(entry, meaning, callee_saved) }
 }
 
-/// What is known of an exception: its registers as they were before its handler pushed anything, and
-/// who runs.
+/// What is known of an exception: its registers as they were before its handler pushed anything,
+/// and who runs.
 pub(crate) fn entry(running: Thread, vector: u32, exc_return: u32, [msp, psp]: [u32; 2]) -> Entry {
     Entry { vector, exc_return, msp, psp, running, float_frame: float_unit().fpcar.read() }
 }

@@ -190,8 +190,8 @@ pub fn no_access(number: u32, start: u32, size_bytes: u32) {
     });
 }
 
-/// Selects a region and says whether it is in force. Interrupts are masked, here as wherever a region
-/// is selected: a handler may change regions too.
+/// Selects a region and says whether it is in force. Interrupts are masked, here as wherever a
+/// region is selected: a handler may change regions too.
 fn is_set(number: u32) -> bool {
     let unit = memory_protection();
     // SAFETY: selecting a region changes no right.

@@ -227,8 +227,8 @@ fn enable_faults() {
     // SAFETY: as above.
     unsafe { scb.ccr.modify(|word| word | DIV_0_TRP | STKALIGN) };
     // The array begins at exception 4: SVCall is entry 7, PendSV and SysTick are 10 and 11. The
-    // clock is above every interrupt (`interrupts::lower`), so that it also checks the stack of a handler, and below the
-    // faults.
+    // clock is above every interrupt (`interrupts::lower`), so that it also checks the stack of a
+    // handler, and below the faults.
     for (entry, level) in [(7, LOWEST), (10, LOWEST), (11, BELOW_FAULTS)] {
         if let Some(priority) = scb.shpr.get(entry) {
             // SAFETY: as above; interrupts are masked while priorities change.

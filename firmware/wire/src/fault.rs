@@ -3,8 +3,8 @@
 crate::names::closed_list! {
     /// A fault, as the mailbox names it. One function of the image carries out each.
     Fault, "fault";
-    /// Nothing is broken: the boot checks itself and ends. With a parameter of 1 the report of a crash
-    /// marks every record as read itself.
+    /// Nothing is broken: the boot checks itself and ends. With a parameter of 1 the report of a
+    /// crash marks every record as read itself.
     None = 0, "none";
     /// The boot waits and polls the mailbox for the next command.
     Await = 1, "await";
@@ -72,10 +72,10 @@ crate::names::closed_list! {
     LateFloat = 33, "late-float";
     /// The main thread reports a fatal error.
     ErrorCall = 34, "error-call";
-    /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the stack
-    /// is from the heap; with one of 2 the thread ends with its stack pointer below the guard, and
-    /// leaves the canary whole; with one of 3 only the header of the heap's block is broken; with one of 4
-    /// the thread writes over its canary and sleeps.
+    /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the
+    /// stack is from the heap; with one of 2 the thread ends with its stack pointer below the
+    /// guard, and leaves the canary whole; with one of 3 only the header of the heap's block is
+    /// broken; with one of 4 the thread writes over its canary and sleeps.
     EndAfterOverflow = 35, "end-after-overflow";
     /// A Rust panic in an unprivileged thread.
     UnprivilegedPanic = 36, "unprivileged-panic";

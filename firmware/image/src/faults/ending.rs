@@ -1,5 +1,5 @@
-//! A thread that has left its stack and ends before anybody looks: no switch away from it follows. For
-//! comparison one that lets others run.
+//! A thread that has left its stack and ends before anybody looks: no switch away from it follows.
+//! For comparison one that lets others run.
 
 use core::arch::naked_asm;
 use crashrig_layout::Capabilities;

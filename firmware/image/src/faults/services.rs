@@ -232,7 +232,8 @@ unsafe impl InterruptNumber for Interrupt {
 
 static TICKED: AtomicBool = AtomicBool::new(false);
 
-/// The clock ticks, and so checks stacks, in the handler of an interrupt that nobody gave a priority.
+/// The clock ticks, and so checks stacks, in the handler of an interrupt that nobody gave a
+/// priority.
 fn clock_preempts_handlers() -> Result<bool, Error> {
     extern "C" fn handler() {
         const TURNS: u32 = 1_000_000;

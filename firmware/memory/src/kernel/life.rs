@@ -29,12 +29,12 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         Ok(handle)
     }
 
-    /// Takes slot and stack for a thread, in the slot that [`Self::free_slot`] names. If the running
-    /// thread ends before [`Self::start`], both are free again.
+    /// Takes slot and stack for a thread, in the slot that [`Self::free_slot`] names. If the
+    /// running thread ends before [`Self::start`], both are free again.
     ///
     /// # Errors
-    /// The table is full, the priority is out of range, or the stack is too small, does not begin and
-    /// end at multiples of eight, or is another thread's.
+    /// The table is full, the priority is out of range, or the stack is too small, does not begin
+    /// and end at multiples of eight, or is another thread's.
     pub fn reserve(&mut self, new: &NewThread) -> Result<Handle, Error> {
         let slot = self.free_slot()?;
         if new.priority > PRIORITY_LIMIT {

@@ -60,8 +60,8 @@ pub enum State {
     Waiting(Wait),
     /// It has ended with a code and waits to be joined.
     Ended(u32),
-    /// The thread in this slot is about to start it: slot and stack are taken, and nobody else knows
-    /// it yet.
+    /// The thread in this slot is about to start it: slot and stack are taken, and nobody else
+    /// knows it yet.
     Starting(u8),
 }
 

@@ -1,8 +1,8 @@
 //! Timers, which call functions on the timer thread.
 //!
-//! The clock only counts expiries; the timer thread takes them one by one, in the order in which they
-//! were due, and calls. A timer whose function is too slow for its period loses no expiry until the
-//! count of 255 is full; then the oldest goes, so that no other timer waits for ever.
+//! The clock only counts expiries; the timer thread takes them one by one, in the order in which
+//! they were due, and calls. A timer whose function is too slow for its period loses no expiry
+//! until the count of 255 is full; then the oldest goes, so that no other timer waits for ever.
 
 use super::call::{Error, FOREVER};
 use super::object::{Handle, Object, Timer};
@@ -82,7 +82,8 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         }
     }
 
-    /// The expiry that was due first; of several the one of the lowest slot, whose next is due later.
+    /// The expiry that was due first; of several the one of the lowest slot, whose next is due
+    /// later.
     fn take_expired(&mut self) -> Option<Handle> {
         let now = self.now;
         let mut first: Option<(u32, Handle, &mut Timer)> = None;

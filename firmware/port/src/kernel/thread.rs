@@ -41,8 +41,8 @@ const GUARD_OFFSET: u32 = 128;
 #[derive(Debug)]
 pub struct Stack<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: nothing but the thread that runs on it uses it; the kernel gives a stack to one thread at a
-// time, in one step.
+// SAFETY: nothing but the thread that runs on it uses it; the kernel gives a stack to one thread at
+// a time, in one step.
 unsafe impl<const BYTES: usize> Sync for Stack<BYTES> {}
 
 impl<const BYTES: usize> Stack<BYTES> {
@@ -272,7 +272,8 @@ fn spawn_on(
     Ok(Thread(handle.to_word()))
 }
 
-/// Takes slot and stack of a new thread, paints the stack, prepares its registers and makes it ready.
+/// Takes slot and stack of a new thread, paints the stack, prepares its registers and makes it
+/// ready.
 pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
     let (slot, stack, handle) = with(|kernel| {
         let slot = kernel.free_slot()?;

@@ -1,7 +1,7 @@
 //! The kernel as the fault path sees it.
 //!
-//! The fault path runs alone, and may have come in the middle of a change: it takes no lock, and goes
-//! through tables that are always of their fixed size. Nobody else may look in this way: while
+//! The fault path runs alone, and may have come in the middle of a change: it takes no lock, and
+//! goes through tables that are always of their fixed size. Nobody else may look in this way: while
 //! interrupts are taken, what is looked at changes. Everybody else uses `with`.
 
 use super::{KERNEL, STARTED, State, THREAD_LIMIT, isr_stack, main_stack, switch, words_of};

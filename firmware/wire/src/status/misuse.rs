@@ -1,8 +1,8 @@
 //! What callers of kernel and heap can do wrong, and the one status that each mistake has.
 //!
 //! A misuse is never ignored and never merely an empty answer: whoever finds it raises this status,
-//! with the offending object or number as its value; each is raised by something in this project. No two mistakes share a status, so that a
-//! record names the mistake.
+//! with the offending object or number as its value; each is raised by something in this project.
+//! No two mistakes share a status, so that a record names the mistake.
 
 use super::{Code, Module, Status};
 
