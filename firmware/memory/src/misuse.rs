@@ -95,6 +95,8 @@ pub const fn of_address(error: &AddressError) -> (Misuse, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heap::{Alignment, Expected};
+    use crashrig_layout::Capabilities;
 
     #[test]
     fn one_error_is_another_mistake_in_another_call() {
@@ -117,5 +119,25 @@ mod tests {
             assert_eq!(of_call(call, error), Some(misuse), "{call:?}: {error:?}");
         }
         assert_eq!(of_call(join, Error::Timeout), None);
+    }
+
+    #[test]
+    fn a_spawn_is_refused_for_what_the_heap_says() {
+        let (caps, size_bytes) = (Capabilities::DEFAULT, 1024);
+        let alignment = Alignment { align_bytes: 24, offset_bytes: 0 };
+        let broken = Corruption { address: 8, expected: Expected::Size, found: 0 };
+        let none = AllocationError::OutOfMemory { size_bytes, caps, largest_free_block: 0 };
+        let rows = [
+            (AllocationError::ZeroSize, Error::BadStack, Misuse::InvalidStackSize),
+            (AllocationError::Alignment(alignment), Error::BadStack, Misuse::InvalidStackSize),
+            (AllocationError::Overflow, Error::BadStack, Misuse::InvalidStackSize),
+            (AllocationError::Contradiction { caps }, Error::OutOfMemory, Misuse::OutOfMemory),
+            (none, Error::OutOfMemory, Misuse::OutOfMemory),
+            (AllocationError::Corrupt(broken), Error::HeapCorrupt, Misuse::HeapCorrupt),
+        ];
+        for (said, error, misuse) in rows {
+            assert_eq!(no_stack(&said), error, "{said:?}");
+            assert_eq!(of_spawn(error), Some(misuse), "{said:?}");
+        }
     }
 }
