@@ -340,13 +340,11 @@ fn sections_of_any_content_are_described() {
             let ram = [RamRange { start: STACK, bytes: &bytes }];
             let section_differences = differences(&sections, &ram, &[], None);
             described += sections.sound.len();
-            let crash = CrashReport { sections, section_differences, ..crash_without() };
+            let image = Sample::default().image();
+            let crash = crash_of_record(Slot::First, &record(), false, &[], &image);
+            let crash = CrashReport { sections, section_differences, ..crash };
             let _ = (shown(&crash), json::crash(&crash));
         }
     }
     assert!(described > 3000, "most of them can be described: {described}");
-}
-
-fn crash_without() -> CrashReport {
-    crash_of_record(Slot::First, &record(), false, &[], &Sample::default().image())
 }
