@@ -45,8 +45,9 @@ pub fn measure(
     folder: &Path,
 ) -> Result<Vec<Cost>, BenchError> {
     let marks =
-        Steps::begin(target, image, command(Fault::Benchmark), seed, &folder.join("marks"))?;
-    let crash = Steps::begin(target, image, command(Fault::BusRead), seed, &folder.join("crash"))?;
+        Steps::begin(target, image, command(Fault::Benchmark), &[], seed, &folder.join("marks"))?;
+    let crash =
+        Steps::begin(target, image, command(Fault::BusRead), &[], seed, &folder.join("crash"))?;
     let mut costs = between_marks(marks)?;
     costs.extend(phases(crash)?);
     Ok(costs)

@@ -7,6 +7,7 @@
 use crate::image::Image;
 use crate::scenario::Fill;
 use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
+use crashrig_layout::Need;
 use crashrig_wire::Mailbox;
 use crashrig_wire::command::MAILBOX_SYMBOL;
 use std::path::Path;
@@ -31,6 +32,7 @@ impl<'a> Steps<'a> {
         target: &dyn Target,
         image: &'a Image,
         command: Mailbox,
+        needs: &[Need],
         seed: u64,
         folder: &Path,
     ) -> Result<Self, BenchError> {
@@ -42,7 +44,7 @@ impl<'a> Steps<'a> {
             )));
         }
         std::fs::create_dir_all(folder).map_err(BenchError::of)?;
-        let session = target.open(image, None, &[], folder)?;
+        let session = target.open(image, None, needs, folder)?;
         let mut steps = Self { session, image };
         steps.session.power_on(Fill::Noise, seed)?;
         let mailbox = steps.address(MAILBOX_SYMBOL)?;

@@ -20,9 +20,10 @@ fn blast(scenario: &str) -> Value {
     rows[0].clone()
 }
 
-fn check(scenario: &str, first_write: &str, bytes: std::ops::RangeInclusive<u64>) {
+fn check(scenario: &str, first_write: &str, source: &str, bytes: std::ops::RangeInclusive<u64>) {
     let found = blast(scenario);
     assert_eq!(found["first_write"], first_write, "{found}");
+    assert_eq!(found["source"], source, "{found}");
     assert!(bytes.contains(&found["bytes"].as_u64().unwrap()), "{found}");
     let is_refused = first_write == "refused";
     assert_eq!(found["instructions"].as_u64().unwrap() == 0, is_refused, "{found}");
@@ -30,10 +31,14 @@ fn check(scenario: &str, first_write: &str, bytes: std::ops::RangeInclusive<u64>
 
 #[test]
 fn a_guard_lets_nothing_through_and_a_check_comes_too_late() {
-    check("main_recursion_mpu_guard", "refused", 0..=0);
-    check("isr_nested_interrupt_mpu_guard", "refused", 0..=0);
+    check("main_recursion_mpu_guard", "refused", "stops", 0..=0);
+    check("isr_nested_interrupt_mpu_guard", "refused", "stops", 0..=0);
     // What the overflow writes below the stack may be what stood there, byte by byte.
-    check("main_recursion_stack_canary", "store", 48..=400);
-    check("main_exception_frame_sp_range", "core", 8..=400);
+    check("main_recursion_stack_canary", "store", "log", 48..=400);
+    check("main_exception_frame_sp_range", "core", "stops", 8..=400);
+    // Less than a period of the tick goes by, and less than a switch takes.
+    let latency = |scenario| blast(scenario)["instructions"].as_u64().unwrap();
+    assert!((10_000..31_250).contains(&latency("main_skipped_frame_sp_range")));
+    assert!((100..2_000).contains(&latency("main_below_pointer_stack_canary")));
     assert_eq!(blast("user_large_frame_sp_range"), blast("user_large_frame_sp_range"));
 }

@@ -1,7 +1,8 @@
 //! Two runs of the first boot of a scenario, with the overflow and without, stopped where it is
 //! injected and where its detector begins.
 
-use super::{Blast, FirstWrite, Injection};
+use super::count::{Places, count};
+use super::{Blast, FirstWrite, Injection, Source};
 use crate::image::Image;
 use crate::scenario::{BootPlan, Scenario, measured_function};
 use crate::steps::Steps;
@@ -39,7 +40,7 @@ pub fn measure(
     let run = |is_harmless| -> Result<Sample, BenchError> {
         let folder = folder.join(if is_harmless { "without" } else { "with" });
         let command = command(injection, plan, is_harmless);
-        sample(Steps::begin(target, image, command, seed, &folder)?, injection, is_harmless)
+        sample(Steps::begin(target, image, command, &[], seed, &folder)?, injection, is_harmless)
     };
     let with = run(false)?;
     let mut changed = with.changed_outside();
@@ -49,10 +50,20 @@ pub fn measure(
         }
     }
     let (first_write, since) = with.first_write.unwrap_or((FirstWrite::Refused, with.detected_at));
+    let logged = match first_write {
+        FirstWrite::Store => {
+            let below = (with.victim.start.saturating_sub(REACH_BYTES), with.victim.start);
+            let places = Places { injection: with.injection, check: with.check, below };
+            let command = (command(injection, plan, false), seed);
+            count(target, image, command, &folder.join("logged"), places, &with.victim)?
+        }
+        FirstWrite::Refused | FirstWrite::Core => None,
+    };
     Ok(Blast {
         bytes: u32::try_from(changed.len()).unwrap_or(u32::MAX),
         first_write,
-        instructions: with.detected_at.saturating_sub(since),
+        instructions: logged.unwrap_or(with.detected_at.saturating_sub(since)),
+        source: if logged.is_some() { Source::Log } else { Source::Stops },
     })
 }
 
@@ -74,6 +85,9 @@ type Memory = Vec<(u32, Vec<u8>)>;
 
 /// One run.
 struct Sample {
+    /// Where the function lies that injects, and where the detector begins.
+    injection: u32,
+    check: u32,
     victim: std::ops::Range<u32>,
     before: Memory,
     after: Memory,
@@ -130,7 +144,17 @@ fn sample(
         let now = steps.instructions()?;
         if at == detector {
             let after = memory(&mut steps)?;
-            return Ok(Sample { victim, before, after, first_write, detected_at: now });
+            let (injection, check) = (function, detector);
+            let detected_at = now;
+            return Ok(Sample {
+                injection,
+                check,
+                victim,
+                before,
+                after,
+                first_write,
+                detected_at,
+            });
         }
         if first_write.is_none() && !is_harmless {
             let what = if at == below { FirstWrite::Store } else { FirstWrite::Core };

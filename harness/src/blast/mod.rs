@@ -5,7 +5,13 @@
 //! as well in the same run without the overflow are no damage: the clock counts on, and handlers
 //! use the ISR stack. Where the guard or the limit register refuses the overflow itself, nothing is
 //! taken away: nothing else runs between the two moments.
+//!
+//! Instructions are counted in a run of its own that is not stopped in between, where there is an
+//! observer. What the core itself stacks is seen by no watchpoint and stands in no log of stores:
+//! where it writes first, its handler's first instruction counts as that write, and the straight
+//! way from there to the check is counted with stops.
 
+mod count;
 mod measure;
 
 pub use measure::measure;
@@ -53,6 +59,27 @@ pub enum FirstWrite {
     Core,
 }
 
+/// How instructions were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The observer's log of stores, the device not stopped in between.
+    Log,
+    /// The device stopped where counting begins and ends. The clock's period starts anew at a stop,
+    /// so a latency that contains a wait for the clock is one of this method.
+    Stops,
+}
+
+impl Source {
+    /// The word for tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Stops => "stops",
+        }
+    }
+}
+
 /// What was measured of one overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blast {
@@ -62,4 +89,6 @@ pub struct Blast {
     pub first_write: FirstWrite,
     /// Instructions from that write to the detector's first one.
     pub instructions: u64,
+    /// How they were counted.
+    pub source: Source,
 }

@@ -71,7 +71,9 @@ fn cost(rig: &Rig) -> Result<(), CommandError> {
         let image = load_image(&rig.image(board, &[])?)?;
         let folder = run_folder.join(format!("cost.{board}"));
         let costs = measure(target.as_ref(), &image, seed, &folder).map_err(RigError::from)?;
-        say!("{board}, instructions of the device");
+        say!(
+            "{board}, instructions of the device, counted with stops at both ends, no tick between"
+        );
         for Cost { what, instructions } in costs {
             say!("  {what:44} {instructions:8}");
         }

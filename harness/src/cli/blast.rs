@@ -50,8 +50,9 @@ pub(super) fn blast(arguments: &Arguments) -> Result<u8, CommandError> {
         let remark = if is_breach { "  BREACH: expected 0 bytes" } else { "" };
         destroyed += u32::from(is_breach);
         let count = blast.instructions;
+        let source = blast.source.name();
         say!(
-            "{}  {} bytes, first by {first}, {count} instructions{remark}",
+            "{}  {} bytes, first by {first}, {count} instructions by {source}{remark}",
             test.name,
             blast.bytes
         );
@@ -66,6 +67,7 @@ pub(super) fn blast(arguments: &Arguments) -> Result<u8, CommandError> {
             "bytes": blast.bytes,
             "first_write": first,
             "instructions": blast.instructions,
+            "source": source,
         }));
     }
     if rows.is_empty() {

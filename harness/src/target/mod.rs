@@ -151,6 +151,17 @@ pub struct Logs {
     pub witness: Vec<u8>,
 }
 
+/// One store of an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Store {
+    /// The number of the instruction since power-on, from 1.
+    pub instruction: u64,
+    /// The address of the instruction.
+    pub pc: u32,
+    /// First address that was written.
+    pub address: u32,
+}
+
 /// One powered-up device.
 pub trait Session {
     /// Power-on: all RAM filled, the device halted before its first instruction.
@@ -200,6 +211,18 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn watch_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError>;
+    /// Logs from now on what instructions store to a range, without stopping, where the session is
+    /// observed ([`Need::LockupRam`]). The device must not have run yet. What the core itself pushes
+    /// when it takes an exception is in no log.
+    ///
+    /// # Errors
+    /// The bench failed, or nobody observes.
+    fn log_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError>;
+    /// Takes what was logged, oldest first: the newest 4,096 or more.
+    ///
+    /// # Errors
+    /// The bench failed, or nobody observes.
+    fn stores(&mut self) -> Result<Vec<Store>, BenchError>;
     /// Clears all breakpoints and watched ranges of the stopped device.
     ///
     /// # Errors

@@ -5,12 +5,12 @@
 //! here: memory of a new QEMU that is taken for what the device has kept.
 
 use super::super::facts::command_line;
-use super::super::{BenchError, Boundary, Deadline, Logs, Session, TARGET_TIME, Wait};
+use super::super::{BenchError, Boundary, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
 use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::parse::ChipResetCause;
 use crashrig_qemu::gdb::{Access, Token};
-use crashrig_qemu::{Emulator, Launch, Limits, Mark, Stop};
+use crashrig_qemu::{Emulator, Launch, Limits, Mark, RamRange, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -195,6 +195,20 @@ impl Session for EmulatorSession {
             self.emulator.watch(address, size_bytes, Access::Write).map_err(BenchError::of)?;
         self.breakpoints.push((token, address));
         Ok(())
+    }
+
+    fn log_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError> {
+        let range = RamRange { address, size_bytes };
+        self.emulator.watch_stores(&[range]).map_err(BenchError::of)
+    }
+
+    fn stores(&mut self) -> Result<Vec<Store>, BenchError> {
+        let log = self.emulator.stores().map_err(BenchError::of)?;
+        let store = |it: crashrig_qemu::Store| {
+            let crashrig_qemu::Store { instruction, pc, address, .. } = it;
+            Store { instruction, pc, address }
+        };
+        Ok(log.stores.into_iter().map(store).collect())
     }
 
     fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
