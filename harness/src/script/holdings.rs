@@ -95,10 +95,17 @@ impl Holdings {
         self.regions.iter().filter(move |region| region.caps.contains(caps))
     }
 
-    /// What is wrong with a block at a place, whoever else holds it: what would be right.
-    pub fn misplaced(&self, span: &Span, wish: &Wish) -> Option<&'static str> {
+    /// What is wrong with a block at a place, whoever else holds it: what would be right. Nobody is
+    /// given a block without asking for any capability, but one that was there may stay.
+    pub fn misplaced(
+        &self,
+        span: &Span,
+        wish: &Wish,
+        before: Option<Piece>,
+    ) -> Option<&'static str> {
+        let stays = before.is_some_and(|held| held.span.start == span.start);
         let is_suited = self.suited(wish.caps).any(|region| region.span.contains(span));
-        if wish.caps == Capabilities::NONE || !is_suited {
+        if !is_suited || wish.caps == Capabilities::NONE && !stays {
             return Some("a block in a region with these capabilities");
         }
         let is_aligned = span.start.is_multiple_of(wish.alignment.max(8).into());

@@ -1,15 +1,20 @@
 //! Heap scripts: what is asked of a heap of the device, step by step, and how its answers are
 //! judged.
 //!
-//! [`talk`] puts requests to a device while it runs; [`naive`] judges each answer by what any heap
+//! [`talk`] puts requests to a device while it runs, [`device`] starts one for scripts alone;
+//! [`to_toml`] writes a script as a scenario; [`naive`] judges each answer by what any heap
 //! must hold, without knowing how this one works. The bytes of the answers are evidence, so that a
 //! script can be judged again without a device.
 
+pub mod device;
+mod file;
 mod holdings;
 pub mod naive;
 pub mod talk;
 
 use self::naive::{Complaint, Naive};
+pub use file::to_toml;
+
 use crashrig_layout::Capabilities;
 use crashrig_wire::script::{Entry, Outcome, Request, Response, ScriptLevel};
 

@@ -186,7 +186,7 @@ impl Naive {
             Outcome::Done => {
                 let span = Span::of(answer.first(), wish.size);
                 self.list.held.remove(&slot);
-                if let Some(expected) = self.list.misplaced(&span, &wish) {
+                if let Some(expected) = self.list.misplaced(&span, &wish, before) {
                     return complain(expected, answer);
                 }
                 if let Some(other) = self.list.sharer(&span) {
@@ -223,7 +223,7 @@ impl Naive {
         }
         let stays = before.is_some_and(|held| {
             let span = Span { end: held.span.start + u64::from(wish.size), ..held.span };
-            held.span.contains(&span) && self.list.misplaced(&span, wish).is_none()
+            held.span.contains(&span) && self.list.misplaced(&span, wish, before).is_none()
         });
         if stays {
             return complain("the block where it is, since it only shrinks", answer);

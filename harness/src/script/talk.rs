@@ -64,26 +64,27 @@ pub fn play(
     session: &mut dyn Session,
 ) -> Result<Vec<Option<Response>>, BenchError> {
     let requests: Vec<_> = script.requests().collect();
-    let mut conversation = Conversation::new(session, desk);
-    let answers = conversation.ask(&requests)?;
+    let mut conversation = Conversation::new(desk);
+    let answers = conversation.ask(session, &requests)?;
     if answers.len() == requests.len() {
         // The device ends its boot after it has answered, which may come before it is read.
-        let _ = conversation.ask(&[Request::Close]);
+        let _ = conversation.ask(session, &[Request::Close]);
     }
     Ok(answers)
 }
 
 /// A conversation with one boot of a device.
-pub struct Conversation<'a> {
-    session: &'a mut dyn Session,
+#[derive(Debug)]
+pub struct Conversation {
     desk: Desk,
     number: u32,
 }
 
-impl<'a> Conversation<'a> {
+impl Conversation {
     /// With a device that runs.
-    pub fn new(session: &'a mut dyn Session, desk: Desk) -> Self {
-        Self { session, desk, number: 0 }
+    #[must_use]
+    pub const fn new(desk: Desk) -> Self {
+        Self { desk, number: 0 }
     }
 
     /// Puts requests to the device. The answers are in the same order; they end early where the
@@ -91,17 +92,21 @@ impl<'a> Conversation<'a> {
     ///
     /// # Errors
     /// The bench failed.
-    pub fn ask(&mut self, requests: &[Request]) -> Result<Vec<Option<Response>>, BenchError> {
+    pub fn ask(
+        &mut self,
+        session: &mut dyn Session,
+        requests: &[Request],
+    ) -> Result<Vec<Option<Response>>, BenchError> {
         let mut answers = Vec::new();
-        if self.number == 0 && self.answer()?.is_none() {
+        if self.number == 0 && self.answer(session)?.is_none() {
             return Ok(answers);
         }
         for batch in requests.chunks(BATCH_LIMIT) {
             self.number += 1;
             let mut bytes = [0; REQUESTS_LENGTH];
             let length = write(&mut bytes, self.number, batch.iter().copied()).unwrap_or(0);
-            self.session.write(self.desk.requests, bytes.get(..length).unwrap_or_default())?;
-            let Some(mut found) = self.answer()? else { break };
+            session.write(self.desk.requests, bytes.get(..length).unwrap_or_default())?;
+            let Some(mut found) = self.answer(session)? else { break };
             // What was not asked for answers nothing.
             found.truncate(batch.len());
             let is_complete = found.len() == batch.len();
@@ -114,15 +119,18 @@ impl<'a> Conversation<'a> {
     }
 
     /// Waits for the answers of this batch's number.
-    fn answer(&mut self) -> Result<Option<Vec<Option<Response>>>, BenchError> {
+    fn answer(
+        &self,
+        session: &mut dyn Session,
+    ) -> Result<Option<Vec<Option<Response>>>, BenchError> {
         let asked = Instant::now();
         let (mut looked, mut executed) = (asked, None);
         while asked.elapsed() < ANSWER_WALL {
             let mut start = [0; START_LENGTH];
-            self.session.read(self.desk.responses, &mut start)?;
+            session.read(self.desk.responses, &mut start)?;
             if number_in::<Response>(&start) == Some(self.number) {
                 let mut bytes = [0; RESPONSES_LENGTH];
-                self.session.read(self.desk.responses, &mut bytes)?;
+                session.read(self.desk.responses, &mut bytes)?;
                 // A batch that the device is just writing does not read yet.
                 if let Some(batch) = read::<Response>(&bytes) {
                     return Ok(Some(batch.entries().collect()));
@@ -130,7 +138,7 @@ impl<'a> Conversation<'a> {
             }
             if looked.elapsed() > PULSE {
                 // A device that has ended, or was stopped, counts no further.
-                let Ok(now) = self.session.instructions() else { break };
+                let Ok(now) = session.instructions() else { break };
                 if now.is_some() && now == executed {
                     break;
                 }
