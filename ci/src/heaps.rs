@@ -79,10 +79,15 @@ fn costs(figures: &Figures) -> Table {
     let rows = figures.replays.iter().map(|it| {
         let [allocate, free, pair, resize] =
             [&it.allocate, &it.free, &it.pair, &it.resize].map(cell);
-        let refused = it.refused.count.to_string();
+        let refused = refusals(&it.refused);
         [it.trace.clone(), it.heap.clone(), allocate, free, pair, resize, refused]
     });
     Table::new(["trace", "heap", "allocate", "free", "pair", "resize", "refused"], rows)
+}
+
+/// How many there were, and what each took.
+fn refusals(cost: &Cost) -> String {
+    if cost.count == 0 { "0".to_owned() } else { format!("{}: {}", cost.count, cell(cost)) }
 }
 
 fn cell(cost: &Cost) -> String {
@@ -126,7 +131,10 @@ mod tests {
             }],
         };
         let lines = costs(&figures).lines();
-        assert_eq!(lines[2], "| t | h | 93.5 / 119 | 63.0 / 115 | 157.0 / 233 | – | 7 |");
+        assert_eq!(
+            lines[2],
+            "| t | h | 93.5 / 119 | 63.0 / 115 | 157.0 / 233 | – | 7: 20.0 / 30 |"
+        );
         assert_eq!(overheads(&figures).lines()[2], "| h | – | 8.0 | – | – |");
     }
 }

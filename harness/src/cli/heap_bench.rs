@@ -45,11 +45,15 @@ fn print(comparison: &Comparison) {
         if shown != trace {
             shown = trace;
             say!("\n{trace:24} instructions: mean/worst of");
-            let [a, f, p, r] = ["allocate", "free", "pair", "resize"];
-            say!("{:24} {a:>15} {f:>15} {p:>15} {r:>15}  refused", "");
+            let [a, f, p, r, n] = ["allocate", "free", "pair", "resize", "refused"];
+            say!("{:24} {a:>15} {f:>15} {p:>15} {r:>15} {n:>19}", "");
         }
         let [a, f, p, r] = [costs.allocate, costs.free, costs.pair, costs.resize].map(cell);
-        say!("  {heap:22} {a:>15} {f:>15} {p:>15} {r:>15} {:8}", costs.refused.count);
+        let n = match costs.refused.count {
+            0 => "-".to_owned(),
+            count => format!("{count}: {}", cell(costs.refused)),
+        };
+        say!("  {heap:22} {a:>15} {f:>15} {p:>15} {r:>15} {n:>19}");
     }
     say!("\nbytes beyond those asked for, of each block in full memory");
     let [a, b, c, d] = FILL_SIZES_BYTES.map(|size| format!("of {size}"));
