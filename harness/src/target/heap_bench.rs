@@ -95,7 +95,7 @@ impl<'a> HeapBench<'a> {
             return Err(wrong(format!("{} marks more than can be kept", log.dropped)));
         }
         match self.word("exchange::RESULT")? {
-            0 => Err(wrong("no result".to_owned())),
+            0 => Err(wrong("no result, or a block that lost what it held".to_owned())),
             result => Ok((result, log.stores)),
         }
     }
