@@ -41,6 +41,7 @@ struct Cost {
 #[derive(Debug, Deserialize)]
 struct Memory {
     heap: String,
+    state_bytes: u32,
     fills: Vec<Fill>,
 }
 
@@ -103,9 +104,10 @@ fn overheads(figures: &Figures) -> Table {
             fill.map_or("–".to_owned(), |fill| format!("{:.1}", fill.overhead_bytes))
         });
         let [a, b, c, d] = of;
-        [memory.heap.clone(), a, b, c, d]
+        [memory.heap.clone(), a, b, c, d, memory.state_bytes.to_string()]
     });
-    Table::new(["heap", "of 16 bytes", "of 32 bytes", "of 64 bytes", "of 256 bytes"], rows)
+    let titles = ["heap", "of 16 bytes", "of 32 bytes", "of 64 bytes", "of 256 bytes", "itself"];
+    Table::new(titles, rows)
 }
 
 #[cfg(test)]
@@ -127,6 +129,7 @@ mod tests {
             }],
             memory: vec![Memory {
                 heap: "h".into(),
+                state_bytes: 24,
                 fills: vec![Fill { size_bytes: 32, overhead_bytes: 8.04 }],
             }],
         };
@@ -135,6 +138,6 @@ mod tests {
             lines[2],
             "| t | h | 93.5 / 119 | 63.0 / 115 | 157.0 / 233 | – | 7: 20.0 / 30 |"
         );
-        assert_eq!(overheads(&figures).lines()[2], "| h | – | 8.0 | – | – |");
+        assert_eq!(overheads(&figures).lines()[2], "| h | – | 8.0 | – | – | 24 |");
     }
 }

@@ -55,12 +55,12 @@ fn print(comparison: &Comparison) {
         };
         say!("  {heap:22} {a:>15} {f:>15} {p:>15} {r:>15} {n:>19}");
     }
-    say!("\nbytes beyond those asked for, of each block in full memory");
+    say!("\nbytes beyond those asked for, of each block in full memory; and of the heap itself");
     let [a, b, c, d] = FILL_SIZES_BYTES.map(|size| format!("of {size}"));
-    say!("{:24} {a:>10} {b:>10} {c:>10} {d:>10}", "");
+    say!("{:24} {a:>10} {b:>10} {c:>10} {d:>10} {:>10}", "", "state");
     for fill in &comparison.fills {
         let [a, b, c, d] = overheads(fill).map(|bytes| format!("{bytes:.1}"));
-        say!("  {:22} {a:>10} {b:>10} {c:>10} {d:>10}", fill.heap);
+        say!("  {:22} {a:>10} {b:>10} {c:>10} {d:>10} {:10}", fill.heap, fill.state_bytes);
     }
 }
 
@@ -102,7 +102,8 @@ fn to_json(comparison: &Comparison) -> Value {
                 json!({ "size_bytes": size, "blocks": count, "overhead_bytes": overhead })
             })
             .collect();
-        json!({ "heap": fill.heap, "memory_bytes": fill.memory_bytes, "fills": blocks })
+        json!({ "heap": fill.heap, "memory_bytes": fill.memory_bytes,
+                "state_bytes": fill.state_bytes, "fills": blocks })
     };
     json!({
         "schema": 1,
