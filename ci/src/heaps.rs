@@ -41,6 +41,7 @@ struct Cost {
 #[derive(Debug, Deserialize)]
 struct Memory {
     heap: String,
+    state_bytes: u32,
     fills: Vec<Fill>,
 }
 
@@ -79,10 +80,15 @@ fn costs(figures: &Figures) -> Table {
     let rows = figures.replays.iter().map(|it| {
         let [allocate, free, pair, resize] =
             [&it.allocate, &it.free, &it.pair, &it.resize].map(cell);
-        let refused = it.refused.count.to_string();
+        let refused = refusals(&it.refused);
         [it.trace.clone(), it.heap.clone(), allocate, free, pair, resize, refused]
     });
     Table::new(["trace", "heap", "allocate", "free", "pair", "resize", "refused"], rows)
+}
+
+/// How many there were, and what each took.
+fn refusals(cost: &Cost) -> String {
+    if cost.count == 0 { "0".to_owned() } else { format!("{}: {}", cost.count, cell(cost)) }
 }
 
 fn cell(cost: &Cost) -> String {
@@ -98,9 +104,10 @@ fn overheads(figures: &Figures) -> Table {
             fill.map_or("–".to_owned(), |fill| format!("{:.1}", fill.overhead_bytes))
         });
         let [a, b, c, d] = of;
-        [memory.heap.clone(), a, b, c, d]
+        [memory.heap.clone(), a, b, c, d, memory.state_bytes.to_string()]
     });
-    Table::new(["heap", "of 16 bytes", "of 32 bytes", "of 64 bytes", "of 256 bytes"], rows)
+    let titles = ["heap", "of 16 bytes", "of 32 bytes", "of 64 bytes", "of 256 bytes", "itself"];
+    Table::new(titles, rows)
 }
 
 #[cfg(test)]
@@ -122,11 +129,15 @@ mod tests {
             }],
             memory: vec![Memory {
                 heap: "h".into(),
+                state_bytes: 24,
                 fills: vec![Fill { size_bytes: 32, overhead_bytes: 8.04 }],
             }],
         };
         let lines = costs(&figures).lines();
-        assert_eq!(lines[2], "| t | h | 93.5 / 119 | 63.0 / 115 | 157.0 / 233 | – | 7 |");
-        assert_eq!(overheads(&figures).lines()[2], "| h | – | 8.0 | – | – |");
+        assert_eq!(
+            lines[2],
+            "| t | h | 93.5 / 119 | 63.0 / 115 | 157.0 / 233 | – | 7: 20.0 / 30 |"
+        );
+        assert_eq!(overheads(&figures).lines()[2], "| h | – | 8.0 | – | – | 24 |");
     }
 }

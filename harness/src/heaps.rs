@@ -36,6 +36,8 @@ pub struct Fill {
     pub heap: String,
     /// The memory that it was given, in bytes.
     pub memory_bytes: u32,
+    /// What it takes besides, in bytes.
+    pub state_bytes: u32,
     /// For each of [`FILL_SIZES_BYTES`], how many blocks.
     pub blocks: [u32; FILL_SIZES_BYTES.len()],
 }
@@ -86,7 +88,8 @@ pub fn measure(bench: &mut HeapBench<'_>, wanted: &Wanted) -> Result<Comparison,
         for (count, fill_bytes) in blocks.iter_mut().zip(FILL_SIZES_BYTES) {
             (*count, _) = bench.run(Job { heap: index, trace: 0, fill_bytes })?;
         }
-        comparison.fills.push(Fill { heap, memory_bytes, blocks });
+        let state_bytes = bench.word_of("contenders::STATE_BYTES", index)?;
+        comparison.fills.push(Fill { heap, memory_bytes, state_bytes, blocks });
     }
     Ok(comparison)
 }

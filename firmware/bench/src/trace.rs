@@ -13,6 +13,11 @@ pub const SLOTS: usize = 512;
 /// Most steps of a trace. Each is two marks in a log of 4,096, or three if there is no memory.
 const STEPS: u32 = 1800;
 
+/// Twice as many as are in use after a while: 260 blocks of 260 bytes on average are 66 KiB.
+const NEARLY_FULL_SLOTS: u32 = SLOTS as u32;
+/// Each may be three marks, as a refusal is.
+const NEARLY_FULL_STEPS: u32 = 1360;
+
 /// One request: the end of what is in a slot, or memory for it if it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
@@ -52,6 +57,7 @@ traces! {
     "random sizes" random_sizes;
     "small churn" small_churn;
     "fragments" fragments;
+    "nearly full" nearly_full;
     "10 live" |step, random| crowd(12, step, random);
     "400 live" |step, random| crowd(480, step, random);
 }
@@ -94,6 +100,13 @@ fn settings(step: u32, _: &mut Random) -> Option<Operation> {
 fn random_sizes(step: u32, random: &mut Random) -> Option<Operation> {
     let slot = random.below(200);
     (step < STEPS).then(|| Operation::toggle(slot, 8 + random.below(505)))
+}
+
+/// The same with more than two hundred blocks wanted at a time, which is more than there is memory:
+/// what a refusal costs.
+fn nearly_full(step: u32, random: &mut Random) -> Option<Operation> {
+    let slot = random.below(NEARLY_FULL_SLOTS);
+    (step < NEARLY_FULL_STEPS).then(|| Operation::toggle(slot, 8 + random.below(505)))
 }
 
 /// Blocks of 24 bytes, some thirty at a time.

@@ -45,18 +45,22 @@ fn print(comparison: &Comparison) {
         if shown != trace {
             shown = trace;
             say!("\n{trace:24} instructions: mean/worst of");
-            let [a, f, p, r] = ["allocate", "free", "pair", "resize"];
-            say!("{:24} {a:>15} {f:>15} {p:>15} {r:>15}  refused", "");
+            let [a, f, p, r, n] = ["allocate", "free", "pair", "resize", "refused"];
+            say!("{:24} {a:>15} {f:>15} {p:>15} {r:>15} {n:>19}", "");
         }
         let [a, f, p, r] = [costs.allocate, costs.free, costs.pair, costs.resize].map(cell);
-        say!("  {heap:22} {a:>15} {f:>15} {p:>15} {r:>15} {:8}", costs.refused.count);
+        let n = match costs.refused.count {
+            0 => "-".to_owned(),
+            count => format!("{count}: {}", cell(costs.refused)),
+        };
+        say!("  {heap:22} {a:>15} {f:>15} {p:>15} {r:>15} {n:>19}");
     }
-    say!("\nbytes beyond those asked for, of each block in full memory");
+    say!("\nbytes beyond those asked for, of each block in full memory; and of the heap itself");
     let [a, b, c, d] = FILL_SIZES_BYTES.map(|size| format!("of {size}"));
-    say!("{:24} {a:>10} {b:>10} {c:>10} {d:>10}", "");
+    say!("{:24} {a:>10} {b:>10} {c:>10} {d:>10} {:>10}", "", "state");
     for fill in &comparison.fills {
         let [a, b, c, d] = overheads(fill).map(|bytes| format!("{bytes:.1}"));
-        say!("  {:22} {a:>10} {b:>10} {c:>10} {d:>10}", fill.heap);
+        say!("  {:22} {a:>10} {b:>10} {c:>10} {d:>10} {:10}", fill.heap, fill.state_bytes);
     }
 }
 
@@ -98,7 +102,8 @@ fn to_json(comparison: &Comparison) -> Value {
                 json!({ "size_bytes": size, "blocks": count, "overhead_bytes": overhead })
             })
             .collect();
-        json!({ "heap": fill.heap, "memory_bytes": fill.memory_bytes, "fills": blocks })
+        json!({ "heap": fill.heap, "memory_bytes": fill.memory_bytes,
+                "state_bytes": fill.state_bytes, "fills": blocks })
     };
     json!({
         "schema": 1,

@@ -95,7 +95,7 @@ impl<'a> HeapBench<'a> {
             return Err(wrong(format!("{} marks more than can be kept", log.dropped)));
         }
         match self.word("exchange::RESULT")? {
-            0 => Err(wrong("no result".to_owned())),
+            0 => Err(wrong("no result, or a block that lost what it held".to_owned())),
             result => Ok((result, log.stores)),
         }
     }
@@ -105,9 +105,19 @@ impl<'a> HeapBench<'a> {
     /// # Errors
     /// The image has no such word.
     pub fn word(&mut self, name: &str) -> Result<u32, BenchError> {
-        let (address, _) = symbol(self.image, name)?;
+        self.word_of(name, 0)
+    }
+
+    /// A word of a table of the image, by its index.
+    ///
+    /// # Errors
+    /// The image has no such word.
+    pub fn word_of(&mut self, table: &str, index: u32) -> Result<u32, BenchError> {
+        let (start, size_bytes) = symbol(self.image, table)?;
+        let inside = index.checked_mul(4).filter(|offset| *offset < size_bytes);
+        let offset = inside.ok_or_else(|| BenchError(format!("read {table}: no word {index}")))?;
         let mut bytes = [0; 4];
-        self.emulator.read(address, &mut bytes).map_err(BenchError::of)?;
+        self.emulator.read(start + offset, &mut bytes).map_err(BenchError::of)?;
         Ok(u32::from_le_bytes(bytes))
     }
 

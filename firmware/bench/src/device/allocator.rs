@@ -23,6 +23,11 @@ pub trait Allocator {
     /// Hands out memory.
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>>;
 
+    /// Whether it hands out memory at all.
+    fn is_real(&self) -> bool {
+        true
+    }
+
     /// Takes memory back.
     ///
     /// # Safety

@@ -32,6 +32,10 @@ macro_rules! contenders {
         #[used]
         pub static NAMES: [Name; [$( $name ),+].len()] = [$( name($name) ),+];
 
+        /// What each takes besides the memory that it gets, in bytes.
+        #[used]
+        pub static STATE_BYTES: [u32; NAMES.len()] = [$( size_of::<$type>() as u32 ),+];
+
         $( static $place: Place<$type> = Place::new($new); )+
 
         fn find(index: usize) -> Option<&'static mut dyn Allocator> {

@@ -16,6 +16,10 @@ impl Allocator for Nothing {
         Some(NonNull::dangling())
     }
 
+    fn is_real(&self) -> bool {
+        false
+    }
+
     #[inline(never)]
     unsafe fn free(&mut self, _: NonNull<u8>, _: Layout) {}
 

@@ -4,6 +4,7 @@
 //! instructions between two marks are the same for all but for those of the heap.
 
 use super::allocator::Allocator;
+use super::contents;
 use super::exchange::{Kind, MARKS};
 use super::place::Place;
 use crate::trace::{Operation, Random, SLOTS, Trace};
@@ -21,9 +22,9 @@ enum Slot {
 
 static SLOTS_IN_USE: Place<[Slot; SLOTS]> = Place::new([Slot::Empty; SLOTS]);
 
-/// Replays a trace. Answers how many steps it has.
+/// Replays a trace. Answers how many steps it has; nothing, if a block did not keep what it held.
 #[inline(never)]
-pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> u32 {
+pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> Option<u32> {
     // SAFETY: the only use in a boot.
     let slots = unsafe { SLOTS_IN_USE.take() };
     let mut random = Random::new();
@@ -32,6 +33,9 @@ pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> u32 {
         step += 1;
         let index = operation.slot;
         let Some(slot) = slots.get_mut(index) else { continue };
+        if !is_kept(allocator, *slot, index) {
+            return None;
+        }
         match *slot {
             Slot::Empty => *slot = allocate(allocator, &operation),
             // What a program would have resized, it has not got.
@@ -39,6 +43,12 @@ pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> u32 {
             Slot::Refused => *slot = Slot::Empty,
             Slot::Block(block, layout) if operation.is_resize => {
                 *slot = resize(allocator, &operation, block, layout);
+                let kept_bytes = layout.size().min(operation.size_bytes);
+                if let Slot::Block(block, _) = *slot
+                    && !holds(allocator, block, kept_bytes, index)
+                {
+                    return None;
+                }
             }
             Slot::Block(block, layout) => {
                 *slot = Slot::Empty;
@@ -48,8 +58,31 @@ pub fn replay(allocator: &mut dyn Allocator, trace: Trace) -> u32 {
                 MARKS.behind();
             }
         }
+        write(allocator, *slot, index);
     }
-    step
+    Some(step)
+}
+
+/// Whether a slot has what was written to it.
+fn is_kept(allocator: &dyn Allocator, slot: Slot, index: usize) -> bool {
+    match slot {
+        Slot::Block(block, layout) => holds(allocator, block, layout.size(), index),
+        Slot::Empty | Slot::Refused => true,
+    }
+}
+
+fn holds(allocator: &dyn Allocator, block: NonNull<u8>, size_bytes: usize, index: usize) -> bool {
+    // SAFETY: the block is in use, and `write` has filled it.
+    !allocator.is_real() || unsafe { contents::are_kept(block, size_bytes, index) }
+}
+
+fn write(allocator: &dyn Allocator, slot: Slot, index: usize) {
+    if let Slot::Block(block, layout) = slot
+        && allocator.is_real()
+    {
+        // SAFETY: it was handed out for this layout, and nothing else is kept in it.
+        unsafe { contents::write(block, layout, index) };
+    }
 }
 
 fn allocate(allocator: &mut dyn Allocator, operation: &Operation) -> Slot {
