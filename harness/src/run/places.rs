@@ -17,7 +17,7 @@ pub(super) struct Places {
     pub crash_start: u32,
     pub crash_size: u32,
     /// Where memory is compared before the fault: the function that carries it out.
-    pub fault_function: Option<u32>,
+    pub injection: Option<u32>,
 }
 
 /// Finds them.
@@ -38,15 +38,12 @@ pub(super) fn places(image: &Image, scenario: &Scenario) -> Result<Places, Bench
             image.origin().display()
         )));
     }
-    let fault_function = scenario
-        .measure_bytes_lost
-        .then(|| scenario.boots.iter().find_map(|boot| measured_function(boot.fault)))
-        .flatten();
+    let injection = scenario.boots.iter().find_map(|boot| measured_function(boot.fault));
     Ok(Places {
         mailbox: symbol(MAILBOX_SYMBOL)?,
         marker: symbol(MARKER_SYMBOL)?,
         crash_start: symbol("__crashrig_crash_start")?,
         crash_size,
-        fault_function: fault_function.map(symbol).transpose()?,
+        injection: injection.map(symbol).transpose()?,
     })
 }

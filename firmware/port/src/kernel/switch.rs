@@ -10,6 +10,7 @@ use crate::{fault, limits, mpu, systick};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_memory::classify::Entry;
 use crashrig_memory::kernel::call::to_word;
 use crashrig_memory::stack::StackRange;
 
@@ -80,6 +81,7 @@ pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
         "tst r1, #0x10",
         "it eq",
         "vstmiaeq r2, {{s16-s31}}",
+        "mrs r2, msp",
         "bl {switch}",
         "ldmia r0!, {{r4-r11}}",
         "ldmia r0!, {{r1, r2}}",
@@ -96,13 +98,13 @@ pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
     )
 }
 
-extern "C" fn switch(stack_pointer: u32, exc_return: u32) -> *const Context {
+extern "C" fn switch(stack_pointer: u32, exc_return: u32, msp: u32) -> *const Context {
     const PENDSV: u32 = 14;
     let leaving = with(|kernel| kernel.current());
     if let Some(slot) = leaving
         && !cfg!(feature = "without-switch-check")
     {
-        let entry = fault::entry(PENDSV, exc_return, stack_pointer);
+        let entry = Entry { msp, ..fault::entry(PENDSV, exc_return, stack_pointer) };
         let saved = context(slot);
         if let Some(meaning) = systick::crashrig_check_stacks(&entry) {
             // SAFETY: the entry above has just filled it.
