@@ -15,7 +15,7 @@ use crate::entry::Entries;
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper, TamperKind};
 use crate::steps;
 use crate::target::{BenchError, Boundary, Session, Target};
 use crashrig_wire::command::Mailbox;
@@ -104,6 +104,12 @@ fn drive(
     };
     for (index, plan) in scenario.boots.iter().enumerate() {
         let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        // A device that left no record cannot be given one that was tampered with: the run is over.
+        if plan.tamper.is_some_and(|tamper| tamper.kind != TamperKind::Resembling)
+            && driver.good_record.is_none()
+        {
+            return Ok(());
+        }
         loop {
             let first_try = driver.silent_boots == 0;
             let number = evidence.boots.len() + 1;
