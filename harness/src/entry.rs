@@ -2,7 +2,11 @@
 //! of the device that writes a record: the independent half of a comparison with that record.
 //!
 //! There are three entries. An exception leads to the first; software that reports an error, and a
-//! check of a stack that finds something, come to the others. Interprets nothing.
+//! check of a stack that finds something, come to the others. Where a check has found something,
+//! registers are those of the check already: what it is about is what the handler was entered with
+//! that made the check. So the device is stopped there, too, from the injection on. Each stop lets the
+//! emulator's clock jump; where the tick's period cannot start anew then, the next tick would come
+//! at once, and again: QEMU 7.2 is not stopped at handlers. Interprets nothing.
 
 use crate::image::Image;
 use crate::target::{BenchError, Session};
@@ -13,7 +17,7 @@ use std::collections::BTreeMap;
 pub const FRAME_WORDS: usize = 8;
 
 /// EXC_RETURN says that the frame lies on the process stack (DDI0403E B1.5.8).
-const ON_PROCESS_STACK: u32 = 1 << 2;
+pub const ON_PROCESS_STACK: u32 = 1 << 2;
 
 /// Registers of the core, by GDB's names. QEMU 7.2 offers the first fourteen.
 const REGISTERS: [&str; 20] = [
@@ -73,9 +77,14 @@ pub enum Entry {
     Notice,
     /// A check of a stack has found something.
     Found,
+    /// The handler of the clock tick that made this check, before its first instruction.
+    Tick,
+    /// The same of the switch of threads.
+    Switch,
 }
 
 impl Entry {
+    const HANDLERS: [Self; 2] = [Self::Tick, Self::Switch];
     const ALL: [Self; 3] = [Self::Exception, Self::Notice, Self::Found];
 
     const fn symbol(self) -> &'static str {
@@ -83,6 +92,8 @@ impl Entry {
             Self::Exception => "crashrig_fault_entry",
             Self::Notice => "crashrig_notice_entry",
             Self::Found => "crashrig_found_entry",
+            Self::Tick => "crashrig_systick_entry",
+            Self::Switch => "crashrig_pendsv_entry",
         }
     }
 }
@@ -97,48 +108,100 @@ pub struct EntryReading {
     pub registers: BTreeMap<String, u32>,
     /// Registers of the System Control Space by the names of their fields in a record.
     pub status: BTreeMap<String, u32>,
-    /// For an exception: the words where its frame lies if it could be written, lowest first.
+    /// The words where the frame of the exception lies if it could be written, lowest first. Where
+    /// a check has found something: those at the process stack pointer.
     pub frame: Option<[u32; FRAME_WORDS]>,
 }
 
 /// The entries of an image, with their addresses.
 #[derive(Debug, Clone, Default)]
-pub struct Entries(Vec<(u32, Entry)>);
+pub struct Entries {
+    captures: Vec<(u32, Entry)>,
+    handlers: Vec<(u32, Entry)>,
+}
+
+/// What was read in one boot.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Where the capture began.
+    capture: Option<EntryReading>,
+    /// Where the newest handler began that may check.
+    handler: Option<EntryReading>,
+}
+
+impl Seen {
+    /// What the record of the boot is about: what the handler was entered with that made the check,
+    /// if one has found something.
+    #[must_use]
+    pub fn reading(self) -> Option<EntryReading> {
+        match self.capture {
+            Some(found) if found.entry == Entry::Found => self.handler.or(Some(found)),
+            capture => capture,
+        }
+    }
+}
 
 impl Entries {
     /// Those that an image has, and the bootloader in front of it; an image that is not ours may
     /// have none.
     #[must_use]
     pub fn of(image: &Image) -> Self {
-        let programs = [Some(image), image.bootloader()];
-        let entries = programs.into_iter().flatten().flat_map(|program| {
-            Entry::ALL
-                .into_iter()
-                .filter_map(move |entry| Some((program.symbol(entry.symbol())?.address, entry)))
-        });
-        Self(entries.collect())
+        let programs = || [Some(image), image.bootloader()].into_iter().flatten();
+        let places = |entries: &[Entry]| {
+            let place = |program: &Image, entry: &Entry| {
+                Some((program.symbol(entry.symbol())?.address, *entry))
+            };
+            programs()
+                .flat_map(|program| entries.iter().filter_map(move |entry| place(program, entry)))
+                .collect()
+        };
+        Self { captures: places(&Entry::ALL), handlers: places(&Entry::HANDLERS) }
     }
 
-    /// Stops the device at each of them.
+    /// Stops the device where captures begin.
     ///
     /// # Errors
     /// The bench failed.
     pub fn watch(&self, session: &mut dyn Session) -> Result<(), BenchError> {
-        self.0.iter().try_for_each(|(address, _)| session.set_breakpoint(*address))
+        self.captures.iter().try_for_each(|(address, _)| session.set_breakpoint(*address))
     }
 
-    /// The entry at an address.
-    #[must_use]
-    pub fn at(&self, address: u32) -> Option<Entry> {
-        self.0.iter().find(|(known, _)| *known == address).map(|(_, entry)| *entry)
+    /// Stops the device where handlers begin that check stacks, too.
+    ///
+    /// # Errors
+    /// The bench failed.
+    pub fn watch_handlers(&self, session: &mut dyn Session) -> Result<(), BenchError> {
+        self.handlers.iter().try_for_each(|(address, _)| session.set_breakpoint(*address))
+    }
+
+    /// Reads the core if it stands at one of these addresses.
+    ///
+    /// # Errors
+    /// The bench failed.
+    pub fn reached(
+        &self,
+        address: u32,
+        session: &mut dyn Session,
+        seen: &mut Seen,
+    ) -> Result<(), BenchError> {
+        let at = |places: &[(u32, Entry)]| {
+            places.iter().find(|(known, _)| *known == address).map(|(_, entry)| *entry)
+        };
+        // A second capture in one boot is one of a fault in the first.
+        if seen.capture.is_some() {
+            return Ok(());
+        }
+        if let Some(entry) = at(&self.captures) {
+            seen.capture = Some(read(session, entry)?);
+        } else if let Some(entry) = at(&self.handlers) {
+            seen.handler = Some(read(session, entry)?);
+        }
+        Ok(())
     }
 }
 
 /// Reads the core, which stands at an entry.
-///
-/// # Errors
-/// The bench failed.
-pub fn read(session: &mut dyn Session, entry: Entry) -> Result<EntryReading, BenchError> {
+fn read(session: &mut dyn Session, entry: Entry) -> Result<EntryReading, BenchError> {
     let mut registers = BTreeMap::new();
     for name in REGISTERS {
         if let Some(value) = session.register(name)? {
@@ -149,31 +212,28 @@ pub fn read(session: &mut dyn Session, entry: Entry) -> Result<EntryReading, Ben
     for (name, address) in STATUS {
         status.insert(name.to_owned(), session.core_word(address)?);
     }
-    let frame = match entry {
-        Entry::Exception => frame(session, &registers)?,
-        Entry::Notice | Entry::Found => None,
+    let pointer = match (entry, registers.get("lr")) {
+        (Entry::Notice, _) | (_, None) => None,
+        (Entry::Found, _) => registers.get("psp"),
+        // A handler runs on the main stack.
+        (_, Some(exc_return)) if exc_return & ON_PROCESS_STACK == 0 => registers.get("sp"),
+        (_, Some(_)) => registers.get("psp"),
     };
+    let frame = pointer.map_or(Ok(None), |pointer| frame(session, *pointer))?;
     Ok(EntryReading { entry, registers, status, frame })
 }
 
-/// The words at the stack pointer that the exception used. It may point anywhere.
-fn frame(
-    session: &mut dyn Session,
-    registers: &BTreeMap<String, u32>,
-) -> Result<Option<[u32; FRAME_WORDS]>, BenchError> {
-    let Some(exc_return) = registers.get("lr") else { return Ok(None) };
-    // A handler runs on the main stack.
-    let name = if exc_return & ON_PROCESS_STACK == 0 { "sp" } else { "psp" };
-    let Some(start) = registers.get(name) else { return Ok(None) };
+/// The words at a stack pointer, which may point anywhere.
+fn frame(session: &mut dyn Session, start: u32) -> Result<Option<[u32; FRAME_WORDS]>, BenchError> {
     let in_ram = session.ram().iter().any(|(first, size)| {
-        let offset = u64::from(*start).checked_sub(u64::from(*first));
+        let offset = u64::from(start).checked_sub(u64::from(*first));
         offset.is_some_and(|offset| offset + 4 * FRAME_WORDS as u64 <= u64::from(*size))
     });
     if !in_ram {
         return Ok(None);
     }
     let mut bytes = [0; 4 * FRAME_WORDS];
-    session.read(*start, &mut bytes)?;
+    session.read(start, &mut bytes)?;
     let mut words = [0; FRAME_WORDS];
     for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(4)) {
         *word = bytes.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));

@@ -5,17 +5,20 @@
 
 mod left;
 mod places;
+mod stops;
 
 use self::left::{Left, named};
 use self::places::{Places, places};
+use self::stops::Ended;
 use crate::application;
-use crate::entry::{self, Entries};
+use crate::entry::Entries;
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper, TamperKind};
 use crate::script::{self, Script};
-use crate::target::{BenchError, Boundary, Deadline, Session, Target, Wait};
+use crate::steps;
+use crate::target::{BenchError, Boundary, Deadline, Session, Target};
 use crashrig_wire::command::Mailbox;
 use crashrig_wire::marker::MARKER_LENGTH;
 use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
@@ -26,9 +29,6 @@ use std::time::Instant;
 
 /// How many boots a run may have before the device counts as one that loops.
 pub const SILENT_BOOT_BUDGET: usize = 8;
-
-/// Milliseconds of target time that a boot runs before a command is sent while it runs.
-const AWAIT_MS: u64 = 20;
 
 /// What identifies a run.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,8 @@ fn drive(
         session,
         places,
         entries: if identity.stop_at_entry { Entries::of(image) } else { Entries::default() },
+        can_restart_tick: steps::can_restart_tick(target.version()),
+        measures: scenario.measure_bytes_lost,
         noise,
         run_id: identity.run_id,
         ticket: 0,
@@ -103,6 +105,12 @@ fn drive(
     };
     for (index, plan) in scenario.boots.iter().enumerate() {
         let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        // A device that left no record cannot be given one that was tampered with: the run is over.
+        if plan.tamper.is_some_and(|tamper| tamper.kind != TamperKind::Resembling)
+            && driver.good_record.is_none()
+        {
+            return Ok(());
+        }
         loop {
             let first_try = driver.silent_boots == 0;
             let number = evidence.boots.len() + 1;
@@ -139,6 +147,10 @@ struct Driver<'a> {
     places: Places,
     /// Where the device is stopped besides.
     entries: Entries,
+    /// Whether a stop need not lead to a clock tick at once.
+    can_restart_tick: bool,
+    /// Whether RAM is kept as it was before the first fault.
+    measures: bool,
     noise: Noise,
     run_id: u32,
     ticket: u32,
@@ -163,36 +175,8 @@ impl Driver<'_> {
         self.send(plan.fault, plan)?;
         self.session.write(self.places.marker, &[0; MARKER_LENGTH])?;
         self.places.desk.map_or(Ok(()), |desk| desk.clear(self.session.as_mut()))?;
-        let measured = self.places.fault_function.filter(|_| number == 1);
-        if let Some(address) = measured {
-            self.session.set_breakpoint(address)?;
-        }
-        self.entries.watch(self.session.as_mut())?;
-        self.session.resume()?;
-        if let Some(then) = plan.then
-            && self.session.pause(AWAIT_MS, &Deadline::default())? == Wait::Running
-        {
-            // A device that has ended meanwhile takes no command; how it ended comes from `wait`.
-            let _ = self.send(then, plan);
-        }
-        let (answers, deadline) = self.play(planned)?;
-        let (mut ram_before_fault, mut entry) = (Vec::new(), None);
-        let boundary = loop {
-            match self.session.wait(&deadline)? {
-                Wait::Boundary(boundary) => break boundary,
-                Wait::Breakpoint { address } => {
-                    if measured == Some(address) && ram_before_fault.is_empty() {
-                        ram_before_fault = self.read_ram(&file("before"))?;
-                    }
-                    // A second capture in one boot is one of a fault in the first.
-                    if let (Some(reached), None) = (self.entries.at(address), &entry) {
-                        entry = Some(entry::read(self.session.as_mut(), reached)?);
-                    }
-                    self.session.resume()?;
-                }
-                Wait::Running => {}
-            }
-        };
+        let ended = self.to_the_end(plan, planned, number)?;
+        let Ended { boundary, ram_before_fault, entry, answers } = ended;
         let instructions = match boundary {
             Boundary::Reset | Boundary::Hang { .. } => self.instructions_of_boot()?,
             Boundary::Exit { .. } | Boundary::Lockup { .. } => None,

@@ -1,7 +1,7 @@
 //! A record against what the host read of the core where its capture began. Every difference is
 //! named; what one of the two does not hold is not compared.
 
-use crate::entry::{Entry, EntryReading};
+use crate::entry::{Entry, EntryReading, ON_PROCESS_STACK};
 use crashrig_wire::Record;
 use crashrig_wire::field::ICSR_ACTIVE;
 use crashrig_wire::record::{FaultStatus, Trust};
@@ -32,36 +32,26 @@ pub fn agree(record: &Record, reading: &EntryReading) -> Vec<EntryDifference> {
     found.status(&record.faults);
     let registers = &record.registers;
     match reading.entry {
-        Entry::Exception => {
+        Entry::Exception | Entry::Tick | Entry::Switch => {
             found.register("msp", "sp", registers.msp);
             found.register("psp", "psp", registers.psp);
             found.register("exc_return", "lr", registers.exc_return);
             found.callee_saved(record);
             found.masks(registers.masks);
-            if let (true, Some(frame)) = (record.trust.has(Trust::FRAME), reading.frame) {
-                let [r0, r1, r2, r3, r12, lr, pc, xpsr] = frame;
-                let [t0, t1, t2, t3, .., t12] = registers.r;
-                let pairs = [
-                    ("r0", t0, r0),
-                    ("r1", t1, r1),
-                    ("r2", t2, r2),
-                    ("r3", t3, r3),
-                    ("r12", t12, r12),
-                    ("lr", registers.lr, lr),
-                    ("pc", registers.pc, pc),
-                    ("xpsr", registers.xpsr, xpsr),
-                ];
-                for (name, record, host) in pairs {
-                    found.equal(name, record, host);
-                }
-            }
+            found.frame(record);
         }
         Entry::Notice => {
             found.register("sp", "sp", registers.sp);
             found.callee_saved(record);
             found.masks(registers.masks);
         }
-        Entry::Found => found.register("psp", "psp", registers.psp),
+        // The check stands between: what it is about is on the stack that was interrupted.
+        Entry::Found => {
+            found.register("psp", "psp", registers.psp);
+            if registers.exc_return & ON_PROCESS_STACK != 0 {
+                found.frame(record);
+            }
+        }
     }
     found.differences
 }
@@ -82,6 +72,28 @@ impl Compare<'_> {
     fn register(&mut self, register: &str, name: &str, record: u32) {
         if let Some(host) = self.reading.registers.get(name) {
             self.equal(register, record, *host);
+        }
+    }
+
+    /// The frame, if the record says that it was there.
+    fn frame(&mut self, record: &Record) {
+        let registers = &record.registers;
+        if let (true, Some(frame)) = (record.trust.has(Trust::FRAME), self.reading.frame) {
+            let [r0, r1, r2, r3, r12, lr, pc, xpsr] = frame;
+            let [t0, t1, t2, t3, .., t12] = registers.r;
+            let pairs = [
+                ("r0", t0, r0),
+                ("r1", t1, r1),
+                ("r2", t2, r2),
+                ("r3", t3, r3),
+                ("r12", t12, r12),
+                ("lr", registers.lr, lr),
+                ("pc", registers.pc, pc),
+                ("xpsr", registers.xpsr, xpsr),
+            ];
+            for (name, record, host) in pairs {
+                self.equal(name, record, host);
+            }
         }
     }
 
@@ -170,5 +182,14 @@ mod tests {
         check(|reading| reading.frame = Some([1, 2, 3, 4, 13, 14, 99, 16]), &["pc"]);
         check(|reading| reading.frame = None, &[]);
         check(|reading| reading.registers.clear(), &[]);
+        for entry in [Entry::Tick, Entry::Switch] {
+            check(|reading| reading.entry = entry, &[]);
+            let other = |reading: &mut EntryReading| {
+                reading.entry = entry;
+                reading.registers.insert("r4".into(), 6);
+                reading.frame = Some([1, 2, 3, 4, 13, 14, 99, 16]);
+            };
+            check(other, &["r4", "pc"]);
+        }
     }
 }

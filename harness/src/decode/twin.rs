@@ -2,9 +2,11 @@
 //! stopped there, and their records must agree in every field but those that depend on time.
 
 use super::records::section_bytes;
+use crate::entry::Entry;
 use crate::evidence::{BootEvidence, Evidence};
 use crate::report::Report;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, measured_function};
+use crate::steps::can_restart_tick;
 use crate::verdict::{Mismatch, VerdictKind};
 use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, SEQUENCE};
 use crashrig_wire::region::{Geometry, Slot};
@@ -16,7 +18,7 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 /// Every difference between the records of two runs that one image and one run id have in common.
 #[must_use]
 pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
-    let mut differences = captures_not_seen(second);
+    let mut differences = captures_not_seen(scenario, second);
     let mut repeated = Repeated::default();
     let (boots, others) = (first.0.boots.len(), second.0.boots.len());
     if boots != others {
@@ -50,14 +52,25 @@ pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<
 
 /// The boots that left a record without having stopped where its capture began: whatever is in it,
 /// nothing was held against it. A second capture in one boot, which leaves a partial record, comes
-/// by the same way as the first.
-fn captures_not_seen((evidence, report): Run<'_>) -> Vec<Mismatch> {
+/// by the same way as the first. After an injection, what a check has found counts only where its
+/// handler was entered, if the emulator lets the device be stopped there.
+fn captures_not_seen(scenario: &Scenario, (evidence, report): Run<'_>) -> Vec<Mismatch> {
     let boots = evidence.boots.iter().zip(&report.boots);
-    let not_seen = boots.filter(|(kept, boot)| boot.crash.is_some() && kept.entry.is_none());
-    let expected = "a stop where the capture begins";
-    not_seen
-        .map(|(_, boot)| mismatch(boot.planned, "entry", expected.to_owned(), "none".to_owned()))
-        .collect()
+    let stops_at_handlers = can_restart_tick(&evidence.target_version);
+    let not_seen = boots.filter_map(|(kept, boot)| {
+        boot.crash.as_ref()?;
+        let is_injected =
+            scenario.boot(boot.planned).is_some_and(|it| measured_function(it.fault).is_some());
+        let expected = match kept.entry.as_ref().map(|reading| reading.entry) {
+            None => "a stop where the capture begins",
+            Some(Entry::Found) if is_injected && stops_at_handlers => {
+                "a stop where the handler begins that checks"
+            }
+            Some(_) => return None,
+        };
+        Some(mismatch(boot.planned, "entry", expected.to_owned(), "none".to_owned()))
+    });
+    not_seen.collect()
 }
 
 /// The records that one boot left in both runs.

@@ -20,7 +20,7 @@ pub(super) struct Places {
     /// Where a script is put and answered, if the scenario has one.
     pub desk: Option<Desk>,
     /// Where memory is compared before the fault: the function that carries it out.
-    pub fault_function: Option<u32>,
+    pub injection: Option<u32>,
 }
 
 /// Finds them.
@@ -41,16 +41,13 @@ pub(super) fn places(image: &Image, scenario: &Scenario) -> Result<Places, Bench
             image.origin().display()
         )));
     }
-    let fault_function = scenario
-        .measure_bytes_lost
-        .then(|| scenario.boots.iter().find_map(|boot| measured_function(boot.fault)))
-        .flatten();
+    let injection = scenario.boots.iter().find_map(|boot| measured_function(boot.fault));
     Ok(Places {
         mailbox: symbol(MAILBOX_SYMBOL)?,
         marker: symbol(MARKER_SYMBOL)?,
         crash_start: symbol("__crashrig_crash_start")?,
         crash_size,
         desk: scenario.scripts.first().map(|_| Desk::of(image)).transpose()?,
-        fault_function: fault_function.map(symbol).transpose()?,
+        injection: injection.map(symbol).transpose()?,
     })
 }

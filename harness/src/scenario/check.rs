@@ -1,7 +1,7 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
 use super::heap_script::check_scripts;
-use super::injection::{check_application, check_overflow, check_without};
+use super::injection::{check_application, check_overflow, check_tampered, check_without};
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
 use super::{
@@ -107,6 +107,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
         .filter_map(|(index, crash)| check_crash(index, crash, problems))
         .collect();
     check_boots_against_crashes(&boots, raw, problems);
+    check_tampered(&boots, problems);
     check_control(&family, raw, problems);
     let measurements = [("bytes-lost", ())];
     for name in &raw.measure {

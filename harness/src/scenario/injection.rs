@@ -1,9 +1,9 @@
 //! What a scenario breaks, checked: the stack of an overflow, the detectors that are switched off,
 //! the application in flash.
 
-use super::Damage;
 use super::problems::Problems;
 use super::raw::RawBoot;
+use super::{BootPlan, Damage, End, TamperKind};
 use crashrig_wire::thread::Context;
 use crashrig_wire::{Detector, Fault, Way};
 
@@ -54,4 +54,17 @@ pub(super) fn check_application(name: Option<&str>, problems: &mut Problems) -> 
         ("other-build", Damage::OtherBuild),
     ];
     name.and_then(|name| problems.choice("application", name, &choices)).unwrap_or(Damage::None)
+}
+
+/// A boot before one whose tampering begins with a good record must leave that: whether it does is
+/// the firmware's affair.
+pub(super) fn check_tampered(boots: &[BootPlan], problems: &mut Problems) {
+    for (index, boot) in boots.iter().enumerate() {
+        let needs = boot.tamper.is_some_and(|tamper| tamper.kind != TamperKind::Resembling);
+        let mut before = boots.iter().take(index);
+        if needs && !before.any(|boot| boot.end == End::Crash) {
+            let key = format!("boot[{}].tamper", index + 1);
+            problems.add(key, "no record to tamper with", "a boot before it that ends in a crash");
+        }
+    }
 }
