@@ -231,8 +231,9 @@ mod tests {
     fn a_missing_row_or_table_is_found() {
         let mut table = record_fields();
         let last = table.rows.pop().unwrap().join(" | ");
-        let ledger = ledger_fields().lines().join("\n");
-        let text = format!("{}\n\n{ledger}\n", table.lines().join("\n"));
+        let others = [record_sections(), ledger_fields()].map(|table| table.lines().join("\n"));
+        let others = others.join("\n\n");
+        let text = format!("{}\n\n{others}\n", table.lines().join("\n"));
         let missing = format!(
             "docs/record.md:{}: found no row, expected | {last} | (`cargo ci bless` writes it)",
             table.rows.len() + 3
@@ -246,7 +247,7 @@ mod tests {
         );
         check_rule(
             check,
-            &[("docs/record.md", &format!("# Record\n\n{ledger}\n"))],
+            &[("docs/record.md", &format!("# Record\n\n{others}\n"))],
             &["docs/record.md:1: found no table `field | offset | size | class`, expected its \
                titles with `|---|` below, and `cargo ci bless`"],
         );

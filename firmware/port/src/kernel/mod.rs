@@ -209,9 +209,10 @@ pub(crate) fn install_handlers() {
 
 /// The thread that runs, as a record names it.
 pub(crate) fn running() -> Thread {
-    with_started(|kernel| kernel.running().copied())
+    // A copy of the whole row would need room on stacks that have little.
+    with_started(|kernel| kernel.running().map(|it| it.stack.thread))
         .flatten()
-        .map_or(Thread::Main, |it| it.stack.thread)
+        .unwrap_or(Thread::Main)
 }
 
 /// Address of the function of a thread, or 0.
@@ -224,8 +225,8 @@ pub(crate) fn entry_of(wanted: Thread) -> u32 {
 
 /// The stack of the running thread, and the ISR stack: what a check at a tick or a switch needs.
 pub(crate) fn stacks_in_use() -> [StackRange; 2] {
-    let running = with_started(|kernel| kernel.running().copied()).flatten();
-    [running.map_or(StackRange::NONE, |thread| thread.stack), isr_stack()]
+    let running = with_started(|kernel| kernel.running().map(|it| it.stack)).flatten();
+    [running.unwrap_or(StackRange::NONE), isr_stack()]
 }
 
 fn static_stack(thread: Thread, start: u32, end: u32) -> StackRange {
