@@ -11,7 +11,7 @@ mod scripts;
 use crashrig_harness::execute::load_image;
 use crashrig_harness::rig::{Rig, seed};
 use crashrig_harness::script::device::Device;
-use crashrig_harness::script::{Region, Script, to_toml};
+use crashrig_harness::script::{Region, Script, Step, to_toml};
 use crashrig_harness::target::Target;
 use crashrig_scenarios::front::Front;
 use crashrig_wire::script::{Request, Response, ScriptLevel};
@@ -124,8 +124,7 @@ impl Setting {
             let mut runner = TestRunner::new_with_rng(config.clone(), rng);
             let result = runner.run(&strategy, |script| {
                 let answers = play(&script).map_err(TestCaseError::fail)?;
-                let of_heap = answers.iter().flatten().filter(|it| it.outcome.is_of_the_heap());
-                done.set(done.get() + of_heap.count() as u64);
+                done.set(done.get() + operations_of(&script, &answers));
                 match script.judge(&answers).first() {
                     None => Ok(()),
                     Some(wrong) => {
@@ -183,13 +182,22 @@ fn folder() -> Result<PathBuf, String> {
     FOLDER.get_or_init(make).clone()
 }
 
+/// How often the heap itself was called for a step: not to make it, not to damage it, and not where
+/// a slot kept the request from it.
+fn operations_of(script: &Script, answers: &[Option<Response>]) -> u64 {
+    let steps = script.steps.iter().zip(answers.iter().skip(1 + script.regions.len()));
+    let is_call = |(step, answer): &(&Step, &Option<Response>)| {
+        let is_overrun = matches!(step.request, Request::Overrun { .. });
+        !is_overrun && answer.is_some_and(|answer| answer.outcome.is_of_the_heap())
+    };
+    steps.filter(is_call).count() as u64
+}
+
 /// Nothing but what was asked of it may make a heap look outside of its regions.
 fn play_on_host(host: &RefCell<Host>, script: &Script) -> Result<Vec<Option<Response>>, String> {
     let mut host = host.borrow_mut();
     let answers = script.requests().map(|request| Some(host.answer(&request))).collect();
-    let is_spoiled = |step: &crashrig_harness::script::Step| {
-        matches!(step.request, Request::Overrun { size: 1.., .. })
-    };
+    let is_spoiled = |step: &Step| matches!(step.request, Request::Overrun { size: 1.., .. });
     match host.take_strays() {
         0 => Ok(answers),
         _ if script.steps.iter().any(is_spoiled) => Ok(answers),
