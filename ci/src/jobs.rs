@@ -68,6 +68,11 @@ pub const JOBS: &[Job] = &[
         run: || cargo(MIRI).exit_code(),
     },
     Job {
+        name: "heap-model",
+        summary: "set up, then random scripts of a heap, many: device, host and naive model",
+        run: || after_setup(&heap_model()),
+    },
+    Job {
         name: "bench",
         summary: "set up, then measure boot to verdict, and heaps, into docs/heap.md",
         run: || {
@@ -145,6 +150,12 @@ pub(crate) fn cargo<const WORDS: usize>(words: [&str; WORDS]) -> Step {
 fn after_setup(step: &Step) -> Result<u8> {
     setup::run()?;
     step.exit_code()
+}
+
+/// Optimised, since most of it is the heap on the host.
+fn heap_model() -> Step {
+    let step = cargo(["test", "--release", "--package", "crashrig-scenarios"]);
+    step.args(["--test", "heap_differential"]).env("CRASHRIG_HEAP_MODEL", "full")
 }
 
 fn help() -> Result<u8> {

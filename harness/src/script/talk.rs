@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 
 /// How long an answer may take on the wall. An emulator that shares its machine may be slow.
 const ANSWER_WALL: Duration = Duration::from_secs(20);
-/// After so long without an answer it is looked whether the device still runs.
+/// A device that has counted no instruction for so long does not run. Much less is no proof: an
+/// emulator may wait that long for a turn on a busy machine.
+const STANDSTILL: Duration = Duration::from_secs(5);
+/// How often it is looked.
 const PULSE: Duration = Duration::from_millis(100);
 /// How long a boot with a script may take: a device that waits for its host uses up its own time.
 pub const DEADLINE: Deadline =
@@ -124,7 +127,7 @@ impl Conversation {
         session: &mut dyn Session,
     ) -> Result<Option<Vec<Option<Response>>>, BenchError> {
         let asked = Instant::now();
-        let (mut looked, mut executed) = (asked, None);
+        let (mut looked, mut moved, mut executed) = (asked, asked, None);
         while asked.elapsed() < ANSWER_WALL {
             let mut start = [0; START_LENGTH];
             session.read(self.desk.responses, &mut start)?;
@@ -139,10 +142,12 @@ impl Conversation {
             if looked.elapsed() > PULSE {
                 // A device that has ended, or was stopped, counts no further.
                 let Ok(now) = session.instructions() else { break };
-                if now.is_some() && now == executed {
+                looked = Instant::now();
+                if now.is_none() || now != executed {
+                    (moved, executed) = (looked, now);
+                } else if moved.elapsed() > STANDSTILL {
                     break;
                 }
-                (looked, executed) = (Instant::now(), now);
             }
         }
         Ok(None)

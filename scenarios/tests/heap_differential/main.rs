@@ -11,12 +11,12 @@ mod scripts;
 use crashrig_harness::execute::load_image;
 use crashrig_harness::rig::{Rig, seed};
 use crashrig_harness::script::device::Device;
-use crashrig_harness::script::{Region, Script, to_toml};
+use crashrig_harness::script::{Region, Script, Step, to_toml};
 use crashrig_harness::target::Target;
 use crashrig_scenarios::front::Front;
 use crashrig_wire::script::{Request, Response, ScriptLevel};
 use host::Host;
-use libtest_mimic::{Completion, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ const CASES: u32 = 8;
 /// Most scripts that are tried to make one that fails smaller.
 const SHRINKS: u32 = 4000;
 
-/// How many operations a trial runs at least.
+/// How many operations a trial, which is one level on one set of regions, runs at least.
 #[derive(Debug, Clone, Copy)]
 struct Amount {
     device: u64,
@@ -41,7 +41,9 @@ struct Amount {
 }
 
 const QUICK: Amount = Amount { device: 300, host: 5_000 };
-const FULL: Amount = Amount { device: 10_000, host: 10_000_000 };
+/// 10 million for each set of regions, on the host; the levels share them.
+const FULL: Amount = Amount { device: 10_000, host: 10_000_000_u64.div_ceil(LEVELS) };
+const LEVELS: u64 = ScriptLevel::ALL.len() as u64;
 
 fn main() -> ExitCode {
     crashrig_qemu::keeper::run_if_asked();
@@ -74,7 +76,7 @@ fn trials() -> Result<(Front, Vec<Trial>), String> {
             for target in targets.filter(|target| target.board().bootloader.is_none()) {
                 let (target, own) = (Arc::clone(target), setting.clone());
                 let test = format!("{}::{}::{name}::{level}", target.name(), target.board().name);
-                trials.push(Trial::ignorable_test(test.clone(), move || {
+                trials.push(Trial::test(test.clone(), move || {
                     on_device(&test, &target, &own, amount.device).map_err(Failed::from)
                 }));
             }
@@ -122,8 +124,7 @@ impl Setting {
             let mut runner = TestRunner::new_with_rng(config.clone(), rng);
             let result = runner.run(&strategy, |script| {
                 let answers = play(&script).map_err(TestCaseError::fail)?;
-                let of_heap = answers.iter().flatten().filter(|it| it.outcome.is_of_the_heap());
-                done.set(done.get() + of_heap.count() as u64);
+                done.set(done.get() + operations_of(&script, &answers));
                 match script.judge(&answers).first() {
                     None => Ok(()),
                     Some(wrong) => {
@@ -181,13 +182,22 @@ fn folder() -> Result<PathBuf, String> {
     FOLDER.get_or_init(make).clone()
 }
 
+/// How often the heap itself was called for a step: not to make it, not to damage it, and not where
+/// a slot kept the request from it.
+fn operations_of(script: &Script, answers: &[Option<Response>]) -> u64 {
+    let steps = script.steps.iter().zip(answers.iter().skip(1 + script.regions.len()));
+    let is_call = |(step, answer): &(&Step, &Option<Response>)| {
+        let is_overrun = matches!(step.request, Request::Overrun { .. });
+        !is_overrun && answer.is_some_and(|answer| answer.outcome.is_of_the_heap())
+    };
+    steps.filter(is_call).count() as u64
+}
+
 /// Nothing but what was asked of it may make a heap look outside of its regions.
 fn play_on_host(host: &RefCell<Host>, script: &Script) -> Result<Vec<Option<Response>>, String> {
     let mut host = host.borrow_mut();
     let answers = script.requests().map(|request| Some(host.answer(&request))).collect();
-    let is_spoiled = |step: &crashrig_harness::script::Step| {
-        matches!(step.request, Request::Overrun { size: 1.., .. })
-    };
+    let is_spoiled = |step: &Step| matches!(step.request, Request::Overrun { size: 1.., .. });
     match host.take_strays() {
         0 => Ok(answers),
         _ if script.steps.iter().any(is_spoiled) => Ok(answers),
@@ -205,11 +215,8 @@ fn on_device(
     target: &Arc<dyn Target>,
     setting: &Setting,
     operations: u64,
-) -> Result<Completion, String> {
+) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| format!("failed to {error}");
-    if let Some(lack) = target.board().needs().find_map(|need| target.has(need).err()) {
-        return Ok(Completion::ignored_with(lack.reason));
-    }
     let path = Rig::here().image(&target.board().name, &[]).map_err(|error| text(&error))?;
     let image = load_image(&path).map_err(|error| text(&error))?;
     let folder = folder()?.join(test.replace("::", "."));
@@ -237,17 +244,19 @@ fn on_device(
         let start = answers.first().copied().flatten().map_or(0, |answer| answer.first());
         let host = RefCell::new(Host::new(start));
         let expected = play_on_host(&host, script)?;
-        match answers.iter().zip(&expected).position(|(device, host)| device != host) {
-            None => Ok(answers),
-            Some(at) => Err(format!(
-                "request {at}, {:?}: the device answered {:?}, the host {:?}",
-                requests.get(at),
-                answers.get(at),
-                expected.get(at)
-            )),
-        }
-    })?;
-    Ok(Completion::Completed)
+        difference(&requests, &answers, &expected).map_or(Ok(answers), Err)
+    })
+}
+
+/// The first request that device and host answered otherwise; there are as many answers of both.
+fn difference(
+    requests: &[Request],
+    device: &[Option<Response>],
+    host: &[Option<Response>],
+) -> Option<String> {
+    let at = device.iter().zip(host).position(|(device, host)| device != host)?;
+    let (request, device, host) = (requests.get(at)?, device.get(at)?, host.get(at)?);
+    Some(format!("request {at}, {request:?}: the device answered {device:?}, the host {host:?}"))
 }
 
 /// A heap that hands out a block twice, once in a while, is found; what is left of the script is
@@ -267,6 +276,16 @@ fn a_heap_that_is_wrong_is_found(seed: u64) -> Result<(), String> {
         Ok(answers)
     });
     let Err((script, reason)) = result else { return Err("nothing was found".to_owned()) };
+    let requests: Vec<_> = script.requests().collect();
+    let answers = play_on_host(&RefCell::new(Host::new(HOST_ARENA)), &script)?;
+    let mut other = answers.clone();
+    if let Some(Some(last)) = other.last_mut() {
+        last.values[0] += 8;
+    }
+    let is_told = difference(&requests, &answers, &other).is_some();
+    if !is_told || difference(&requests, &answers, &answers).is_some() {
+        return Err("answers were not compared".to_owned());
+    }
     let text = to_toml(&script, "a heap that is wrong", &reason);
     let again = crashrig_harness::scenario::check::parse("heap/found.toml".as_ref(), text.clone());
     let again = again.map_err(|error| error.to_string())?;
