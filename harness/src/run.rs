@@ -175,7 +175,7 @@ impl Driver<'_> {
         self.send(plan.fault, plan)?;
         self.session.write(self.places.marker, &[0; MARKER_LENGTH])?;
         self.places.desk.map_or(Ok(()), |desk| desk.clear(self.session.as_mut()))?;
-        let ended = self.to_the_end(plan, planned, number)?;
+        let ended = self.finish(plan, planned, number)?;
         let Ended { boundary, ram_before_fault, entry, answers } = ended;
         let instructions = match boundary {
             Boundary::Reset | Boundary::Hang { .. } => self.instructions_of_boot()?,

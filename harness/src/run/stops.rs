@@ -26,7 +26,7 @@ pub(super) struct Ended {
 
 impl Driver<'_> {
     /// Lets the device run to the end of its boot.
-    pub(super) fn to_the_end(
+    pub(super) fn finish(
         &mut self,
         plan: &BootPlan,
         planned: u32,
