@@ -4,9 +4,9 @@
 //! There are three entries. An exception leads to the first; software that reports an error, and a
 //! check of a stack that finds something, come to the others. Where a check has found something,
 //! registers are those of the check already: what it is about is what the handler was entered with
-//! that made the check. So the device is stopped there, too, from the injection on. Each stop lets the
-//! emulator's clock jump; where the tick's period cannot start anew then, the next tick would come
-//! at once, and again: QEMU 7.2 is not stopped at handlers. Interprets nothing.
+//! that made the check. So the device is stopped there, too, from the injection on. Each stop lets
+//! the emulator's clock jump; where the tick's period cannot start anew then, the next tick would
+//! come at once, and again: QEMU 7.2 is not stopped at handlers. Interprets nothing.
 
 use crate::image::Image;
 use crate::target::{BenchError, Session};

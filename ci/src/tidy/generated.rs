@@ -206,7 +206,8 @@ mod tests {
 
     /// A list of ignored tests, and its table.
     const IGNORED: (&str, &str) = (crate::ignored::PLACE, "[qemu::b 10.0]\n");
-    const IGNORED_TABLE: &str = "| target and board | QEMU | scenarios that cannot run |\n|---|---|---|\n\
+    const IGNORED_TABLE: &str = "| target and board | QEMU | scenarios that cannot run |\n\
+         |---|---|---|\n\
          | `qemu::b` | 10.0 | none |\n";
 
     #[test]

@@ -211,8 +211,8 @@ pub trait Session {
     /// The bench failed.
     fn watch_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError>;
     /// Logs from now on what instructions store to a range, without stopping, where the session is
-    /// observed ([`Need::LockupRam`]). The device must not have run yet. What the core itself pushes
-    /// when it takes an exception is in no log.
+    /// observed ([`Need::LockupRam`]). The device must not have run yet. What the core itself
+    /// pushes when it takes an exception is in no log.
     ///
     /// # Errors
     /// The bench failed, or nobody observes.

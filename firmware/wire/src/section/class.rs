@@ -42,9 +42,9 @@ pub const SECTION_CLASSES: &[SectionClass] = &[
         shows_time: true,
         ..exact(
             Section::StackWindow,
-            "From the pointer up; below it lies what handlers left that came and went. A copy of an \
-             older record there may differ as that record may, and where a command is sent while the \
-             device runs, pointer and words are not compared.",
+            "From the pointer up; below it lies what handlers left that came and went. A copy of \
+             an older record there may differ as that record may, and where a command is sent \
+             while the device runs, pointer and words are not compared.",
         )
     },
 ];

@@ -57,8 +57,8 @@ row! {
 }
 
 row! {
-    /// One region of the heap; sizes in bytes. All but its start are 0 where a word of the heap's own
-    /// is wrong there, so that nothing can be summed.
+    /// One region of the heap; sizes in bytes. All but its start are 0 where a word of the heap's
+    /// own is wrong there, so that nothing can be summed.
     HeapRow {
         /// First address.
         start,
