@@ -172,7 +172,7 @@ impl Driver {
         let region_before = self.read_region()?;
         self.send(plan.fault, plan)?;
         self.session.write(self.places.marker, &[0; MARKER_LENGTH])?;
-        let Ended { boundary, ram_before_fault, entry } = self.to_the_end(plan, number)?;
+        let Ended { boundary, ram_before_fault, entry } = self.run_boot(plan, number)?;
         let instructions = match boundary {
             Boundary::Reset | Boundary::Hang { .. } => self.instructions_of_boot()?,
             Boundary::Exit { .. } | Boundary::Lockup { .. } => None,

@@ -187,7 +187,7 @@ fn bytes<'a>(boot: &'a BootEvidence, slot: Slot, field: &Field) -> &'a [u8] {
 }
 
 /// The words of a section; nothing if it is not there.
-fn section<'a>(boot: &'a BootEvidence, slot: Slot, wanted: Section) -> &'a [u8] {
+fn section(boot: &BootEvidence, slot: Slot, wanted: Section) -> &[u8] {
     let behind = section_bytes(boot.region_after.bytes(), slot);
     let sequence =
         bytes(boot, slot, &SEQUENCE).first_chunk().map_or(0, |it| u32::from_le_bytes(*it));

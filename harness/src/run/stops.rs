@@ -24,11 +24,7 @@ pub(super) struct Ended {
 
 impl Driver {
     /// Lets the device run to the end of its boot.
-    pub(super) fn to_the_end(
-        &mut self,
-        plan: &BootPlan,
-        number: usize,
-    ) -> Result<Ended, BenchError> {
+    pub(super) fn run_boot(&mut self, plan: &BootPlan, number: usize) -> Result<Ended, BenchError> {
         let deadline = Deadline::default();
         // Runs that are compared stop at the same place before their capture.
         let injection = self.places.injection.filter(|_| measured_function(plan.fault).is_some());
