@@ -2,7 +2,7 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{bench, blast, bless, lint, mutants, size, tidy, workspace};
+use crate::{bench, blast, bless, heaps, lint, mutants, size, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -70,11 +70,17 @@ pub const JOBS: &[Job] = &[
     Job {
         name: "bench",
         summary: "set up, then measure what context switch, crash capture, spawn and allocation \
-                  cost, into docs/costs.md, and boot to verdict against the bare emulator",
+                  cost, into docs/costs.md, heaps, into docs/heap.md, and boot to verdict",
         run: || {
             setup::run()?;
-            bench::run().map(|()| 0)
+            bench::run()?;
+            heaps::run().map(|()| 0)
         },
+    },
+    Job {
+        name: "bench-heap",
+        summary: "compare this project's heap with others, in exact instructions; only print",
+        run: || cargo(["rig", "heap-bench"]).exit_code(),
     },
     Job {
         name: "blast",

@@ -11,6 +11,7 @@ use crashrig_layout::parse::rust_targets;
 
 /// The packages that run on the chip.
 const CHIP_PACKAGES: &[&str] = &[
+    "crashrig-bench",
     "crashrig-bootloader",
     "crashrig-image",
     "crashrig-layout",

@@ -35,6 +35,10 @@ pub const MUTANTS: &[Mutant] = &[
         removes: "the check of the words at the lower limit of a stack",
     },
     Mutant {
+        feature: "without-interrupt-check",
+        removes: "the refusal of allocations in interrupt handlers",
+    },
+    Mutant {
         feature: "without-switch-check",
         removes: "the check of the stack of the thread that leaves, at each switch",
     },

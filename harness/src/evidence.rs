@@ -8,6 +8,7 @@
 use crate::entry::EntryReading;
 use crate::target::Boundary;
 use serde::{Deserialize, Serialize};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Version of the bundle format.
@@ -111,6 +112,9 @@ pub struct BootEvidence {
     /// What the host read where a capture began, if it stopped there.
     #[serde(default)]
     pub entry: Option<EntryReading>,
+    /// What the device answered to a script, if there was one.
+    #[serde(default)]
+    pub answers: Blob,
     /// The crash region before the first instruction.
     pub region_before: Blob,
     /// The crash region at the boundary; empty if RAM was gone.
@@ -192,6 +196,7 @@ impl Blob {
 impl BootEvidence {
     fn blobs(&mut self) -> impl Iterator<Item = &mut Blob> {
         [
+            &mut self.answers,
             &mut self.region_before,
             &mut self.region_after,
             &mut self.marker,
@@ -277,16 +282,34 @@ pub fn read(folder: &Path) -> Result<Evidence, BundleError> {
     Ok(evidence)
 }
 
+/// No file that is read here is longer: an image with all of its debug information is not.
+const LONGEST_FILE_BYTES: u64 = 1 << 28;
+
 /// Reads a file of a bundle, or one that was handed in.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The file cannot be read, is no ordinary file, or is longer than any input of ours.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, BundleError> {
-    std::fs::read(path).map_err(|source| BundleError::File {
+    read_limited(path).map_err(|source| BundleError::File {
         action: "read",
         path: path.to_owned(),
         source,
     })
+}
+
+fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("found a folder or device, expected an ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    // What a file says of its length need not be true.
+    std::fs::File::open(path)?.take(LONGEST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_FILE_BYTES {
+        let text = format!("found more than {LONGEST_FILE_BYTES} bytes, the most that is read");
+        return Err(std::io::Error::other(text));
+    }
+    Ok(bytes)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), BundleError> {

@@ -5,6 +5,7 @@ use crate::decode::{assemble, twin};
 use crate::evidence::{self, BOOTLOADER_FILE, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
 use crate::image::{Image, ImageError};
 use crate::judge::{Identity, judge};
+use crate::known::{NameError, check_names};
 use crate::output::text;
 use crate::report::Report;
 use crate::run::{RunIdentity, run};
@@ -27,6 +28,9 @@ pub enum JudgeError {
     /// The bundle's image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A name in the scenario that image and board do not have.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The board that the bundle names is not here.
     #[error("load board {board} of the bundle: {message}")]
     Board {
@@ -35,6 +39,14 @@ pub enum JudgeError {
         /// What is wrong.
         message: String,
     },
+}
+
+impl JudgeError {
+    /// Whether it is the bench that failed, and not what was handed in: evidence cannot be written.
+    #[must_use]
+    pub fn is_bench(&self) -> bool {
+        matches!(self, Self::Bundle(BundleError::File { action, .. }) if *action != "read")
+    }
 }
 
 /// A test that was run, or a bundle that was judged again.
@@ -104,6 +116,7 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
     let bundle = setting.run_folder.join(test.name.replace("::", "."));
     let _ = std::fs::remove_dir_all(&bundle);
     let image = load_image(setting.image)?;
+    check_names(&image, test.target.board(), &test.scenario)?;
     let identity = RunIdentity {
         test: &test.name,
         run_id: run_id(&test.name, setting),

@@ -14,6 +14,8 @@ pub const BOARDS_FOLDER: &str = "firmware/boards";
 const IMAGE: Part = Part { package: "crashrig-image", file: IMAGE_FILE };
 /// Those of the bootloader.
 const BOOTLOADER: Part = Part { package: "crashrig-bootloader", file: BOOTLOADER_FILE };
+/// Those of the bench that compares heaps.
+const BENCH: Part = Part { package: "crashrig-bench", file: "bench.elf" };
 /// Features of the bootloader; any other is one of the image.
 const BOOTLOADER_FEATURES: &[&str] = &["without-image-check"];
 /// Profile of the workspace manifest.
@@ -99,6 +101,14 @@ pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
         part(&Request { features: &of_bootloader, ..*request }, &BOOTLOADER, &folder)?;
     }
     part(&Request { features: &of_image, ..*request }, &IMAGE, &folder)
+}
+
+/// The image that compares heaps, built if it is not fresh.
+///
+/// # Errors
+/// See [`FirmwareError`].
+pub fn bench_image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
+    part(request, &BENCH, &request.folder())
 }
 
 fn part(request: &Request<'_>, part: &Part, folder: &Path) -> Result<PathBuf, FirmwareError> {

@@ -2,6 +2,7 @@
 
 mod ledger;
 mod reset_causes;
+mod script;
 pub(crate) mod sections;
 mod words;
 
@@ -85,6 +86,7 @@ fn judge_plainly(scenario: &Scenario, report: &Report, identity: &Identity) -> V
         let crash = scenario.crashes.iter().find(|crash| crash.boot == planned);
         let context = Context { plan, crash, identity, device_boot };
         judge.boot(&context, last, tries.len());
+        judge.script(scenario.script(planned), last);
     }
     Verdict::of(judge.mismatches)
 }
@@ -297,14 +299,26 @@ impl Judge {
         }
         self.sections(expected, crash);
         self.reset_causes(expected, crash);
+        self.heap(expected, crash);
+        for difference in &crash.entry_differences {
+            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
+        }
+    }
+
+    /// What the record says of the heap.
+    fn heap(&mut self, expected: &ExpectedCrash, crash: &CrashReport) {
         if let Some(word) = expected.broken_word {
             let words = |word| format!("{word:#010x} in the heap's broken word");
             let found = crash.sections.broken_block.as_ref();
             let found = found.map_or("none".to_owned(), |broken| words(broken.found));
             self.equal(VerdictKind::Record, "broken-word", words(word), found);
         }
-        for difference in &crash.entry_differences {
-            self.add(VerdictKind::Record, "entry", "what the host read there", difference);
+        if let Some((size, names)) = &expected.failed_allocation {
+            let told = |size, names: &[String]| format!("{size} bytes of {}", names.join("+"));
+            let found = crash.sections.failed_allocation.as_ref().map_or("none".into(), |it| {
+                told(it.size, &crate::capabilities::names(it.capabilities))
+            });
+            self.equal(VerdictKind::Record, "failed-allocation", told(*size, names), found);
         }
     }
 

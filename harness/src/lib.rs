@@ -9,7 +9,9 @@
 //! * [`judge`]: expectation and report make a [`verdict`]. Pure.
 //! * [`output`]: verdict and report as text and JSON. Pure.
 //! * [`steps`]: one boot in steps, for figures: [`blast`], how much an overflow destroys before it
-//!   is noticed, and [`cost`], what the memory model takes in instructions.
+//!   is noticed, and [`cost`], what the memory model takes in instructions. [`heaps`]: what
+//!   requests cost in heaps of ours and of others.
+//! * [`script`]: a heap of the device, asked step by step while it runs, and its answers judged.
 //! * [`execute`]: one test through all of it. [`cli`]: the command line.
 //!
 //! This crate knows a device by ELF bytes, `wire` and `layout` only.
@@ -19,6 +21,7 @@
 pub mod agree;
 pub mod application;
 pub mod blast;
+pub mod capabilities;
 pub mod cli;
 pub mod cost;
 pub mod decode;
@@ -27,6 +30,7 @@ pub mod evidence;
 pub mod execute;
 pub mod exit;
 pub mod firmware;
+pub mod heaps;
 pub mod image;
 pub mod judge;
 pub mod known;
@@ -37,6 +41,7 @@ pub mod report;
 pub mod rig;
 pub mod run;
 pub mod scenario;
+pub mod script;
 pub mod steps;
 pub mod suite;
 pub mod target;

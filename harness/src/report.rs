@@ -5,6 +5,7 @@ use crate::decode::log::LogLine;
 use crate::decode::sections::Sections;
 use crate::target::Boundary;
 use crashrig_wire::region::Slot;
+use crashrig_wire::script::Response;
 use crashrig_wire::{EndMarker, Ledger, Record};
 
 /// The report of one run.
@@ -35,6 +36,8 @@ pub struct BootReport {
     pub after: [SlotReport; 2],
     /// The record that this boot left.
     pub crash: Option<CrashReport>,
+    /// What the device answered to a script; nothing stands for an answer that nobody knows.
+    pub answers: Vec<Option<Response>>,
     /// Decoded log.
     pub log: Vec<LogLine>,
     /// Remarks of the log's decoder: frames lost, limits reached.

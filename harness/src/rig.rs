@@ -1,12 +1,15 @@
 //! Where things are on this machine: workspace, boards, scenarios, runs, and the targets there are.
 
-use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle};
-use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, image};
+use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
+use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
+use crate::heaps::{self, Comparison, Wanted};
 use crate::suite::{SuiteError, Test, scenarios, tests};
 use crate::target::emulator::EmulatorTarget;
+use crate::target::heap_bench::HeapBench;
 use crate::target::observer::ObserverSource;
 use crate::target::{BenchError, Target};
 use crashrig_layout::parse::Board;
+use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,11 +104,7 @@ impl Rig {
     /// No usable emulator, or a board file that is not what it should be.
     pub fn targets(&self) -> Result<Vec<Arc<dyn Target>>, RigError> {
         let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
-        let observer = Arc::new(ObserverSource::new(
-            program.clone(),
-            self.workspace.clone(),
-            self.target_folder.clone(),
-        ));
+        let observer = Arc::new(self.observer_of(&program));
         let mut targets: Vec<Arc<dyn Target>> = Vec::new();
         let boards = self.all_boards()?;
         for board in boards.into_iter().filter(|board| board.emulator().is_some()) {
@@ -113,6 +112,20 @@ impl Rig {
             targets.push(Arc::new(target.with_observer(Arc::clone(&observer))));
         }
         Ok(targets)
+    }
+
+    /// The plug-in for the emulator of this machine.
+    ///
+    /// # Errors
+    /// No usable emulator.
+    pub fn observer(&self) -> Result<ObserverSource, RigError> {
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
+        Ok(self.observer_of(&program))
+    }
+
+    fn observer_of(&self, program: &Program) -> ObserverSource {
+        let (workspace, target_folder) = (self.workspace.clone(), self.target_folder.clone());
+        ObserverSource::new(program.clone(), workspace, target_folder)
     }
 
     /// Every board there is, in the order of names.
@@ -146,6 +159,22 @@ impl Rig {
             features,
         };
         Ok(image(&request)?)
+    }
+
+    /// Compares heaps on the board that is the default.
+    ///
+    /// # Errors
+    /// No emulator that can load the plug-in, or see [`RigError`].
+    pub fn compare_heaps(&self, wanted: &Wanted) -> Result<Comparison, RigError> {
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
+        let board = Board::load(&self.boards(), DEFAULT_BOARD);
+        let board = &board.map_err(|error| RigError::Board(error.to_string()))?;
+        let (workspace, target_folder) = (&self.workspace, &self.target_folder);
+        let path = bench_image(&Request { workspace, target_folder, board, features: &[] })?;
+        let observer = self.observer_of(&program);
+        let (image, folder) = (load_image(&path)?, self.run_folder()?);
+        let mut bench = HeapBench::start(&program, board, &image, &observer, &folder)?;
+        Ok(heaps::measure(&mut bench, wanted)?)
     }
 
     /// A folder for the bundles of one run of the command.

@@ -35,6 +35,17 @@ pub enum SuiteError {
     /// Some scenario files are not what they should be; all of them are reported.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nfailed to "))]
     Scenarios(Vec<ScenarioError>),
+    /// Something in the folder is no scenario, and none of what else may be there.
+    #[error(
+        "list scenarios: found {}, expected files <family>/<scenario>.toml in {folder}",
+        .found.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    Misplaced {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there.
+        found: Vec<PathBuf>,
+    },
     /// There is no scenario at all.
     #[error("list scenarios in {0}: found no file <family>/<scenario>.toml, expected at least one")]
     Empty(PathBuf),
@@ -55,13 +66,26 @@ pub enum SuiteError {
 /// # Errors
 /// See [`SuiteError`].
 pub fn scenarios(folder: &Path) -> Result<Vec<Scenario>, SuiteError> {
-    let mut paths = Vec::new();
+    let (mut paths, mut others) = (Vec::new(), Vec::new());
     for family in entries(folder)? {
-        if family.is_dir() && !matches!(name(&family).as_str(), "src" | "tests" | "target") {
-            let files = entries(&family)?;
-            paths
-                .extend(files.into_iter().filter(|path| path.extension() == Some("toml".as_ref())));
+        match name(&family).as_str() {
+            "src" | "tests" | "target" | "Cargo.toml" | "README.md" => {}
+            _ if !family.is_dir() => others.push(family),
+            _ => {
+                let is_scenario =
+                    |path: &PathBuf| path.is_file() && path.extension() == Some("toml".as_ref());
+                let (files, rest): (Vec<_>, Vec<_>) =
+                    entries(&family)?.into_iter().partition(is_scenario);
+                paths.extend(files);
+                others.extend(rest);
+            }
         }
+    }
+    // What an editor or a system hides is nobody's scenario.
+    others.retain(|path| !name(path).starts_with('.') && !name(path).ends_with('~'));
+    others.sort();
+    if !others.is_empty() {
+        return Err(SuiteError::Misplaced { folder: folder.to_owned(), found: others });
     }
     paths.sort();
     let (mut scenarios, mut errors) = (Vec::new(), Vec::new());
@@ -131,4 +155,24 @@ pub fn tests(
     }
     tests.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A scenario in the wrong place would never run, and nobody would know.
+    #[test]
+    fn what_lies_in_the_wrong_place_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let family = folder.path().join("family");
+        std::fs::create_dir_all(family.join("deeper")).unwrap();
+        let files = ["top.toml", "family/x.TOML", "family/.hidden", "README.md"];
+        files.iter().for_each(|file| std::fs::write(folder.path().join(file), "").unwrap());
+        let error = scenarios(folder.path()).unwrap_err().to_string();
+        for found in ["top.toml", "x.TOML", "deeper"] {
+            assert!(error.contains(found), "{error}");
+        }
+        assert!(!error.contains("hidden") && !error.contains("README"), "{error}");
+    }
 }

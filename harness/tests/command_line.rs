@@ -108,6 +108,10 @@ fn a_record_a_region_and_a_dump_are_explained_with_their_image() {
         check(arguments, exit::PASS, "  <- sp");
     }
     assert!(!crashrig(&["explain", &record, "--elf", &elf]).out.contains("<- sp"));
+    // Of a region that was cut short, the slots lie where they did.
+    let half = file(folder.path(), "half.bin", &region[..region.len() / 2]);
+    check(&["explain", &half, "--elf", &elf], exit::PASS, expected);
+    check(&["explain", &half, "--elf", &elf], exit::PASS, "found 2048 bytes of a region of 4096");
     check(&["explain", &record, "--elf", &elf], exit::PASS, expected);
     check(&["explain", &whole, "--elf", &elf], exit::PASS, expected);
     check(&["explain", &dump, "--elf", &elf, "--base", "0x20000000"], exit::PASS, expected);
@@ -135,7 +139,15 @@ fn bad_input_is_named_and_never_a_panic() {
     let image = std::fs::read(&elf).unwrap();
     let half_elf = file(here, "half.elf", &image[..image.len() / 2]);
     let bad = exit::BAD_INPUT;
-    check(&["explain", &garbage, "--elf", &elf], bad, "no record: slot first is blank");
+    check(
+        &["explain", &garbage, "--elf", &elf],
+        bad,
+        "slot first: found a5 a5 a5 a5, no record's magic",
+    );
+    let blank = file(here, "blank.bin", &[0; 256]);
+    check(&["explain", &blank, "--elf", &elf], bad, "no record: slot first is blank");
+    check(&["explain", "/dev/zero", "--elf", &elf], bad, "expected an ordinary file");
+    check(&["explain", &here.display().to_string()], bad, "a folder without evidence.json");
     check(
         &["explain", &short, "--elf", &elf],
         bad,
@@ -213,6 +225,10 @@ fn an_empty_selection_and_an_unknown_word_have_exit_codes_of_their_own() {
     check(&["run", "no-such-test"], exit::NOTHING_SELECTED, "nothing matches no-such-test");
     check(&["frobnicate"], exit::USAGE, "frobnicate");
     check(&["--help"], exit::PASS, "Exit codes");
+    check(&["run", ""], exit::USAGE, "found an empty filter");
+    check(&["run", "--target", "qemu::nope"], exit::USAGE, "qemu::netduinoplus2");
+    let whole = "qemu::netduinoplus2::boot::clean";
+    check(&["run", "--exact", "boot::clean"], exit::NOTHING_SELECTED, whole);
 }
 
 #[test]
@@ -225,4 +241,20 @@ fn a_missing_emulator_is_a_bench_failure_that_names_the_remedy() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(i32::from(exit::INFRASTRUCTURE)), "{text}");
     assert!(text.contains("/no/such/qemu-system-arm"), "{text}");
+}
+
+/// Whoever reads only the first lines changes neither the verdict nor the file of results.
+#[test]
+fn a_run_whose_output_nobody_reads_ends_with_its_verdict() {
+    let results = tempfile::NamedTempFile::new().unwrap();
+    let file = results.path().display().to_string();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_crashrig"))
+        .args(["run", "qemu::netduinoplus2::boot::clean", "--json", &file])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(run.stdout.take());
+    assert_eq!(run.wait().unwrap().code(), Some(i32::from(exit::PASS)));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\"complete\": true"), "{text}");
 }

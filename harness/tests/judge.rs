@@ -52,6 +52,7 @@ fn boot(boundary: Boundary, marker: Option<EndMarker>) -> BootReport {
         before: Slot::ALL.map(slot),
         after: Slot::ALL.map(slot),
         crash: None,
+        answers: Vec::new(),
         log: Vec::new(),
         log_notes: Vec::new(),
         unmodelled: Vec::new(),

@@ -16,8 +16,12 @@ struct Layout {
 
 impl Layout {
     fn of(board: &str) -> Self {
+        Self::with(board, &[])
+    }
+
+    fn with(board: &str, features: &[String]) -> Self {
         let rig = Rig::here();
-        let path = rig.image(board, &[]).expect("an image");
+        let path = rig.image(board, features).expect("an image");
         let image = Image::parse(std::fs::read(&path).unwrap(), &path).expect("an ELF file");
         Self { image, board: Board::load(&rig.boards(), board).expect("a board") }
     }
@@ -86,6 +90,18 @@ fn static_ram_is_in_the_order_of_the_memory_model() {
             assert_ne!(layout.at(guard) % 1024, 0, "a guard covers no first byte of a page");
         }
     }
+}
+
+/// The device holds its heap against the same symbols (`heap-is-the-rest`).
+#[test]
+fn more_static_data_are_less_heap() {
+    const MORE_BYTES: u32 = 4096;
+    let heap = |features: &[String]| {
+        let layout = Layout::with("netduinoplus2", features);
+        layout.at("heap_end") - layout.at("heap_start")
+    };
+    let more = ["more-static-data".to_owned()];
+    assert_eq!(heap(&[]) - heap(&more), MORE_BYTES);
 }
 
 #[test]

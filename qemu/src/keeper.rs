@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
@@ -35,6 +36,8 @@ pub struct KeeperProgram {
 /// What the keeper is asked to start.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// The folder of the sockets, removed by the keeper if the harness ends first.
+    pub(crate) folder: PathBuf,
     pub(crate) stdout: PathBuf,
     pub(crate) stderr: PathBuf,
     pub(crate) host_processor: Option<usize>,
@@ -49,6 +52,7 @@ impl Request {
             self.host_processor.map_or(ANY_PROCESSOR.to_owned(), |number| number.to_string());
         let mut arguments: Vec<OsString> = vec![
             SUBCOMMAND.into(),
+            self.folder.clone().into(),
             self.stdout.clone().into(),
             self.stderr.clone().into(),
             processor.into(),
@@ -60,6 +64,7 @@ impl Request {
 
     /// Reads the arguments after the subcommand.
     fn from_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let folder = arguments.next()?.into();
         let stdout = arguments.next()?.into();
         let stderr = arguments.next()?.into();
         let processor = arguments.next()?;
@@ -68,7 +73,7 @@ impl Request {
             number => Some(number.parse().ok()?),
         };
         let program = arguments.next()?.into();
-        Some(Self { stdout, stderr, host_processor, program, options: arguments.collect() })
+        Some(Self { folder, stdout, stderr, host_processor, program, options: arguments.collect() })
     }
 }
 
@@ -120,8 +125,15 @@ fn keep(request: &Request) -> Result<ExitStatus, String> {
     report(&format!("started {}", child.id()));
     let reaped = Arc::new(Mutex::new(false));
     let watched = Arc::clone(&reaped);
-    std::thread::spawn(move || kill_at_end_of_input(group, &watched));
-    wait(&mut child, group, &reaped)
+    let is_alone = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&is_alone);
+    std::thread::spawn(move || kill_at_end_of_input(group, &watched, &ended));
+    let status = wait(&mut child, group, &reaped);
+    if is_alone.load(Ordering::Relaxed) {
+        // The harness is gone, or about to remove the folder itself: then nothing is left to do.
+        let _ = std::fs::remove_dir_all(&request.folder);
+    }
+    status
 }
 
 /// Waits for the end of QEMU, and takes its process id out of use only together with the killer:
@@ -139,7 +151,7 @@ fn wait(child: &mut Child, pid: Pid, reaped: &Mutex<bool>) -> Result<ExitStatus,
 }
 
 /// Reads standard input to its end, then kills QEMU's process group unless QEMU has ended.
-fn kill_at_end_of_input(group: Pid, reaped: &Mutex<bool>) {
+fn kill_at_end_of_input(group: Pid, reaped: &Mutex<bool>, ended: &AtomicBool) {
     let mut ignored = [0_u8; 64];
     let mut input = std::io::stdin().lock();
     loop {
@@ -150,6 +162,7 @@ fn kill_at_end_of_input(group: Pid, reaped: &Mutex<bool>) {
             Err(_) => break,
         }
     }
+    ended.store(true, Ordering::Relaxed);
     let reaped = reaped.lock().unwrap_or_else(PoisonError::into_inner);
     if !*reaped {
         // It fails only when the group is gone already, which is what is wanted.

@@ -56,6 +56,7 @@ impl Emulator {
         let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
         let request = Request {
+            folder: folder.path().to_owned(),
             stdout: files.stdout.clone(),
             stderr: files.stderr.clone(),
             host_processor: launch.host_processor,

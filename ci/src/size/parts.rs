@@ -51,7 +51,12 @@ const PARTS: &[(&str, &[&str])] = &[
     ),
     (
         "errors and reboots",
-        &["crashrig_memory::errors", "crashrig_memory::reboot", "crashrig_port::errors"],
+        &[
+            "crashrig_memory::errors",
+            "crashrig_memory::misuse",
+            "crashrig_memory::reboot",
+            "crashrig_port::errors",
+        ],
     ),
     ("log", &["crashrig_port::channel", "defmt", "_defmt"]),
     ("start", &["crashrig_port", "crashrig_reset", "crashrig_memory"]),

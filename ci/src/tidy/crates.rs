@@ -59,6 +59,7 @@ const LAYOUT: &str = "firmware/layout";
 const WIRE: &str = "firmware/wire";
 const MEMORY: &str = "firmware/memory";
 const PORT: &str = "firmware/port";
+const SCRIPT: &str = "firmware/script";
 
 /// The table, from what everything rests on to what uses it.
 pub const TABLE: &[Row] = &[
@@ -66,12 +67,14 @@ pub const TABLE: &[Row] = &[
     row(WIRE, &[], &[], Unsafe::Forbidden),
     row(MEMORY, &[WIRE, LAYOUT], &[], Unsafe::Raw),
     row(PORT, &[WIRE, LAYOUT, MEMORY], &[], Unsafe::Justified),
-    row("firmware/image", &[WIRE, LAYOUT, MEMORY, PORT], &[], Unsafe::Below("src/faults")),
+    row(SCRIPT, &[WIRE, LAYOUT, MEMORY], &[], Unsafe::Forbidden),
+    row("firmware/image", &[WIRE, LAYOUT, MEMORY, PORT, SCRIPT], &[], Unsafe::Below("src/faults")),
+    row("firmware/bench", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Justified),
     row("firmware/bootloader", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Forbidden),
     row("qemu", &[LAYOUT], &[], Unsafe::Forbidden),
     row("qemu/plugin", &[], &[], Unsafe::Justified),
     row("harness", &[WIRE, LAYOUT, "qemu"], &[], Unsafe::Forbidden),
-    row("scenarios", &["harness", "qemu"], &[WIRE], Unsafe::Forbidden),
+    row("scenarios", &["harness", "qemu"], &[WIRE, LAYOUT, MEMORY, SCRIPT], Unsafe::Forbidden),
     row("ci", &["harness", LAYOUT, "qemu", WIRE], &[], Unsafe::Forbidden),
 ];
 
@@ -250,8 +253,8 @@ mod tests {
                 &format!("{place}:1: found no such row, expected a row for `qemu`"),
                 &format!("{place}:3: found `firmware/layout` {layout}"),
                 &format!("{place}:4: found `firmware/wire` {layout}"),
-                &format!("{place}:11: found `scenarios` {uses}, qemu, wire"),
-                &format!("{place}:12: found `ci` {uses}, layout, qemu, wire"),
+                &format!("{place}:12: found `scenarios` {uses}, qemu, wire"),
+                &format!("{place}:13: found `ci` {uses}, layout, qemu, wire"),
             ],
         );
         check_rule(

@@ -29,7 +29,10 @@ mod device {
         start_application,
         Platform {
             regions: board::REGIONS,
+            // Without a heap nobody asks what memory can do.
+            aliases: &[],
             clock_enables: board::CLOCK_ENABLES,
+            clock_enables_on_demand: &[],
             reset_cause: board::RESET_CAUSE,
             core_clock_hz: board::CORE_CLOCK_HZ,
             executable_ram: None,

@@ -37,7 +37,9 @@ mod device {
             main,
             Platform {
                 regions: board::REGIONS,
+                aliases: board::ALIASES,
                 clock_enables: board::CLOCK_ENABLES,
+                clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
                 reset_cause: board::RESET_CAUSE,
                 core_clock_hz: board::CORE_CLOCK_HZ,
                 executable_ram: board::EXECUTABLE_RAM,
@@ -57,9 +59,14 @@ mod device {
     }
 
     /// Sees the record before `main`; the host says whether that counts as reading it.
-    fn crash_report(_: &BootReport) -> bool {
-        observe::crash_report_called();
-        host::command().is_some_and(|command| command.has(Mailbox::ACKNOWLEDGE))
+    fn crash_report(report: &BootReport) -> bool {
+        observe::crash_report_called(report);
+        let Some(command) = host::command() else { return false };
+        let reads_all = (command.fault, command.parameters[0]) == (Fault::None, 1);
+        if reads_all {
+            crashrig_port::fault::acknowledge_records();
+        }
+        reads_all || command.has(Mailbox::ACKNOWLEDGE)
     }
 
     /// The main thread.
@@ -84,6 +91,9 @@ mod device {
             boot.findings.first.name(),
             boot.findings.last.name()
         );
+        if let Some(used_bytes) = observe::isr_stack_reported() {
+            defmt::debug!("reported: {=u32} bytes of the ISR stack were in use", used_bytes);
+        }
         if boot.clocks_missing > 0 {
             defmt::warn!("{=u32} memory clocks did not come up", boot.clocks_missing);
         }

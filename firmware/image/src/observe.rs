@@ -1,10 +1,13 @@
 //! What a boot checks about itself. Each check spoils what it looked at, so that the next boot can
 //! only pass by being started properly again.
 
+use crate::board;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
 use crashrig_memory::reboot::BootMode;
+use crashrig_memory::retain::BootReport;
 use crashrig_port::host_block::HostBlock;
-use crashrig_port::{Boot, clock, interrupts, platform};
+use crashrig_port::{Boot, clock, heap, interrupts, platform};
 use crashrig_wire::Observation;
 
 const PATTERN: [u32; 4] = [0x0123_4567, 0x89AB_CDEF, 0xFEDC_BA98, 0x7654_3210];
@@ -22,13 +25,30 @@ static ZEROED: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 #[unsafe(link_section = ".noinit.observed")]
 static KEPT: HostBlock<4> = HostBlock::new();
 
+#[cfg(feature = "more-static-data")]
+#[expect(unsafe_code, reason = "data that nothing uses must be kept")]
+#[unsafe(link_section = ".noinit.more")]
+#[used]
+static MORE: HostBlock<1024> = HostBlock::new();
+
 static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
 
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// The image was shown a record before its main.
-pub fn crash_report_called() {
+/// Bytes of the ISR stack that were in use at the reported crash.
+static ISR_STACK_REPORTED: AtomicU32 = AtomicU32::new(0);
+
+/// The image was shown a record before its main, when it cannot log yet.
+pub fn crash_report_called(report: &BootReport) {
+    let end = platform::isr_stack_end();
+    let msp = report.record.as_ref().map_or(end, |record| record.registers.msp);
+    ISR_STACK_REPORTED.store(end.wrapping_sub(msp), Ordering::Relaxed);
     REPORTED.store(true, Ordering::Relaxed);
+}
+
+/// How much of the ISR stack was in use at the reported crash, if there was one.
+pub fn isr_stack_reported() -> Option<u32> {
+    REPORTED.load(Ordering::Relaxed).then(|| ISR_STACK_REPORTED.load(Ordering::Relaxed))
 }
 
 /// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick
@@ -52,9 +72,22 @@ pub fn at_start(boot: &Boot) -> u32 {
         (Observation::RamHandlerRan, RAM_HANDLER_RUNS.load(Ordering::Relaxed) == 1),
         (Observation::MainOnOwnStack, on_own_stack()),
         (Observation::GuardsArmed, boot.guards_armed),
+        (Observation::HeapIsTheRest, heap_is_the_rest()),
         (Observation::CrashReportCalled, REPORTED.load(Ordering::Relaxed)),
         (Observation::SafeMode, boot.mode != BootMode::Normal),
     ])
+}
+
+/// Whether the regions for plain allocations are what the linker leaves, but for the part for code
+/// and the heap's own words: at most 16 bytes for each of at most four regions.
+fn heap_is_the_rest() -> bool {
+    const OWN_BYTES: u32 = 64;
+    let code_bytes = board::EXECUTABLE_RAM.map_or(0, |(_, size_bytes)| size_bytes);
+    let left = platform::heap_end() - platform::heap_start() - code_bytes;
+    heap::totals(Capabilities::DEFAULT).is_ok_and(|totals| {
+        defmt::info!("heap of {=u32} bytes, {=u32} left by static data", totals.total_bytes, left);
+        totals.total_bytes <= left && left - totals.total_bytes <= OWN_BYTES
+    })
 }
 
 /// Checks that need the boot to have run for a while.

@@ -9,18 +9,24 @@
 #![cfg_attr(not(feature = "parse"), no_std)]
 #![forbid(unsafe_code)]
 
+mod access;
 mod capabilities;
 #[cfg(feature = "parse")]
 pub mod emit;
+mod heap_map;
 mod names;
 mod need;
 #[cfg(feature = "parse")]
 pub mod parse;
 mod region;
+mod request;
 mod sets;
 
-pub use capabilities::Capabilities;
+pub use access::{Access, AccessError, Memory};
+pub use capabilities::{Capabilities, PRIORITIES};
+pub use heap_map::{AdditionError, HeapMap, Piece, SMALLEST_PIECE_BYTES};
 pub use names::UnknownName;
 pub use need::Need;
 pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
+pub use request::DmaNeeds;
 pub use sets::{Master, Masters, Reset, Resets};

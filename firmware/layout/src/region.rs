@@ -1,7 +1,7 @@
 //! Regions, aliases, clock enables and reset causes as the device sees them: the types of the
 //! generated table.
 
-use crate::{Capabilities, Master, Masters, Reset, Resets};
+use crate::{Capabilities, Master, Masters, PRIORITIES, Reset, Resets};
 
 crate::names::closed_list! {
     /// What a region is made of.
@@ -42,6 +42,12 @@ pub struct Region {
     pub kind: RegionKind,
     /// What it can be used for.
     pub capabilities: Capabilities,
+    /// The same in the order in which the heap offers it; nothing if the heap keeps off the region.
+    pub heap: Option<[Capabilities; PRIORITIES]>,
+    /// Whether a stack of start-up lies in it, so that the heap has it only once that is released.
+    pub startup_stack: bool,
+    /// What address and size of memory for DMA must be multiples of: 1, or the line of a cache.
+    pub dma_alignment_bytes: u32,
     /// Bus masters that reach it.
     pub masters: Masters,
     /// Resets over which it keeps its contents.
@@ -145,6 +151,9 @@ mod tests {
             size_bytes: 0x1000,
             kind: RegionKind::Ram,
             capabilities: Capabilities::NONE,
+            heap: None,
+            startup_stack: false,
+            dma_alignment_bytes: 1,
             masters: Masters::NONE,
             retained_over: Resets::NONE,
         };

@@ -23,8 +23,11 @@ fn here() -> PathBuf {
 }
 
 fn check(board: &str, ending: &str, generate: fn(&Board) -> String) {
-    let boards = here().join("../boards");
-    let text = generate(&Board::load(&boards, board).unwrap());
+    check_in(&here().join("../boards"), board, ending, generate);
+}
+
+fn check_in(boards: &Path, board: &str, ending: &str, generate: fn(&Board) -> String) {
+    let text = generate(&Board::load(boards, board).unwrap());
     let stored = here().join("tests/generated").join(format!("{board}.{ending}"));
     if env::var_os("CRASHRIG_BLESS").is_some() {
         fs::write(&stored, &text).unwrap();
@@ -58,6 +61,11 @@ fn region_tables() {
     ] {
         check(board, "regions.rs.txt", regions_rs);
     }
+}
+
+#[test]
+fn the_made_up_chip_of_many_memories() {
+    check_in(&here().join("tests/good/boards"), "memories", "regions.rs.txt", regions_rs);
 }
 
 #[test]

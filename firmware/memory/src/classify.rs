@@ -133,7 +133,10 @@ pub fn classify(entry: &Entry, faults: &FaultStatus, map: &MemoryMap<'_>) -> Mea
     let has_address = valid || limit_broken || faults.cfsr & cfsr::STACKING != 0;
     let owner = if has_address { map.owner_of(fault_address) } else { Owner::NONE };
     let own_guard = owner == Owner { area: Area::Guard, thread: map.stack_owner(thread) };
-    let (kind, detector) = kind_of(entry.vector, faults.cfsr, own_guard);
+    // Above its stack a pointer was put; it has not gone too far. Where it is below, as that of a
+    // frame that jumped the guard, stays an overflow.
+    let above = map.stack_of(thread).is_some_and(|stack| stack.end <= stack_pointer);
+    let (kind, detector) = kind_of(entry.vector, faults.cfsr, own_guard, above);
     let value = match kind {
         Kind::StackOverflow => limit,
         _ => entry.vector,
@@ -157,8 +160,9 @@ fn charged(entry: &Entry, status: u32, map: &MemoryMap<'_>) -> Thread {
 }
 
 /// `own_guard`: the address lies in the guard of the stack that was in use. A store into another's
-/// guard is a wild store, not an overflow.
-fn kind_of(vector: u32, status: u32, own_guard: bool) -> (Kind, Detector) {
+/// guard is a wild store, not an overflow. `above`: the stack pointer lies above that stack; a
+/// frame that the memory protection refuses there is a wild store too.
+fn kind_of(vector: u32, status: u32, own_guard: bool, above: bool) -> (Kind, Detector) {
     let is_fault = (3..=SECURE_FAULT).contains(&vector);
     if !is_fault {
         (Kind::UnexpectedInterrupt, Detector::DefaultHandler)
@@ -166,6 +170,8 @@ fn kind_of(vector: u32, status: u32, own_guard: bool) -> (Kind, Detector) {
         (Kind::StackOverflow, Detector::StackLimit)
     } else if status & cfsr::MEMMANAGE != 0 && own_guard {
         (Kind::StackOverflow, Detector::MpuGuard)
+    } else if status & cfsr::MSTKERR != 0 && above {
+        (Kind::MemoryFault, Detector::MemoryProtection)
     } else if status & cfsr::STACKING != 0 {
         (Kind::StackOverflow, Detector::StackingError)
     } else if status & cfsr::BUS != 0 {
@@ -262,6 +268,9 @@ mod tests {
             ("frame into the guard", 4, THREAD, 0x2000_23F0, 0x10, 0, main_guard, false),
             ("the ISR's guard, by a thread", 4, THREAD, PSP, 0x82, 0x2001_F7F0, wild_store, true),
             ("frame into nowhere, UDF", 5, THREAD, nowhere, 0x1_1000, 0, main_frame, false),
+            ("frame above the stack", 4, THREAD, 0x2000_5000, 0x12, 0, wild_store, false),
+            ("push and frame above", 4, THREAD, 0x2000_5000, 0x92, 0x2000_5000, wild_store, false),
+            ("frame below the guard", 4, THREAD, 0x2000_2000, 0x12, 0, main_frame, false),
             ("late float state", 4, HANDLER, PSP, 0x20, 0, isr_frame, true),
             ("load from nowhere", 5, THREAD, PSP, 0x8200, 0xD000_0000, main_bus, true),
             ("the same before the threads", 5, BOOT, PSP, 0x8200, 0xD000_0000, boot_bus, true),

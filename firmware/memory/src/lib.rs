@@ -14,6 +14,7 @@
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
 //! * [`heap`]: memory of several regions, handed out by what it can be used for.
 //! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
+//! * [`misuse`]: which refusals of kernel and heap are mistakes of the caller.
 //! * [`raw`]: the one place where an address becomes memory.
 #![no_std]
 #![deny(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod errors;
 pub mod heap;
 pub mod kernel;
 pub mod map;
+pub mod misuse;
 pub mod raw;
 pub mod reboot;
 pub mod retain;

@@ -100,6 +100,38 @@ impl Memory for LiveMemory<'_> {
     }
 }
 
+/// The words of a heap. Nothing is checked on the way: a heap reads and writes only words of its
+/// regions, and at a level without checks it believes what stands in them.
+#[derive(Debug)]
+pub struct HeapWords(());
+
+impl HeapWords {
+    /// Words for one heap.
+    ///
+    /// # Safety
+    /// The value is given to a heap, whose regions are RAM that exists and is clocked, and that
+    /// nobody else writes but where the heap has handed it out. At a level without checks nobody
+    /// writes elsewhere at all: then the heap would follow any address.
+    #[must_use]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Words for HeapWords {
+    #[inline]
+    fn read(&self, address: u32) -> u32 {
+        // SAFETY: an aligned word of a region, as `new` was promised.
+        unsafe { core::ptr::with_exposed_provenance::<u32>(address as usize).read() }
+    }
+
+    #[inline]
+    fn write(&mut self, address: u32, word: u32) {
+        // SAFETY: as above.
+        unsafe { core::ptr::with_exposed_provenance_mut::<u32>(address as usize).write(word) }
+    }
+}
+
 /// The words of a part of RAM that something of this crate works on, such as a stack.
 #[derive(Debug, Clone)]
 pub struct RamWords(Range<u32>);

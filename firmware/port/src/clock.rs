@@ -1,5 +1,6 @@
 //! Clocks: those that memory regions need, and the periodic tick.
 
+use crate::platform::{Platform, platform};
 use crate::registers::system_timer;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::ClockEnable;
@@ -32,18 +33,27 @@ pub(crate) fn enable_memory_clocks(enables: &[ClockEnable]) -> u32 {
     enables.iter().filter(|enable| !enable_clock(enable)).count() as u32
 }
 
+/// Whether every clock that a region needs is in force. Memory without one must not be touched.
+pub(crate) fn is_region_on(region: &str) -> bool {
+    let Platform { clock_enables, clock_enables_on_demand, .. } = *platform();
+    let mut enables = clock_enables.iter().chain(clock_enables_on_demand);
+    enables.all(|enable| enable.region != region || is_ready(enable))
+}
+
+fn is_ready(enable: &ClockEnable) -> bool {
+    let ready = core::ptr::with_exposed_provenance::<u32>(enable.ready_register as usize);
+    // SAFETY: the chip file gives the address of a clock register of this chip.
+    let word = unsafe { ready.read_volatile() };
+    word & 1 << enable.ready_bit != 0
+}
+
 fn enable_clock(enable: &ClockEnable) -> bool {
     let register = core::ptr::with_exposed_provenance_mut::<u32>(enable.register as usize);
-    let ready = core::ptr::with_exposed_provenance::<u32>(enable.ready_register as usize);
     // SAFETY: the chip file gives the address of a clock register of this chip.
     let before = unsafe { register.read_volatile() };
     // SAFETY: as above; only the one bit that enables a memory's clock is added.
     unsafe { register.write_volatile(before | 1 << enable.bit) };
-    (0..READ_BACK_LIMIT).any(|_| {
-        // SAFETY: as above.
-        let word = unsafe { ready.read_volatile() };
-        word & 1 << enable.ready_bit != 0
-    })
+    (0..READ_BACK_LIMIT).any(|_| is_ready(enable))
 }
 
 /// Stops a tick that whoever ran before has left on.

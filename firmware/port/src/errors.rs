@@ -8,7 +8,8 @@ use core::cell::RefCell;
 use core::panic::Location;
 use crashrig_memory::capture::{Reported, Reporter};
 use crashrig_memory::errors::{Context, Errors, Hook, Raised};
-use crashrig_wire::Status;
+use crashrig_memory::stack::StackRange;
+use crashrig_wire::{Misuse, Status};
 use critical_section::Mutex;
 
 static ERRORS: Mutex<RefCell<Errors>> = Mutex::new(RefCell::new(Errors::new()));
@@ -26,12 +27,47 @@ pub fn set_hook(hook: Option<Hook>) {
 /// Reports an error that the caller survives.
 #[track_caller]
 pub fn warning(status: Status, value: u32) {
-    let context = context(status, value, Location::caller());
-    let hook = with(|errors| errors.warn(&context));
+    warn(&context(status, value, Location::caller()));
+}
+
+fn warn(context: &Context) {
+    let hook = with(|errors| errors.warn(context));
     if let Some(hook) = hook {
         hook.call();
         with(Errors::hook_returned);
     }
+}
+
+/// Where a mistake was made, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    /// Here: by who runs, in this line.
+    Here(&'static Location<'static>),
+    /// By who runs, who goes on at this address.
+    Caller(u32),
+    /// By a thread that has called the kernel, or whose work the kernel does.
+    Thread {
+        /// Its stack, which says who it is.
+        stack: StackRange,
+        /// Where its call returns to; 0 if it is over.
+        address: u32,
+        /// Its stack pointer there.
+        stack_pointer: u32,
+    },
+}
+
+/// Warns of a mistake that was refused. Every refusal of kernel and heap that is one comes here.
+pub(crate) fn misuse((misuse, value): (Misuse, u32), place: Place) {
+    let status = misuse.status();
+    warn(&match place {
+        Place::Here(location) => context(status, value, location),
+        Place::Caller(address) => {
+            Context { address, ..context_of(status, value, &kernel::stack_in_use()) }
+        }
+        Place::Thread { stack, address, stack_pointer } => {
+            Context { address, stack_pointer, ..context_of(status, value, &stack) }
+        }
+    });
 }
 
 /// Reports an error that nobody survives: hook, record, reset.
@@ -77,16 +113,21 @@ pub fn clear() {
 }
 
 fn context(status: Status, value: u32, location: &Location<'_>) -> Context {
-    let stack = kernel::stack_in_use();
     Context {
-        value,
-        thread: stack.thread,
-        thread_entry: kernel::facts_of(stack.thread).entry,
-        stack_start: stack.start,
-        stack_size_bytes: stack.size_bytes(),
         file: location.file().as_ptr().addr() as u32,
         file_length_bytes: location.file().len() as u32,
         line: location.line(),
+        ..context_of(status, value, &kernel::stack_in_use())
+    }
+}
+
+fn context_of(status: Status, value: u32, stack: &StackRange) -> Context {
+    Context {
+        value,
+        thread: stack.thread,
+        thread_entry: kernel::entry_of(stack.thread),
+        stack_start: stack.start,
+        stack_size_bytes: stack.size_bytes(),
         ..Context::of_status(status)
     }
 }

@@ -4,8 +4,10 @@
 //! [`CAPTURING`] set, notes itself in the ledger and resets: what was committed before stays.
 
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
+use crate::kernel::view;
 use crate::registers::{float_unit, system_control};
-use crate::{clock, kernel, platform, reset, reset_cause, sections};
+use crate::{clock, interrupts, kernel, platform, reset, reset_cause, sections};
+use core::cell::UnsafeCell;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_memory::capture::{self, Identity, Noticed, Reported, Saved, SourceLocation};
@@ -14,8 +16,8 @@ use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootReport, CrashRegion};
-use crashrig_wire::Record;
 use crashrig_wire::record::{Architecture, FaultStatus};
+use crashrig_wire::{Record, Thread};
 
 const ARCHITECTURE: Architecture =
     if cfg!(armv8m) { Architecture::Armv8m } else { Architecture::Armv7m };
@@ -51,24 +53,50 @@ pub(crate) fn capture_found(entry: &Entry, meaning: &Meaning, callee_saved: &[u3
     unsafe { crashrig_found_entry(entry, meaning, callee_saved) }
 }
 
-/// What is known of an exception beside its own registers. MSP is as it stands now.
-pub(crate) fn entry(vector: u32, exc_return: u32, psp: u32) -> Entry {
-    Entry {
-        vector,
-        exc_return,
-        msp: cortex_m::register::msp::read(),
-        psp,
-        running: kernel::running(),
-        float_frame: float_unit().fpcar.read(),
-    }
+/// What is known of an exception: its registers as they were before its handler pushed anything,
+/// and who runs.
+pub(crate) fn entry(running: Thread, vector: u32, exc_return: u32, [msp, psp]: [u32; 2]) -> Entry {
+    Entry { vector, exc_return, msp, psp, running, float_frame: float_unit().fpcar.read() }
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let none = Notice { location: SourceLocation::default(), error: None };
     let notice = info.location().map_or(none, |location| Notice::at(location, None));
+    if is_unprivileged() {
+        let SourceLocation { file, file_length, line } = notice.location;
+        kernel::supervisor::panic(file, file_length, line)
+    }
     // SAFETY: `notice` lies on a stack that nothing uses any more once this is called.
     unsafe { crashrig_notice_entry(&notice) }
+}
+
+/// Whether a thread runs that can neither mask interrupts nor reach the emergency stack. It reads
+/// IPSR as zero, as any thread does; a handler is privileged whomever it interrupted.
+fn is_unprivileged() -> bool {
+    let control = cortex_m::register::control::read();
+    interrupts::active() == 0 && control.npriv().is_unprivileged()
+}
+
+struct NoticeCell(UnsafeCell<Notice>);
+
+// SAFETY: only a supervisor call writes it; it is read by the capture that follows.
+unsafe impl Sync for NoticeCell {}
+
+/// What an unprivileged thread says that panics: its own stack is not believed.
+#[unsafe(link_section = ".upper.panicked")]
+static PANICKED: NoticeCell = NoticeCell(UnsafeCell::new(Notice {
+    location: SourceLocation { file: 0, file_length: 0, line: 0 },
+    error: None,
+}));
+
+/// Keeps where an unprivileged thread says that it panics. Returns function and argument that its
+/// capture begins with.
+pub(crate) fn keep_panic(location: SourceLocation) -> (u32, u32) {
+    let place = PANICKED.0.get();
+    // SAFETY: supervisor calls do not preempt each other, and the capture has not begun.
+    unsafe { place.write(Notice { location, error: None }) };
+    (crashrig_notice_entry as *const () as u32, place.addr() as u32)
 }
 
 /// Records a fatal error that software reports, and resets.
@@ -85,7 +113,7 @@ pub(crate) extern "C" fn capture_exception(
     callee_saved: &[u32; 8],
     primask: u32,
 ) -> ! {
-    let entry = Entry { msp, ..entry(vector(), exc_return, psp) };
+    let entry = entry(view::running(), vector(), exc_return, [msp, psp]);
     let saved = saved(callee_saved, primask);
     commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
 }
@@ -108,12 +136,12 @@ pub(crate) extern "C" fn capture_notice(
 ) -> ! {
     let saved = saved(callee_saved, primask);
     let on_process_stack = vector() == 0 && saved.masks & 0b10 != 0;
-    let (msp, psp) = if on_process_stack {
-        (cortex_m::register::msp::read(), stack_pointer)
+    let stack_pointers = if on_process_stack {
+        [cortex_m::register::msp::read(), stack_pointer]
     } else {
-        (stack_pointer, cortex_m::register::psp::read())
+        [stack_pointer, cortex_m::register::psp::read()]
     };
-    let entry = Entry { msp, ..entry(vector(), 0, psp) };
+    let entry = entry(view::running(), vector(), 0, stack_pointers);
     let Notice { location, error } = *notice;
     let noticed = Noticed { caller, stack_pointer, location, error };
     with_region(&entry, &saved.faults, |region, map| {
@@ -147,7 +175,7 @@ fn with_region(
     }
     // A crash before the records were checked has not noted it yet.
     let _ = reset_cause::note(&mut region);
-    let stacks = kernel::stacks();
+    let stacks = view::stacks();
     let (image, chip) = (platform::image_areas(), platform::chip_areas());
     record(&mut region, &MemoryMap { stacks: &stacks, image: &image, chip: &chip });
     reset::reset()
@@ -156,7 +184,7 @@ fn with_region(
 /// All phases.
 fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &MemoryMap<'_>) {
     record.architecture = ARCHITECTURE;
-    let facts = kernel::facts_of(record.thread);
+    let facts = view::facts_of(record.thread);
     record.thread_entry = facts.entry;
     record.thread_name = facts.name.as_ptr().addr() as u32;
     record.thread_name_length = u16::try_from(facts.name.len()).unwrap_or(u16::MAX);
@@ -205,15 +233,18 @@ pub(crate) fn open_region() -> CrashRegion<RetainedRam> {
 /// oldest record that nobody has read. In safe mode the image is not asked: it may be what crashes.
 pub(crate) fn check_records() -> BootReport {
     let platform = platform::platform();
-    let mut region = open_region();
-    let start = reset_cause::note(&mut region);
-    let report = region.begin(&platform::build_id(), &platform.policy, start);
+    let report = {
+        let mut region = open_region();
+        let start = reset_cause::note(&mut region);
+        region.begin(&platform::build_id(), &platform.policy, start)
+    };
     BOOT.store(report.findings.boot, Ordering::Relaxed);
+    // The image may open the region itself: what it marks there must not be written over.
     let is_read = report.record.is_some()
         && report.mode == BootMode::Normal
         && (platform.crash_report)(&report);
     if is_read {
-        let _ = region.take_report(&platform::build_id());
+        let _ = open_region().take_report(&platform::build_id());
     }
     report
 }

@@ -1,40 +1,49 @@
-//! The heap of this device: what static data leave of main RAM.
+//! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
-//! Which regions that is and what they can be used for comes from the chip file. Other RAM (CCM,
-//! backup SRAM) is not part of it yet.
+//! Which memory that is, and who may add to it, is said in `places`; what DMA needs, in
+//! [`DmaNeeds`]; who may ask and who is told, in `policy`.
 
 mod history;
+mod places;
+mod policy;
+mod report;
 
+pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
+pub(crate) use places::{has_some_of, start};
+pub use policy::{
+    AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_failure,
+    set_failure_hook, set_from_interrupt, set_hooks,
+};
+pub(crate) use report::write_sections;
+
+use crate::errors::{self, Place};
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
-use crashrig_layout::{Capabilities, Region, RegionKind};
+use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Expected, Heap, Light, Totals,
+    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Origin, Request, Totals,
 };
+use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
-use crashrig_wire::section::{
-    Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,
-};
+use crashrig_wire::section::Allocation;
 
 /// Regions that the heap can have.
-pub const REGION_LIMIT: usize = 4;
+pub const REGION_LIMIT: usize = 6;
 
 /// How much the heap checks.
 pub type HeapLevel = Light;
 
 type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
 
-/// The words between the two ends of the heap. Others read as 0, and what is written there is lost.
+/// The words of the heap's regions. Others read as 0, and what is written there is lost.
 #[derive(Debug)]
 struct HeapWords;
 
 impl HeapWords {
     fn pointer(address: u32) -> Option<*mut u32> {
         let inside = platform::heap_start() <= address && address < platform::heap_end();
-        let inside = inside && address.is_multiple_of(4);
+        let inside = (inside || places::contain(address)) && address.is_multiple_of(4);
         inside.then(|| core::ptr::with_exposed_provenance_mut(address as usize))
     }
 }
@@ -42,7 +51,8 @@ impl HeapWords {
 impl Words for HeapWords {
     fn read(&self, address: u32) -> u32 {
         Self::pointer(address).map_or(0, |pointer| {
-            // SAFETY: aligned, and inside of RAM that the linker script keeps free for the heap.
+            // SAFETY: aligned, and inside of RAM that static data leave to the heap, or that it was
+            // given.
             unsafe { pointer.read_volatile() }
         })
     }
@@ -66,10 +76,6 @@ static EMPTY: Memory = Heap::new(HeapWords);
 #[unsafe(link_section = ".upper.heap")]
 static HEAP: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
-/// Whether the heap has its regions.
-#[unsafe(link_section = ".upper.heap_started")]
-static STARTED: AtomicBool = AtomicBool::new(false);
-
 /// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
 fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
     critical_section::with(|_| {
@@ -80,98 +86,181 @@ fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
     })
 }
 
-/// Gives the heap its regions, on the main stack. Interrupts are masked; nothing has been allocated
-/// yet.
-pub(crate) fn start() {
+/// Makes the heap one without regions.
+fn empty() {
     // SAFETY: nobody uses the heap before this; `EMPTY` owns nothing, so a copy of it is another
     // empty heap.
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, HEAP.0.get().cast(), 1) };
-    for (place, region) in places() {
-        // Nothing that can be written is executable here.
-        let caps = region.capabilities.without(Capabilities::EXEC);
-        let priorities = [caps, Capabilities::NONE, Capabilities::NONE];
-        // A region that is too small to hold a block is left out.
-        let _ = with(|heap| heap.add_region(place.start, place.end - place.start, priorities));
-    }
-    STARTED.store(true, Ordering::Relaxed);
 }
 
-/// What the heap has of the chip's regions, each with its region.
-fn places() -> impl Iterator<Item = (Range<u32>, &'static Region)> {
-    let (heap_start, heap_end) = (platform::heap_start(), platform::heap_end());
-    platform::platform().regions.iter().filter(|region| region.kind == RegionKind::Ram).filter_map(
-        move |region| {
-            let end = region.start + region.size_bytes;
-            let place = region.start.max(heap_start)..end.min(heap_end);
-            (place.start < place.end).then_some((place, region))
-        },
-    )
+/// Why the heap did not do what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error<E> {
+    /// An interrupt handler asked, and is not allowed to.
+    FromInterrupt,
+    /// The heap's own reason.
+    Heap(E),
 }
 
 /// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::allocate_aligned`].
+/// As [`Heap::request`], or the caller is an interrupt handler.
 #[inline(never)]
 pub fn allocate(
     size_bytes: u32,
     alignment: Alignment,
     caps: Capabilities,
+) -> Result<u32, Error<AllocationError>> {
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    told(serve(size_bytes, alignment, caps, caller), size_bytes, caps, caller)
+}
+
+/// Hands out the stack of a thread; who spawns it warns of an error.
+#[inline(never)]
+pub(crate) fn allocate_stack(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
 ) -> Result<u32, AllocationError> {
-    let result = with(|heap| heap.allocate_aligned(size_bytes, alignment, caps));
-    let address = result.unwrap_or(0);
-    history::note(&Allocation { address, size: size_bytes, caller: history::caller() });
+    let caller = history::caller();
+    let result = serve(size_bytes, alignment, caps, caller);
+    note(&result, size_bytes, caps, caller);
     result
+}
+
+/// As [`allocate`], with the first of several sets of capabilities that can be served. A failure
+/// names the last one.
+///
+/// # Errors
+/// As for `allocate`; nothing can be served of an empty list.
+#[inline(never)]
+pub fn allocate_prefer(
+    size_bytes: u32,
+    alignment: Alignment,
+    preferred: &[Capabilities],
+) -> Result<u32, Error<AllocationError>> {
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
+    let early = others.iter().find_map(|caps| {
+        let address = serve(size_bytes, alignment, *caps, caller).ok()?;
+        Some((address, caps))
+    });
+    let (result, caps) = match early {
+        Some((address, caps)) => (Ok(address), caps),
+        None => (serve(size_bytes, alignment, *last, caller), last),
+    };
+    told(result, size_bytes, *caps, caller)
+}
+
+/// Hands out memory to whoever does not care which, as [`set_external_limit`] says.
+///
+/// # Errors
+/// As for [`allocate`].
+#[inline(never)]
+pub fn allocate_default(size_bytes: u32) -> Result<u32, Error<AllocationError>> {
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let caps = Capabilities::DEFAULT;
+    let origin = Origin { owner: 0, caller };
+    let request = Request { origin, ..Request::new(size_bytes, caps) };
+    told(with(|heap| heap.request_default(&request)), size_bytes, caps, caller)
+}
+
+/// Opens external memory to plain allocations of more than so many bytes; `None` closes it.
+pub fn set_external_limit(limit_bytes: Option<u32>) {
+    with(|heap| heap.set_external_limit(limit_bytes));
+}
+
+/// Warns of a request that failed, and tells whoever else wants to know what came of it.
+fn told(
+    result: Result<u32, AllocationError>,
+    size_bytes: u32,
+    caps: Capabilities,
+    caller: u32,
+) -> Result<u32, Error<AllocationError>> {
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
+    }
+    note(&result, size_bytes, caps, caller);
+    result.map_err(Error::Heap)
+}
+
+fn note(result: &Result<u32, AllocationError>, size_bytes: u32, caps: Capabilities, caller: u32) {
+    history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
+    match result {
+        Ok(address) => policy::allocated(*address, size_bytes, caps),
+        Err(error) => policy::failed(error, caller),
+    }
+}
+
+/// Looks for memory. An error names what the caller asked for, not what DMA needs besides.
+fn serve(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+    caller: u32,
+) -> Result<u32, AllocationError> {
+    let needs = DmaNeeds::of(caps, platform::platform().regions);
+    let out_of_memory =
+        |largest_free_block| AllocationError::OutOfMemory { size_bytes, caps, largest_free_block };
+    let Some(rounded_bytes) = size_bytes.checked_next_multiple_of(needs.align_bytes) else {
+        return Err(out_of_memory(0));
+    };
+    let align_bytes = match needs.align_bytes {
+        1 => alignment.align_bytes,
+        line_bytes => alignment.align_bytes.max(line_bytes),
+    };
+    let request = Request {
+        alignment: Alignment { align_bytes, ..alignment },
+        origin: Origin { owner: 0, caller },
+        ..Request::new(rounded_bytes, needs.capabilities)
+    };
+    with(|heap| heap.request(&request)).map_err(|error| match error {
+        AllocationError::OutOfMemory { largest_free_block, .. } => {
+            out_of_memory(largest_free_block)
+        }
+        AllocationError::Contradiction { .. } => AllocationError::Contradiction { caps },
+        other => other,
+    })
 }
 
 /// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::free`].
+/// As [`Heap::free`], or the caller is an interrupt handler.
 #[inline(never)]
-pub fn free(address: u32) -> Result<u32, AddressError> {
+pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
+    policy::check_caller(caller)?;
+    policy::before_free(address);
+    let result = release(address, caller);
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_address(error), Place::Caller(caller));
+    }
+    result.map_err(Error::Heap)
+}
+
+/// Takes the stack of a thread back, in the kernel's own exceptions; who ends it warns of an error.
+#[inline(never)]
+pub(crate) fn free_stack(address: u32) -> Result<u32, AddressError> {
+    policy::before_free(address);
+    release(address, history::caller())
+}
+
+fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
     with(|heap| heap.free(address))
 }
 
-/// The state of the heap, the first word of it that is wrong, and what was last asked of it, for a
-/// record. The fault path asks, which runs alone.
-pub(crate) fn write_sections<S: WordSink>(writer: &mut SectionWriter<S>) {
-    if STARTED.load(Ordering::Relaxed) {
-        let rows = places().enumerate().filter_map(|(index, (place, _))| {
-            // A region that is broken has no sums; its broken word is told below.
-            let broken = HeapRow { start: place.start, ..HeapRow::default() };
-            with(|heap| heap.region_totals(index))
-                .map_or(Some(broken), |totals| Some(row(place.start, &totals?)))
-        });
-        writer.rows(Section::Heaps, HEAP_ROWS, rows.map(HeapRow::to_words));
-        let broken = check_integrity().err();
-        writer.section(Section::BrokenBlock, broken.into_iter().flat_map(broken_words));
-    }
-    writer.section(Section::Allocations, history::newest().flat_map(Allocation::to_words));
-}
-
-fn row(start: u32, totals: &Totals) -> HeapRow {
-    HeapRow {
-        start,
-        total: totals.total_bytes,
-        free: totals.free_bytes,
-        minimum_free: totals.minimum_free_bytes,
-        largest_free: totals.largest_free_block,
-        failed: totals.failed_allocations,
-    }
-}
-
-fn broken_words(broken: Corruption) -> [u32; BrokenBlock::WORDS] {
-    let expected = match broken.expected {
-        Expected::Word(word)
-        | Expected::HeadCanary(word)
-        | Expected::TailCanary(word)
-        | Expected::Fill(word) => word,
-        Expected::Size | Expected::PreviousSize | Expected::FreeBlock => 0,
-    };
-    BrokenBlock { address: broken.address, expected, found: broken.found }.to_words()
+/// How many bytes can be used at an address that is handed out.
+///
+/// # Errors
+/// As [`Heap::size_of`].
+pub fn size_of(address: u32) -> Result<u32, AddressError> {
+    with(|heap| heap.size_of(address))
 }
 
 /// Sums over the regions with all of `caps`.

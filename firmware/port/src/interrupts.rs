@@ -34,6 +34,15 @@ pub fn install_for_exception(exception: u32, handler: Handler) {
     vectors::install(exception, handler);
 }
 
+/// Puts every interrupt below the clock, also those that nobody gives a priority: after a reset
+/// they have the highest there is (DDI0403E B3.4.9).
+pub(crate) fn lower() {
+    for priority in interrupt_controller().ipr.iter().take(count() as usize) {
+        // SAFETY: none is enabled yet.
+        unsafe { priority.write(LOWEST_PRIORITY) };
+    }
+}
+
 /// Disables every interrupt and forgets those that are pending, the core's own among them.
 pub(crate) fn silence() {
     // ICSR.PENDSVCLR and ICSR.PENDSTCLR (DDI0403E B3.2.4).

@@ -141,13 +141,15 @@ pub(crate) fn with_writable_vectors(work: impl FnOnce()) {
 /// Follows a switch: the guard of the thread that runs now and, if it is not privileged, the right
 /// to its own stack.
 pub(crate) fn follow(stack: &StackRange, privileged: bool) {
-    set_guard(THREAD_GUARD, stack);
-    if privileged {
-        clear(OWN_STACK);
-    } else {
-        set(OWN_STACK, stack.start, stack.size_bytes(), Rights::DATA, 0);
-    }
-    barrier();
+    critical_section::with(|_| {
+        set_guard(THREAD_GUARD, stack);
+        if privileged {
+            clear(OWN_STACK);
+        } else {
+            set(OWN_STACK, stack.start, stack.size_bytes(), Rights::DATA, 0);
+        }
+        barrier();
+    });
 }
 
 /// Whether a stack can be given to an unprivileged thread: it is one region of the unit.
@@ -162,11 +164,12 @@ pub(crate) fn can_hold(stack: &StackRange) -> bool {
 pub(crate) fn guards_armed() -> bool {
     let unit = memory_protection();
     let stacks = kernel::stacks_in_use();
-    unit.ctrl.read() & 1 != 0
-        && [THREAD_GUARD, ISR_GUARD]
-            .into_iter()
-            .zip(stacks)
-            .all(|(number, stack)| is_set(number) && unit.rbar.read() & !0x1F == stack.guard_start)
+    critical_section::with(|_| {
+        unit.ctrl.read() & 1 != 0
+            && [THREAD_GUARD, ISR_GUARD].into_iter().zip(stacks).all(|(number, stack)| {
+                is_set(number) && unit.rbar.read() & !0x1F == stack.guard_start
+            })
+    })
 }
 
 fn set_guard(number: u32, stack: &StackRange) {
@@ -181,11 +184,14 @@ fn set_guard(number: u32, stack: &StackRange) {
 /// Makes a region without access. `size_bytes` is a power of two from 32 on; `start` is aligned to
 /// it.
 pub fn no_access(number: u32, start: u32, size_bytes: u32) {
-    set(number, start, size_bytes, Rights::NONE, 0);
-    barrier();
+    critical_section::with(|_| {
+        set(number, start, size_bytes, Rights::NONE, 0);
+        barrier();
+    });
 }
 
-/// Selects a region and says whether it is in force.
+/// Selects a region and says whether it is in force. Interrupts are masked, here as wherever a
+/// region is selected: a handler may change regions too.
 fn is_set(number: u32) -> bool {
     let unit = memory_protection();
     // SAFETY: selecting a region changes no right.

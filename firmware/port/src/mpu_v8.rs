@@ -121,19 +121,21 @@ pub(crate) fn with_writable_vectors(work: impl FnOnce()) {
 /// Follows a switch: the guard of the thread that runs now and, if it is not privileged, the right
 /// to its own stack. No two regions overlap on the way: the kernel runs while they change.
 pub(crate) fn follow(stack: &StackRange, privileged: bool) {
-    let end = platform::isr_stack_start();
-    for number in [THREAD_GUARD, OWN_STACK, RAM_BEHIND] {
-        clear(number);
-    }
-    if privileged {
-        set(RAM, behind_vectors(), end, Rights::PRIVILEGED_DATA);
-    } else {
-        set(RAM, behind_vectors(), stack.start, Rights::PRIVILEGED_DATA);
-        set(OWN_STACK, stack.start, stack.end, Rights::DATA);
-        set(RAM_BEHIND, stack.end, end, Rights::PRIVILEGED_DATA);
-    }
-    set_guard(THREAD_GUARD, stack);
-    barrier();
+    critical_section::with(|_| {
+        let end = platform::isr_stack_start();
+        for number in [THREAD_GUARD, OWN_STACK, RAM_BEHIND] {
+            clear(number);
+        }
+        if privileged {
+            set(RAM, behind_vectors(), end, Rights::PRIVILEGED_DATA);
+        } else {
+            set(RAM, behind_vectors(), stack.start, Rights::PRIVILEGED_DATA);
+            set(OWN_STACK, stack.start, stack.end, Rights::DATA);
+            set(RAM_BEHIND, stack.end, end, Rights::PRIVILEGED_DATA);
+        }
+        set_guard(THREAD_GUARD, stack);
+        barrier();
+    });
 }
 
 /// Whether a stack can be given to an unprivileged thread: it is one region of the unit.
@@ -147,10 +149,12 @@ pub(crate) fn can_hold(stack: &StackRange) -> bool {
 pub(crate) fn guards_armed() -> bool {
     let unit = memory_protection();
     let stacks = kernel::stacks_in_use();
-    unit.ctrl.read() & 1 != 0
-        && [THREAD_GUARD, ISR_GUARD].into_iter().zip(stacks).all(|(number, stack)| {
-            is_set(number) && unit.rbar.read() & ADDRESS == stack.guard_start
-        })
+    critical_section::with(|_| {
+        unit.ctrl.read() & 1 != 0
+            && [THREAD_GUARD, ISR_GUARD].into_iter().zip(stacks).all(|(number, stack)| {
+                is_set(number) && unit.rbar.read() & ADDRESS == stack.guard_start
+            })
+    })
 }
 
 fn set_guard(number: u32, stack: &StackRange) {
@@ -164,11 +168,14 @@ fn set_guard(number: u32, stack: &StackRange) {
 /// Makes RAM behind the vector table inaccessible, by a second region over it. `start` and
 /// `size_bytes` are multiples of 32.
 pub fn no_access(number: u32, start: u32, size_bytes: u32) {
-    set(number, start, start + size_bytes, Rights::PRIVILEGED_CONSTANT);
-    barrier();
+    critical_section::with(|_| {
+        set(number, start, start + size_bytes, Rights::PRIVILEGED_CONSTANT);
+        barrier();
+    });
 }
 
-/// Selects a region and says whether it is in force.
+/// Selects a region and says whether it is in force. Interrupts are masked, here as wherever a
+/// region is selected: a handler may change regions too.
 fn is_set(number: u32) -> bool {
     let unit = memory_protection();
     // SAFETY: selecting a region changes no right.

@@ -1,7 +1,8 @@
 //! What the image and the linker say about this device: regions, symbols, areas.
 
+use crate::heap;
 use core::ops::Range;
-use crashrig_layout::{Capabilities, ClockEnable, Region, RegionKind, ResetCause};
+use crashrig_layout::{Alias, Capabilities, ClockEnable, Memory, Region, RegionKind, ResetCause};
 use crashrig_memory::map::AreaRange;
 use crashrig_memory::reboot::Policy;
 use crashrig_memory::retain::BootReport;
@@ -13,8 +14,12 @@ use crashrig_wire::{BuildId, Thread};
 pub struct Platform {
     /// Regions of the chip.
     pub regions: &'static [Region],
-    /// Clocks that memory regions need before their first use.
+    /// Second addresses of memory.
+    pub aliases: &'static [Alias],
+    /// Clocks that memory regions need before their first use, set by start-up code.
     pub clock_enables: &'static [ClockEnable],
+    /// Clocks that memory regions need, set by whoever uses them.
+    pub clock_enables_on_demand: &'static [ClockEnable],
     /// The register that tells why the chip was reset.
     pub reset_cause: Option<ResetCause>,
     /// Clock of the core in hertz.
@@ -42,6 +47,13 @@ unsafe extern "Rust" {
 #[must_use]
 pub fn platform() -> &'static Platform {
     &CRASHRIG_PLATFORM
+}
+
+/// The memory of this device: what an address can be used for.
+#[must_use]
+pub fn memory() -> Memory {
+    let Platform { regions, aliases, executable_ram, .. } = *platform();
+    Memory { regions, aliases, executable: executable_ram }
 }
 
 /// Declares linker symbols and one function that gives the address of each.
@@ -169,11 +181,15 @@ pub fn chip_areas() -> [AreaRange; REGION_LIMIT] {
     areas
 }
 
-/// RAM is what an allocation may return. Other RAM may be off, or not there under an emulator: the
-/// fault path must not read it.
+/// RAM is what a plain allocation may return, or the heap has. Other RAM may be off, or not there
+/// under an emulator: the fault path must not read it.
 fn area_of(region: &Region) -> Area {
     match region.kind {
-        RegionKind::Ram if region.capabilities.contains(Capabilities::DEFAULT) => Area::Ram,
+        RegionKind::Ram
+            if region.capabilities.contains(Capabilities::DEFAULT) || heap::has_some_of(region) =>
+        {
+            Area::Ram
+        }
         RegionKind::Flash | RegionKind::CodeRam => Area::Flash,
         RegionKind::Ram | RegionKind::Rom => Area::Other,
     }

@@ -28,7 +28,7 @@ unsafe extern "Rust" {
 
 /// The tables of kernel and heap, which an image without them does not have.
 pub fn write_tables(writer: &mut Writer<'_>, psp: u32) {
-    let rows = kernel::thread_rows(psp);
+    let rows = kernel::view::thread_rows(psp);
     writer.rows(Section::Threads, THREAD_ROWS, rows.map(|row| row.to_words()));
     heap::write_sections(writer);
 }

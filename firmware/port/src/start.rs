@@ -8,7 +8,7 @@
 
 use crate::kernel::sync::Timer;
 use crate::registers::system_control;
-use crate::{clock, fault, heap, kernel, limits, mpu, platform, reset_cause, vectors};
+use crate::{clock, fault, heap, interrupts, kernel, limits, mpu, platform, reset_cause, vectors};
 use core::arch::naked_asm;
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootFindings, BootReport};
@@ -151,6 +151,7 @@ extern "C" fn prepare() -> ! {
 #[doc(hidden)]
 pub fn with_kernel(clocks_missing: u32) -> ! {
     kernel::install_handlers();
+    interrupts::lower();
     (platform::platform().before_kernel)();
     kernel::start();
     clock::start_tick(platform::platform().core_clock_hz);
@@ -226,8 +227,8 @@ fn enable_faults() {
     // SAFETY: as above.
     unsafe { scb.ccr.modify(|word| word | DIV_0_TRP | STKALIGN) };
     // The array begins at exception 4: SVCall is entry 7, PendSV and SysTick are 10 and 11. The
-    // clock is above every interrupt, so that it also checks the stack of a handler, and below the
-    // faults.
+    // clock is above every interrupt (`interrupts::lower`), so that it also checks the stack of a
+    // handler, and below the faults.
     for (entry, level) in [(7, LOWEST), (10, LOWEST), (11, BELOW_FAULTS)] {
         if let Some(priority) = scb.shpr.get(entry) {
             // SAFETY: as above; interrupts are masked while priorities change.

@@ -1,4 +1,5 @@
-//! The clock tick: counts time, lets the kernel know, and checks the stacks in use.
+//! The clock tick: counts time, lets the kernel know, and checks the stacks in use, as each switch
+//! of threads and each end of one does.
 //!
 //! The checks find what the guard regions did not: a canary that was overwritten, and a stack
 //! pointer outside of its stack, which is a frame that jumped guard and canary.
@@ -34,11 +35,16 @@ pub(crate) unsafe extern "C" fn crashrig_systick_entry() {
 
 extern "C" fn tick(msp: u32, psp: u32, exc_return: u32, callee_saved: &[u32; 8]) {
     clock::count_tick();
-    let entry = Entry { msp, ..fault::entry(clock::SYSTICK, exc_return, psp) };
-    if let Some(meaning) = crashrig_check_stacks(&entry) {
-        fault::capture_found(&entry, &meaning, callee_saved);
-    }
+    let entry = fault::entry(kernel::running(), clock::SYSTICK, exc_return, [msp, psp]);
+    check(&entry, callee_saved);
     kernel::tick();
+}
+
+/// Checks the stacks in use, and ends the boot with a record if something is wrong.
+pub(crate) fn check(entry: &Entry, callee_saved: &[u32; 8]) {
+    if let Some(meaning) = crashrig_check_stacks(entry) {
+        fault::capture_found(entry, &meaning, callee_saved);
+    }
 }
 
 /// What is wrong with the stack of whoever was interrupted, or with the ISR stack's canary. A

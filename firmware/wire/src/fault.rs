@@ -3,7 +3,8 @@
 crate::names::closed_list! {
     /// A fault, as the mailbox names it. One function of the image carries out each.
     Fault, "fault";
-    /// Nothing is broken: the boot checks itself and ends.
+    /// Nothing is broken: the boot checks itself and ends. With a parameter of 1 the report of a
+    /// crash marks every record as read itself.
     None = 0, "none";
     /// The boot waits and polls the mailbox for the next command.
     Await = 1, "await";
@@ -71,6 +72,13 @@ crate::names::closed_list! {
     LateFloat = 33, "late-float";
     /// The main thread reports a fatal error.
     ErrorCall = 34, "error-call";
+    /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the
+    /// stack is from the heap; with one of 2 the thread ends with its stack pointer below the
+    /// guard, and leaves the canary whole; with one of 3 only the header of the heap's block is
+    /// broken; with one of 4 the thread writes over its canary and sleeps.
+    EndAfterOverflow = 35, "end-after-overflow";
+    /// A Rust panic in an unprivileged thread.
+    UnprivilegedPanic = 36, "unprivileged-panic";
     /// A thread whose stack is from the heap goes through the block below it and over that one's
     /// header; with a parameter of 1 it is looked at what the boot before left of that block.
     HeapStackOverflow = 40, "heap-stack-overflow";
@@ -89,10 +97,23 @@ crate::names::closed_list! {
     VectorTableLost = 45, "vector-table-lost";
     /// Code is copied into the block of RAM that the board lets execute, and called.
     ExecuteBlock = 46, "execute-block";
+    /// Regions of the heap are used as they are meant to be, and memory is added that cannot be.
+    HeapRegions = 47, "heap-regions";
+    /// Allocations fail and the heap tells of it; with a parameter of 1 they are served, and it
+    /// tells of each and of each release.
+    HeapCallbacks = 48, "heap-callbacks";
+    /// An allocation fails with a heap that ends the boot then.
+    HeapAbort = 49, "heap-abort";
+    /// An interrupt handler allocates and frees: with a parameter of 0 that is refused, with 1
+    /// allowed, with 2 it is the end of the boot.
+    HeapInInterrupt = 50, "heap-in-interrupt";
     /// A thread leaves the core to another one with its stack pointer outside of its stack.
-    LeaveOutside = 47, "leave-outside";
+    LeaveOutside = 51, "leave-outside";
     /// A load from nowhere, with one thread more than a record has rows.
-    ManyThreads = 48, "many-threads";
+    ManyThreads = 52, "many-threads";
+    /// None; a heap of its own is used as the host asks, batch by batch, until it says that it is
+    /// over.
+    HeapScript = 53, "heap-script";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
 }

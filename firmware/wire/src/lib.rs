@@ -12,6 +12,7 @@
 //! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
 //! * [`fault`], [`detector`], [`kind`], [`thread`], [`status`]: the closed lists of names.
+//! * [`script`]: both directions, requests to a heap of the device and its answers, in turns.
 //! * [`cfsr`]: the fault bits that both sides judge by.
 //! * [`trail`]: how a chain of frame pointers is followed and when a return address is believed.
 #![no_std]
@@ -34,6 +35,7 @@ pub mod marker;
 mod names;
 pub mod record;
 pub mod region;
+pub mod script;
 pub mod section;
 pub mod status;
 pub mod thread;

@@ -73,6 +73,17 @@ crate::names::closed_list! {
     SafeMode = 18, "safe-mode";
     /// Warnings were counted, the first and the last were kept, and the hook was called for each.
     ErrorsKept = 19, "errors-kept";
+    /// The heap has all of main RAM that static data and stacks leave.
+    HeapIsTheRest = 20, "heap-is-the-rest";
+    /// Each region of the heap served what it can be used for and nothing else, and memory that is
+    /// not free or not there was not added.
+    HeapRegions = 21, "heap-regions";
+    /// The heap called who had asked for it, as often as there was something to tell, and told the
+    /// truth.
+    HeapCallbacksCame = 22, "heap-callbacks-came";
+    /// An interrupt handler that allocated and freed was served, or refused with an error and a
+    /// warning, as had been set.
+    InterruptPolicyKept = 23, "interrupt-policy-kept";
     /// A block of the heap holds what its owner wrote, though the stack above it overflowed.
     NeighbourUntouched = 24, "neighbour-untouched";
     /// Every byte of the heap was handed out and every byte of the ISR stack above its canary was
@@ -86,6 +97,8 @@ crate::names::closed_list! {
     HighWaterExact = 28, "high-water-exact";
     /// The stack of a thread that was ended by another could be used again, and not before.
     TerminatedStackReused = 29, "terminated-stack-reused";
+    /// The clock ticked in the handler of an interrupt that nobody had given a priority.
+    ClockPreempts = 30, "clock-preempts";
 }
 
 crate::names::closed_list! {

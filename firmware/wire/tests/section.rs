@@ -1,5 +1,5 @@
 //! Sections of a record: what is written is read, damage costs one section, and any bytes are read.
-#![expect(clippy::indexing_slicing, reason = "a test may stop on a wrong offset")]
+#![expect(clippy::indexing_slicing, clippy::panic, reason = "a test may stop on what is wrong")]
 
 use crashrig_wire::section::{
     ErrorRow, Neighbour, Section, SectionReading, SectionWriter, ThreadRow, WordSink, sections,

@@ -1,7 +1,7 @@
 //! `crashrig explain`: a bundle, a record, a crash region or a RAM dump, in words or as JSON.
 
 use super::CommandError;
-use super::say::say;
+use super::say::{complain, say};
 use crate::decode::{assemble, records};
 use crate::evidence::{self, EVIDENCE_FILE, IMAGE_FILE};
 use crate::execute::{JudgeError, load_image};
@@ -57,10 +57,19 @@ pub(super) enum ExplainError {
     OtherBuild { path: PathBuf, image: PathBuf, found: String, expected: String },
     #[error("find the crash region in {path}: {reason}")]
     Dump { path: PathBuf, reason: String },
+    #[error("explain {0}: found nothing there, expected a bundle's folder or a file")]
+    Nothing(PathBuf),
+    #[error("explain {0}: found a folder without {EVIDENCE_FILE}, expected a bundle's")]
+    NoBundle(PathBuf),
+    #[error("explain {0}: --base is for a RAM dump, and this is a bundle")]
+    BaseOfBundle(PathBuf),
 }
 
 pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
     let input = &arguments.input;
+    if !input.exists() {
+        return Err(ExplainError::Nothing(input.clone()).into());
+    }
     if input.is_dir() || input.ends_with(EVIDENCE_FILE) {
         let folder = if input.is_dir() { input.as_path() } else { input.parent().unwrap_or(input) };
         return explain_bundle(folder, arguments);
@@ -68,17 +77,30 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
     let elf = arguments.elf.as_ref().ok_or_else(|| ExplainError::NoImage(input.clone()))?;
     let image = load_image(elf)?;
     let bytes = evidence::read_file(input).map_err(JudgeError::from)?;
-    let bytes = match arguments.base {
-        Some(base) => region_of_dump(&bytes, base, &image, input)?,
+    let (bytes, missing) = match arguments.base {
+        Some(base) => (region_of_dump(&bytes, base, &image, input)?, 0),
         None => whole_region(bytes, &image, input)?,
     };
+    if missing > 0 {
+        let (found, whole) = (bytes.len() - missing, bytes.len());
+        let path = input.display();
+        complain!("warning: {path} was cut short: found {found} bytes of a region of {whole}");
+    }
     let crashes = crashes(&bytes, &image, input)?;
     let ledger = records::ledger(&bytes);
     if arguments.json {
         let rows: Vec<_> = crashes.iter().map(json::crash).collect();
         let ledger = ledger.as_ref().map(json::ledger);
         let schema = json::SCHEMA;
-        say!("{:#}", serde_json::json!({ "schema": schema, "ledger": ledger, "records": rows }));
+        say!(
+            "{:#}",
+            serde_json::json!({
+                "schema": schema,
+                "bytes_missing": missing,
+                "ledger": ledger,
+                "records": rows,
+            })
+        );
     } else {
         for crash in &crashes {
             let mut out = String::new();
@@ -95,6 +117,12 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
 }
 
 fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandError> {
+    if arguments.base.is_some() {
+        return Err(ExplainError::BaseOfBundle(folder.to_owned()).into());
+    }
+    if !folder.join(EVIDENCE_FILE).exists() {
+        return Err(ExplainError::NoBundle(folder.to_owned()).into());
+    }
     let evidence = evidence::read(folder).map_err(JudgeError::from)?;
     let own = load_image(&folder.join(IMAGE_FILE))?;
     let image = match &arguments.elf {
@@ -122,10 +150,21 @@ fn explain_bundle(folder: &Path, arguments: &Arguments) -> Result<u8, CommandErr
     Ok(exit::PASS)
 }
 
-/// Bytes that are no more than a crash region; more than that is a dump, and needs its address.
-fn whole_region(bytes: Vec<u8>, image: &Image, path: &Path) -> Result<Vec<u8>, ExplainError> {
+/// Bytes that are no more than a crash region; more than that is a dump, and needs its address. In
+/// a region that was cut short zeros stand for what is missing, which is answered too: where the
+/// slots lie follows from the whole size.
+fn whole_region(
+    mut bytes: Vec<u8>,
+    image: &Image,
+    path: &Path,
+) -> Result<(Vec<u8>, usize), ExplainError> {
     let size = image.symbol("__crashrig_crash_size_bytes").map(|symbol| symbol.address as usize);
     match size {
+        Some(size) if SMALLEST_REGION <= bytes.len() && bytes.len() < size && !is_slot(&bytes) => {
+            let missing = size - bytes.len();
+            bytes.resize(size, 0);
+            Ok((bytes, missing))
+        }
         Some(size) if bytes.len() > size => Err(ExplainError::Dump {
             path: path.to_owned(),
             reason: format!(
@@ -133,8 +172,18 @@ fn whole_region(bytes: Vec<u8>, image: &Image, path: &Path) -> Result<Vec<u8>, E
                 bytes.len()
             ),
         }),
-        _ => Ok(bytes),
+        _ => Ok((bytes, 0)),
     }
+}
+
+/// Whether nothing was ever written there: flash and RAM begin with one of these.
+fn is_erased(bytes: &[u8]) -> bool {
+    [0, 0xFF].iter().any(|blank| bytes.iter().all(|byte| byte == blank))
+}
+
+/// Whether bytes are a slot, or a record alone, and no region.
+fn is_slot(bytes: &[u8]) -> bool {
+    bytes.len() == RECORD_LENGTH || bytes.starts_with(&MAGIC.to_le_bytes())
 }
 
 /// Cuts the crash region out of a RAM dump.
@@ -155,19 +204,20 @@ fn region_of_dump(
     let bytes = range.and_then(|range| dump.get(range)).map(<[u8]>::to_vec);
     bytes.ok_or_else(|| {
         let end = u64::from(base) + dump.len() as u64;
-        error(format!("it lies at {start:#010x}, the dump holds {base:#010x}..{end:#010x}"))
+        let beyond = if end > 1 << 32 { ", which is beyond 4 GiB" } else { "" };
+        error(format!("it lies at {start:#010x}, the dump holds {base:#010x}..{end:#010x}{beyond}"))
     })
 }
 
 /// Every record in some bytes: one record, or both slots of a region.
 fn crashes(bytes: &[u8], image: &Image, path: &Path) -> Result<Vec<CrashReport>, ExplainError> {
-    let is_slot = bytes.len() == RECORD_LENGTH || bytes.starts_with(&MAGIC.to_le_bytes());
-    let readings = if let (true, Some((record, behind))) = (is_slot, bytes.split_first_chunk()) {
-        vec![(Slot::First, read(record as &[u8; RECORD_LENGTH]), behind)]
+    let record = bytes.split_first_chunk().filter(|_| is_slot(bytes));
+    let readings = if let Some((record, behind)) = record {
+        vec![(Slot::First, record as &[u8; RECORD_LENGTH], behind)]
     } else if bytes.len() >= SMALLEST_REGION {
         let reading = |slot| {
             let behind = records::section_bytes(bytes, slot);
-            Some((slot, read(records::slot_bytes(bytes, slot)?), behind))
+            Some((slot, records::slot_bytes(bytes, slot)?, behind))
         };
         Slot::ALL.into_iter().filter_map(reading).collect()
     } else {
@@ -175,7 +225,8 @@ fn crashes(bytes: &[u8], image: &Image, path: &Path) -> Result<Vec<CrashReport>,
     };
     let mut crashes = Vec::new();
     let mut reasons = Vec::new();
-    for (slot, reading, behind) in readings {
+    for (slot, record, behind) in readings {
+        let reading = read(record);
         match reading {
             Reading::Valid(record) | Reading::Partial(record) => {
                 same_build(&record.build_id, image, path)?;
@@ -184,6 +235,11 @@ fn crashes(bytes: &[u8], image: &Image, path: &Path) -> Result<Vec<CrashReport>,
             }
             Reading::Corrupt(corruption) => {
                 reasons.push(format!("slot {}: {corruption}", slot.name()))
+            }
+            Reading::Blank if !is_erased(record) => {
+                let [b0, b1, b2, b3, ..] = record;
+                let found = format!("{b0:02x} {b1:02x} {b2:02x} {b3:02x}");
+                reasons.push(format!("slot {}: found {found}, no record's magic", slot.name()));
             }
             other => reasons.push(format!("slot {} is {}", slot.name(), other.name())),
         }

@@ -5,6 +5,7 @@ mod blast;
 mod demo;
 mod doctor;
 mod explain;
+mod heap_bench;
 mod judge;
 mod list;
 mod run;
@@ -14,6 +15,7 @@ use crate::execute::JudgeError;
 use crate::exit;
 use crate::rig::RigError;
 use clap::{Parser, Subcommand};
+use say::complain;
 use std::path::PathBuf;
 
 /// Breaks firmware on purpose, reads what it wrote down while dying, and judges it.
@@ -50,6 +52,8 @@ enum Command {
     Blast(blast::Arguments),
     /// Measure costs in instructions, and a scenario against the bare emulator.
     Bench(bench::Arguments),
+    /// Compare this project's heap with others, in instructions and bytes.
+    HeapBench(heap_bench::Arguments),
 }
 
 /// Parses the command line and carries it out.
@@ -71,9 +75,10 @@ pub fn main() -> u8 {
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
+        Command::HeapBench(arguments) => heap_bench::heap_bench(&arguments),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: failed to {error}");
+        complain!("error: failed to {error}");
         error.exit_code()
     })
 }
@@ -91,6 +96,8 @@ enum CommandError {
     Output { path: PathBuf, source: std::io::Error },
     #[error("select tests: nothing matches {0}; `cargo rig list` shows what there is")]
     NothingSelected(String),
+    #[error("understand the command line: {0}")]
+    Usage(String),
 }
 
 impl CommandError {
@@ -99,9 +106,13 @@ impl CommandError {
             Self::Rig(RigError::Bench(_) | RigError::Firmware(_) | RigError::Folder { .. }) => {
                 exit::INFRASTRUCTURE
             }
-            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) | Self::Output { .. } => {
-                exit::BAD_INPUT
+            // What cannot be written is no fault of what was handed in.
+            Self::Output { .. } => exit::INFRASTRUCTURE,
+            Self::Rig(RigError::Judge(error)) | Self::Judge(error) if error.is_bench() => {
+                exit::INFRASTRUCTURE
             }
+            Self::Rig(_) | Self::Judge(_) | Self::Explain(_) => exit::BAD_INPUT,
+            Self::Usage(_) => exit::USAGE,
             Self::NothingSelected(_) => exit::NOTHING_SELECTED,
         }
     }

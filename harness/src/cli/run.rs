@@ -1,7 +1,7 @@
 //! `crashrig run`: scenarios, one after another, with a result file that is never wrongly complete.
 
 use super::CommandError;
-use super::say::say;
+use super::say::{complain, say};
 use crate::execute::shown;
 use crate::exit;
 use crate::output::json::{self, TestResult};
@@ -9,6 +9,7 @@ use crate::output::text;
 use crate::rig::{Rig, seed};
 use crate::suite::Test;
 use crate::verdict::VerdictKind;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -116,6 +117,11 @@ impl Selection<'_> {
     /// The tests that any of the filters and the target select. A filter that selects nothing is
     /// said to do so.
     pub(super) fn of(&self, tests: Vec<Test>) -> Result<Vec<Test>, CommandError> {
+        if self.filters.iter().any(String::is_empty) {
+            let text = "found an empty filter, expected a part of a test's name";
+            return Err(CommandError::Usage(text.to_owned()));
+        }
+        self.check_target(&tests)?;
         let filters: Vec<_> = self.filters.iter().map(|part| part.replace('/', "::")).collect();
         let fits = |test: &Test, filter: &String| match self.exact {
             true => test.name == *filter,
@@ -123,7 +129,8 @@ impl Selection<'_> {
         };
         for filter in &filters {
             if !tests.iter().any(|test| fits(test, filter)) {
-                eprintln!("warning: no test matches {filter}");
+                let hint = self.whole_names(&tests, filter);
+                complain!("warning: no test matches {filter}{hint}");
             }
         }
         let on_target = |test: &Test| {
@@ -141,6 +148,32 @@ impl Selection<'_> {
             return Err(CommandError::NothingSelected(format!("{filters}{target}")));
         }
         Ok(selected)
+    }
+}
+
+impl Selection<'_> {
+    /// A target that there is not.
+    fn check_target(&self, tests: &[Test]) -> Result<(), CommandError> {
+        let Some(target) = self.target else { return Ok(()) };
+        let mut known = BTreeSet::new();
+        for test in tests {
+            let (kind, board) = (test.target.name(), &test.target.board().name);
+            known.insert(kind.to_owned());
+            known.insert(format!("{kind}::{board}"));
+        }
+        if known.contains(target) {
+            return Ok(());
+        }
+        let known: Vec<_> = known.into_iter().collect();
+        let text = format!("--target: found \"{target}\", expected one of {}", known.join(", "));
+        Err(CommandError::Usage(text))
+    }
+
+    /// For a filter that was to be a whole name: the whole names that end with it.
+    fn whole_names(&self, tests: &[Test], filter: &str) -> String {
+        let ends = |test: &&Test| self.exact && test.name.ends_with(&format!("::{filter}"));
+        let names: Vec<_> = tests.iter().filter(ends).map(|test| test.name.as_str()).collect();
+        if names.is_empty() { String::new() } else { format!("; {} would", names.join(" or ")) }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{entry, fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
+use crate::script;
 use crashrig_layout::parse::{AddressRange, Board};
 use crashrig_wire::record::Trust;
 use crashrig_wire::region::Slot;
@@ -102,6 +103,7 @@ fn boot_report<'a>(
         before: records::slots(boot.region_before.bytes()),
         after: records::slots(boot.region_after.bytes()),
         crash,
+        answers: script::from_bytes(boot.answers.bytes()),
         log: log.lines,
         log_notes: log.notes,
         unmodelled: seen.unmodelled_lines(),

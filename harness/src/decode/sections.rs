@@ -7,8 +7,8 @@ use super::backtrace::RamRange;
 use super::log::{LogDecoder, LogLine};
 use crate::entry::EntryReading;
 use crashrig_wire::section::{
-    Allocation, BrokenBlock, ErrorRow, Float, HeapRow, Interrupts, Neighbour, ProtectionRegion,
-    Section, SectionReading, StackWindow, ThreadRow, sections,
+    Allocation, BrokenBlock, ErrorRow, FailedAllocation, Float, HeapRow, Interrupts, Neighbour,
+    ProtectionRegion, Section, SectionReading, StackWindow, ThreadRow, sections,
 };
 
 /// Everything that the sections of a record say. What is not there is empty.
@@ -36,6 +36,8 @@ pub struct Sections {
     pub broken_block: Option<BrokenBlock>,
     /// Allocations and releases, oldest first.
     pub allocations: Vec<Allocation>,
+    /// The last allocation that failed.
+    pub failed_allocation: Option<FailedAllocation>,
     /// Causes of resets as the chip gives them, the newest first.
     pub reset_causes: Vec<u32>,
     /// The first and the last error.
@@ -127,6 +129,9 @@ fn take(found: &mut Sections, section: Section, words: &[u32]) -> Option<()> {
         Section::Heaps => found.heaps = rows(words, HeapRow::from_words)?,
         Section::BrokenBlock => found.broken_block = Some(BrokenBlock::from_words(one(words)?)),
         Section::Allocations => found.allocations = rows(words, Allocation::from_words)?,
+        Section::FailedAllocation => {
+            found.failed_allocation = Some(FailedAllocation::from_words(one(words)?));
+        }
         Section::ResetCauses => found.reset_causes = words.to_vec(),
         Section::Errors => found.errors = rows(words, ErrorRow::from_words)?,
         Section::StackWindow => {

@@ -10,7 +10,7 @@ use crate::steps::can_restart_tick;
 use crate::verdict::{Mismatch, VerdictKind};
 use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, SEQUENCE};
 use crashrig_wire::region::{Geometry, Slot};
-use crashrig_wire::section::{SECTION_CLASSES, Section, SectionReading, StackWindow};
+use crashrig_wire::section::{SECTION_CLASSES, Section, SectionReading, StackWindow, ThreadRow};
 
 /// A run with its report.
 pub type Run<'a> = (&'a Evidence, &'a Report);
@@ -108,6 +108,9 @@ impl Pair<'_> {
                 continue;
             }
             let (mut one, mut other) = (masked(one, row.class), masked(other, row.class));
+            if row.section == Section::Threads {
+                [&mut one, &mut other].into_iter().for_each(|rows| clear_high_water(rows));
+            }
             if row.section == Section::StackWindow {
                 (one, other) = (from_the_pointer(&one), from_the_pointer(&other));
                 repeated.take_out(&mut one, &mut other);
@@ -149,6 +152,15 @@ impl Repeated {
         let words = one.as_chunks_mut().0.iter_mut().zip(other.as_chunks_mut().0);
         for (one, other) in words.filter(|(one, other)| self.0.contains(&[**one, **other])) {
             (*one, *other) = ([0; 4], [0; 4]);
+        }
+    }
+}
+
+/// Clears how much each stack was used at most: more, if an interrupt came where it was deep.
+fn clear_high_water(rows: &mut [u8]) {
+    for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
+        if let Some(bytes) = row.get_mut(ThreadRow::HIGH_WATER_BYTES) {
+            bytes.fill(0);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::image::Image;
 use crate::scenario::{Scenario, measured_function};
+use crate::script::talk::Desk;
 use crate::target::BenchError;
 use crashrig_wire::command::MAILBOX_SYMBOL;
 use crashrig_wire::marker::MARKER_SYMBOL;
@@ -16,6 +17,8 @@ pub(super) struct Places {
     pub marker: u32,
     pub crash_start: u32,
     pub crash_size: u32,
+    /// Where a script is put and answered, if the scenario has one.
+    pub desk: Option<Desk>,
     /// Where memory is compared before the fault: the function that carries it out.
     pub injection: Option<u32>,
 }
@@ -44,6 +47,7 @@ pub(super) fn places(image: &Image, scenario: &Scenario) -> Result<Places, Bench
         marker: symbol(MARKER_SYMBOL)?,
         crash_start: symbol("__crashrig_crash_start")?,
         crash_size,
+        desk: scenario.scripts.first().map(|_| Desk::of(image)).transpose()?,
         injection: injection.map(symbol).transpose()?,
     })
 }

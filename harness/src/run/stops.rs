@@ -4,6 +4,7 @@ use super::Driver;
 use crate::entry::{EntryReading, Seen};
 use crate::evidence::RamEvidence;
 use crate::scenario::{BootPlan, measured_function};
+use crate::script;
 use crate::steps;
 use crate::target::{BenchError, Boundary, Deadline, Wait};
 
@@ -16,16 +17,22 @@ const AWAIT_MS: u64 = 20;
 /// How a boot ended, and what was read on the way.
 pub(super) struct Ended {
     pub boundary: Boundary,
+    /// What the device answered to the boot's script.
+    pub answers: Vec<u8>,
     /// RAM directly before the first fault, if the scenario measures.
     pub ram_before_fault: Vec<RamEvidence>,
     /// What the host read where a capture began, if it stops there.
     pub entry: Option<EntryReading>,
 }
 
-impl Driver {
+impl Driver<'_> {
     /// Lets the device run to the end of its boot.
-    pub(super) fn run_boot(&mut self, plan: &BootPlan, number: usize) -> Result<Ended, BenchError> {
-        let deadline = Deadline::default();
+    pub(super) fn run_boot(
+        &mut self,
+        plan: &BootPlan,
+        planned: u32,
+        number: usize,
+    ) -> Result<Ended, BenchError> {
         // Runs that are compared stop at the same place before their capture.
         let injection = self.places.injection.filter(|_| measured_function(plan.fault).is_some());
         if let Some(address) = injection {
@@ -34,11 +41,12 @@ impl Driver {
         self.entries.watch(self.session.as_mut())?;
         self.session.resume()?;
         if let Some(then) = plan.then
-            && self.session.pause(AWAIT_MS, &deadline)? == Wait::Running
+            && self.session.pause(AWAIT_MS, &Deadline::default())? == Wait::Running
         {
             // A device that has ended meanwhile takes no command; how it ended comes from `wait`.
             let _ = self.send(then, plan);
         }
+        let (answers, deadline) = self.play(planned)?;
         let (mut ram_before_fault, mut seen, mut stops) = (Vec::new(), Seen::default(), 0);
         let boundary = loop {
             match self.session.wait(&deadline)? {
@@ -59,7 +67,7 @@ impl Driver {
                 Wait::Running => {}
             }
         };
-        Ok(Ended { boundary, ram_before_fault, entry: seen.reading() })
+        Ok(Ended { boundary, answers, ram_before_fault, entry: seen.reading() })
     }
 
     /// Lets the device run on from a stop, for the last time without further ones.
@@ -71,5 +79,16 @@ impl Driver {
             steps::restart_tick(self.session.as_mut())?;
         }
         self.session.resume()
+    }
+
+    /// Plays the script of a boot on the running device: its answers, and how long the boot may
+    /// take.
+    fn play(&mut self, planned: u32) -> Result<(Vec<u8>, Deadline), BenchError> {
+        let script = self.scripts.iter().find(|script| script.boot == planned);
+        let Some((script, desk)) = script.zip(self.places.desk) else {
+            return Ok((Vec::new(), Deadline::default()));
+        };
+        let answers = script::talk::play(script, desk, self.session.as_mut())?;
+        Ok((script::to_bytes(&answers), script::talk::DEADLINE))
     }
 }

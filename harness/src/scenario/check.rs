@@ -1,5 +1,6 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
+use super::heap_script::check_scripts;
 use super::injection::{check_application, check_overflow, check_tampered, check_without};
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
@@ -127,6 +128,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
         application: check_application(raw.application.as_deref(), problems),
         boots,
         crashes,
+        scripts: check_scripts(&raw.script, &raw.boot, problems),
         control: raw.control.as_ref().map(|control| Control {
             verdict: verdict(&control.verdict, problems),
             mismatches: control.mismatches.clone(),
@@ -307,6 +309,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         sections_cut_short: problems.names(&key("sections-cut-short"), &raw.sections_cut_short),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
+        failed_allocation: raw.failed_allocation.clone().map(|it| (it.size, it.capabilities)),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,

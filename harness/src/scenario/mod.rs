@@ -4,6 +4,7 @@
 //! its problems. Nothing here knows of a target.
 
 pub mod check;
+mod heap_script;
 mod injection;
 mod place;
 mod problems;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 pub use place::Role;
 
+use crate::script::Script;
 use crate::verdict::VerdictKind;
 
 /// A checked scenario.
@@ -45,6 +47,8 @@ pub struct Scenario {
     pub boots: Vec<BootPlan>,
     /// What the records must say.
     pub crashes: Vec<ExpectedCrash>,
+    /// What is asked of heaps of the device while it runs, at most one for each boot.
+    pub scripts: Vec<Script>,
     /// For a control: how it must be judged.
     pub control: Option<Control>,
     /// Whether memory is compared before the fault and at the boundary.
@@ -200,6 +204,8 @@ pub struct ExpectedCrash {
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The allocation that must have failed last: bytes, and names of capabilities.
+    pub failed_allocation: Option<(u32, Vec<String>)>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.
@@ -262,6 +268,12 @@ impl Scenario {
             }
         }
         self
+    }
+
+    /// What is asked of a heap on a boot, by its number, from 1.
+    #[must_use]
+    pub fn script(&self, boot: u32) -> Option<&Script> {
+        self.scripts.iter().find(|script| script.boot == boot)
     }
 
     /// The boot of a number, from 1.

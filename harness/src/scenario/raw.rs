@@ -28,6 +28,9 @@ pub struct RawScenario {
     /// The crashes.
     #[serde(default)]
     pub crash: Vec<RawCrash>,
+    /// What is asked of heaps.
+    #[serde(default)]
+    pub script: Vec<RawScript>,
     /// Only in `control/`.
     pub control: Option<RawControl>,
 }
@@ -141,6 +144,8 @@ pub struct RawCrash {
     pub reset_causes: Vec<String>,
     /// What stands in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The allocation that failed last.
+    pub failed_allocation: Option<RawFailedAllocation>,
     /// Frames of the backtrace.
     #[serde(default)]
     pub frames_at_least: usize,
@@ -149,6 +154,61 @@ pub struct RawCrash {
     /// Whether only phase one holds.
     #[serde(default)]
     pub partial: bool,
+}
+
+/// An allocation that failed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawFailedAllocation {
+    /// Bytes asked for.
+    pub size: u32,
+    /// Names of capabilities asked for.
+    pub capabilities: Vec<String>,
+}
+
+/// One `[[script]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawScript {
+    /// The boot, from 1.
+    pub boot: u32,
+    /// Name of a level of checks.
+    pub level: String,
+    /// The regions of the heap.
+    pub regions: Vec<RawRegion>,
+    /// What is asked, in order.
+    pub steps: Vec<RawStep>,
+}
+
+/// A region of the heap of a script.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRegion {
+    /// Where it begins; default: behind the one before.
+    pub offset: Option<u32>,
+    /// Bytes.
+    pub size: u32,
+    /// Names of capabilities, a list for each priority.
+    pub caps: Vec<Vec<String>>,
+}
+
+/// One step of a script.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawStep {
+    /// Name of an operation.
+    #[serde(rename = "do")]
+    pub operation: String,
+    /// The block.
+    pub slot: Option<u16>,
+    /// Bytes.
+    pub size: Option<u32>,
+    /// Names of capabilities.
+    pub caps: Option<Vec<String>>,
+    /// Of the address; default 8.
+    pub alignment: Option<u32>,
+    /// Name of the outcome it must have.
+    pub expect: Option<String>,
 }
 
 /// A place: exactly one of the two.
@@ -169,4 +229,42 @@ pub struct RawControl {
     pub verdict: String,
     /// Subjects of mismatches.
     pub mismatches: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+
+    /// The keys of a table, as the parser names them where it meets one it does not know.
+    fn keys<T: DeserializeOwned>() -> Vec<String> {
+        let error = toml::from_str::<T>("no-such-key = 1").err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        let known = error.split("expected").nth(1).unwrap_or_default().to_owned();
+        known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_stands_in_the_document() {
+        let document = include_str!("../../../docs/scenario.md");
+        let tables = [
+            keys::<RawScenario>(),
+            keys::<RawBoot>(),
+            keys::<RawTamper>(),
+            keys::<RawCrash>(),
+            keys::<RawControl>(),
+            keys::<RawScript>(),
+            keys::<RawRegion>(),
+            keys::<RawStep>(),
+        ];
+        for table in tables {
+            assert!(table.len() > 1, "the parser names the keys it knows");
+            for key in table {
+                let is_there = [format!("`{key}`"), format!("{key} =")];
+                let is_there = is_there.iter().any(|text| document.contains(text.as_str()))
+                    || document.contains(&format!("[[{key}]]"));
+                assert!(is_there, "docs/scenario.md does not have the key {key}");
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 pub mod emulator;
 mod facts;
+pub mod heap_bench;
 pub mod observer;
 
 use crate::image::{Flash, Image};

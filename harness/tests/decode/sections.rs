@@ -20,8 +20,8 @@ use crashrig_harness::target::Boundary;
 use crashrig_wire::Thread;
 use crashrig_wire::region::Slot;
 use crashrig_wire::section::{
-    Allocation, BrokenBlock, Float, HeapRow, Interrupts, ProtectionRegion, Section, SectionWriter,
-    ThreadRow, WordSink,
+    Allocation, BrokenBlock, FailedAllocation, Float, HeapRow, Interrupts, ProtectionRegion,
+    Section, SectionWriter, ThreadRow, WordSink,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -87,6 +87,12 @@ fn full() -> Vec<(Section, Vec<u32>)> {
     let released = Allocation { address: 0x2001_0100, size: Allocation::RELEASE, caller: 0x401 };
     let refused = Allocation { address: 0, size: 9000, caller: 0x501 };
     let broken = BrokenBlock { address: 0x2001_0200, expected: 1, found: 0xA5A5_A5A5 };
+    let failed = FailedAllocation {
+        size: 9000,
+        capabilities: 1 << 3 | 1 << 31,
+        caller: 0x501,
+        largest_free: 250,
+    };
     vec![
         (
             Section::Float,
@@ -98,6 +104,7 @@ fn full() -> Vec<(Section, Vec<u32>)> {
         (Section::Heaps, heap.to_words().into()),
         (Section::BrokenBlock, broken.to_words().into()),
         (Section::Allocations, [released.to_words(), refused.to_words()].concat()),
+        (Section::FailedAllocation, failed.to_words().into()),
         (Section::ResetCauses, vec![0x0400_0000, 0x1000_0000]),
         (Section::LogTail, tail()),
         (Section::StackWindow, vec![STACK + 8, STACK, 11, 12, 13, 14, 15]),
@@ -136,6 +143,7 @@ fn sections_are_shown_in_words() {
         "heap    BROKEN at 0x20010200: 0xa5a5a5a5, expected 0x00000001",
         "alloc   0x20010100 released, caller 0x00000401",
         "alloc   9000 bytes refused, caller 0x00000501",
+        "alloc   FAILED: 9000 bytes of dma+0x80000000, largest free 250, caller 0x00000501",
         "reset   this boot: 0x04000000",
         "reset   1 before: 0x10000000",
         "tail    [info ] boot 7",
@@ -158,6 +166,9 @@ fn sections_are_given_to_machines() {
     assert_eq!(sections["allocations"][0]["operation"], "release");
     assert_eq!(sections["allocations"][0]["size_bytes"], serde_json::Value::Null);
     assert_eq!(sections["allocations"][1]["size_bytes"], 9000);
+    let capabilities = serde_json::json!(["dma", "0x80000000"]);
+    assert_eq!(sections["failed_allocation"]["capabilities"], capabilities);
+    assert_eq!(sections["failed_allocation"]["largest_free"], 250);
     assert_eq!(sections["log_tail"], serde_json::json!(["boot 7", "failed: no memory"]));
     assert_eq!(sections["stack_window"]["words"][4], "0x0000000f");
 }
@@ -260,6 +271,7 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
         before: Slot::ALL.map(slot),
         after: Slot::ALL.map(slot),
         crash: Some(crash),
+        answers: Vec::new(),
         log: Vec::new(),
         log_notes: Vec::new(),
         unmodelled: Vec::new(),
@@ -328,13 +340,11 @@ fn sections_of_any_content_are_described() {
             let ram = [RamRange { start: STACK, bytes: &bytes }];
             let section_differences = differences(&sections, &ram, &[], None);
             described += sections.sound.len();
-            let crash = CrashReport { sections, section_differences, ..crash_without() };
+            let image = Sample::default().image();
+            let crash = crash_of_record(Slot::First, &record(), false, &[], &image);
+            let crash = CrashReport { sections, section_differences, ..crash };
             let _ = (shown(&crash), json::crash(&crash));
         }
     }
     assert!(described > 3000, "most of them can be described: {described}");
-}
-
-fn crash_without() -> CrashReport {
-    crash_of_record(Slot::First, &record(), false, &[], &Sample::default().image())
 }

@@ -154,7 +154,7 @@ pub fn vector_table_lost() {
         // SAFETY: a word of the table in RAM.
         let entry = unsafe { core::ptr::with_exposed_provenance::<u32>(from).read_volatile() };
         let to = core::ptr::with_exposed_provenance_mut::<u32>((place + offset) as usize);
-        // SAFETY: nothing of this board lies in the CCM.
+        // SAFETY: the heap has this memory, and loses its end mark there; the boot ends with it.
         unsafe { to.write_volatile(entry) };
     }
     let register = core::ptr::with_exposed_provenance_mut::<u32>(VTOR);

@@ -26,10 +26,8 @@ pub fn execute_block() {
     /// `adds r0, #35` (0x3023) and `bx lr` (0x4770); DDI0403E A7.7.3, A7.7.20.
     const ADD_AND_RETURN: u32 = 0x4770_3023;
     let Some((start, size_bytes)) = board::EXECUTABLE_RAM else { return };
-    // A round address inside of the block: the heap comes to it after the lower ones like it.
-    let round = Alignment { align_bytes: 1 << start.trailing_zeros(), offset_bytes: 0 };
-    let places = core::iter::from_fn(|| heap::allocate(4, round, Capabilities::DEFAULT).ok());
-    let Some(place) = places.take(64).find(|place| place.wrapping_sub(start) < size_bytes) else {
+    let place = heap::allocate(4, Alignment::NATURAL, Capabilities::EXEC);
+    let Some(place) = place.ok().filter(|place| place.wrapping_sub(start) < size_bytes) else {
         return defmt::error!("the heap has nothing in the executable block");
     };
     let pointer = core::ptr::with_exposed_provenance_mut::<u32>(place as usize);
@@ -63,10 +61,10 @@ pub fn execute_stack() {
 /// Code in the CCM.
 #[inline(never)]
 pub fn execute_ccm() {
-    let Some(ccm) = board::REGIONS.iter().find(|region| region.name == "ccm") else { return };
-    let address = ccm.start as usize;
+    let Ok(address) = heap::allocate(4, Alignment::NATURAL, Capabilities::SPM) else { return };
+    let address = address as usize;
     let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address);
-    // SAFETY: nothing of this image lies in the CCM but, at its end, the crash region of one board.
+    // SAFETY: an allocation of this size, aligned.
     unsafe { pointer.write_volatile(u32::from_le_bytes(RETURN)) };
     call(address);
 }

@@ -3,6 +3,7 @@
 //! The last byte of a heap is that of its last free block; the last byte of a stack is the one
 //! above its canary.
 
+use super::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, AllocationError};
@@ -61,15 +62,13 @@ pub fn heap_and_isr_stack(beyond_bytes: u32) {
     let full = totals.free_bytes == 0 && totals.free_blocks == 0 && bytes > 0;
     let intact =
         filled && heap::check_integrity().is_ok() && STACK_HELD.load(Ordering::Relaxed) == 1;
-    note(Observation::HeapAndIsrStackFull, full && intact);
-    note(Observation::HeapExhausted, matches!(one_more, Err(AllocationError::OutOfMemory { .. })));
+    note(&HELD, Observation::HeapAndIsrStackFull, full && intact);
+    note(
+        &HELD,
+        Observation::HeapExhausted,
+        matches!(one_more, Err(heap::Error::Heap(AllocationError::OutOfMemory { .. }))),
+    );
     defmt::info!("heap full with {=u32} bytes", bytes);
-}
-
-fn note(what: Observation, held: bool) {
-    if held {
-        HELD.fetch_or(what.bit(), Ordering::Relaxed);
-    }
 }
 
 /// With interrupts masked no frame is stacked below what is in use, until all was looked at.

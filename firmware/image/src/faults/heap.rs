@@ -16,6 +16,8 @@ const BEFORE_BYTES: u32 = heap::HeapLevel::PAYLOAD_OFFSET_BYTES;
 const NEIGHBOUR_BYTES: u32 = 32;
 /// More than an exception frame: what is stacked below the neighbour's header breaks nothing else.
 const LOWEST_BYTES: u32 = 256;
+/// How often three blocks side by side are tried for.
+const TRIES: u32 = 4;
 const PATTERN: u32 = 0x5EED_B10C;
 
 /// Where the neighbour's block of the boot before is.
@@ -54,9 +56,14 @@ fn spawn_above_neighbour() -> Option<thread::Thread> {
     let offset_bytes = stride_bytes + guard_bytes;
     let lowest_offset_bytes = heap::HeapLevel::block_bytes(LOWEST_BYTES)? + offset_bytes;
     let lowest = Alignment { align_bytes: PAGE_BYTES, offset_bytes: lowest_offset_bytes };
-    heap::allocate(LOWEST_BYTES, lowest, Capabilities::DEFAULT).ok()?;
     let alignment = Alignment { align_bytes: PAGE_BYTES, offset_bytes };
-    let neighbour = heap::allocate(NEIGHBOUR_BYTES, alignment, Capabilities::DEFAULT).ok()?;
+    // A free block below may be where the neighbour's lies as well; the next try finds it taken.
+    let neighbour = (0..TRIES).find_map(|_| {
+        let lowest = heap::allocate(LOWEST_BYTES, lowest, Capabilities::DEFAULT).ok()?;
+        let behind = lowest + heap::HeapLevel::block_bytes(LOWEST_BYTES)?;
+        let found = heap::allocate(NEIGHBOUR_BYTES, alignment, Capabilities::DEFAULT).ok()?;
+        (found == behind).then_some(found)
+    })?;
     for address in words_of(neighbour) {
         write(address, PATTERN);
     }

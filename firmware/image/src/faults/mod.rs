@@ -4,24 +4,43 @@
 mod access;
 mod benchmark;
 mod control;
+mod ending;
 mod execute;
 mod full;
 mod heap;
+mod heap_policy;
+mod heap_regions;
 mod instruction;
 mod leave;
+mod misuse;
 mod overflow;
 mod privilege;
+#[cfg(feature = "injection")]
+mod script;
 mod services;
 mod threads;
 mod variables;
 
 use crate::board;
+use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::platform;
-use crashrig_wire::Fault;
+use crashrig_wire::{Fault, Observation};
 
 /// What a fault that breaks nothing has found to hold, as bits of observations.
 pub fn held() -> u32 {
-    services::held() | heap::held() | full::held() | execute::held()
+    services::held()
+        | heap::held()
+        | heap_policy::held()
+        | heap_regions::held()
+        | full::held()
+        | execute::held()
+}
+
+/// Notes an observation if it held.
+fn note(held: &AtomicU32, what: Observation, holds: bool) {
+    if holds {
+        held.fetch_or(what.bit(), Ordering::Relaxed);
+    }
 }
 
 /// A load from nowhere, before there is a kernel.
@@ -53,14 +72,25 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
         Fault::StackOverflow => overflow::stack_overflow(parameters),
+        Fault::EndAfterOverflow => ending::end_after_overflow(parameter),
         Fault::LeaveOutside => leave::leave_outside(),
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
+        #[cfg(feature = "injection")]
+        Fault::HeapScript => return script::run(),
+        #[cfg(not(feature = "injection"))]
+        Fault::HeapScript => {}
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
         Fault::HeapStackOverflow => heap::heap_stack_overflow(),
         Fault::HeapOverrun => heap::heap_overrun(),
         Fault::HeapAndIsrStack => return full::heap_and_isr_stack(parameter),
+        Fault::HeapRegions => return heap_regions::check_all(),
+        Fault::HeapCallbacks if parameter == 0 => return heap_policy::failures_are_told(),
+        Fault::HeapCallbacks => return heap_policy::allocations_are_told(),
+        Fault::HeapAbort => heap_policy::abort_on_failure(),
+        Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
+        Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),
@@ -76,6 +106,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::UnprivilegedVectorWrite => privilege::write(privilege::Target::Vectors),
         Fault::UnprivilegedCrashWrite => privilege::write(privilege::Target::CrashRegion),
         Fault::UnprivilegedMpuWrite => privilege::write(privilege::Target::Mpu),
+        Fault::UnprivilegedPanic => privilege::panic(parameter),
         Fault::TimerCrash => control::timer_crash(address),
         Fault::IsrCrash => control::isr_crash(address),
         Fault::LateFloat => control::late_float(),

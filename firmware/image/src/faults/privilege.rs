@@ -29,8 +29,17 @@ pub fn write(target: Target) {
         Target::CrashRegion => platform::crash_start(),
         Target::Mpu => MPU_RNR,
     };
+    visit_with(visit, address);
+}
+
+/// Has it panic.
+pub fn panic(parameter: u32) {
+    visit_with(panicking, parameter);
+}
+
+fn visit_with(entry: thread::Entry, argument: u32) {
     let options = Options { name: "visitor", priority: priority::HIGH, privileged: false };
-    match thread::spawn_static(&options, &STACK, visit, address) {
+    match thread::spawn_static(&options, &STACK, entry, argument) {
         Ok(visitor) => {
             let _ = visitor.join(FOREVER);
         }
@@ -40,5 +49,10 @@ pub fn write(target: Target) {
 
 extern "C" fn visit(address: u32) -> u32 {
     super::access::bus_write(address);
+    0
+}
+
+extern "C" fn panicking(parameter: u32) -> u32 {
+    super::instruction::panic_on_purpose(parameter);
     0
 }

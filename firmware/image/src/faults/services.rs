@@ -1,15 +1,15 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
-use super::threads;
-use core::sync::atomic::{AtomicU32, Ordering};
+use super::{misuse, threads};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::NVIC;
 use crashrig_layout::Capabilities;
-use crashrig_memory::errors::Context;
 use crashrig_port::kernel::sync::{Flags, Mutex, Queue, Semaphore, Timer};
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{Error, FOREVER, priority};
-use crashrig_port::{errors, heap};
+use crashrig_port::{clock, heap, interrupts};
 use crashrig_wire::Observation;
-use crashrig_wire::status::Misuse;
 
 /// What a stack's memory must be good for.
 const STACK_MEMORY: Capabilities = Capabilities::DEFAULT;
@@ -31,9 +31,10 @@ pub fn check_all() {
     check(Observation::PriorityInherited, priority_is_inherited());
     check(Observation::SignalsCame, signals_come());
     check(Observation::TimersExpired, timers_expire());
+    check(Observation::ClockPreempts, clock_preempts_handlers());
     check(Observation::FloatKept, float_is_kept());
-    check(Observation::MisuseRefused, misuse_is_refused());
-    check(Observation::ErrorsKept, errors_are_kept());
+    check(Observation::MisuseRefused, misuse::is_refused());
+    check(Observation::ErrorsKept, misuse::is_kept());
     check(Observation::HighWaterExact, threads::high_water_is_exact());
     check(Observation::TerminatedStackReused, threads::terminated_stack_is_reused());
 }
@@ -151,8 +152,8 @@ fn priority_is_inherited() -> Result<bool, Error> {
     thread::sleep(2)?;
     let high = thread::spawn_static(&worker("high", priority::HIGH), &HIGH_STACK, high, 0)?;
     // This thread never waits: without inheritance the low one would never run again.
-    let busy_until = crashrig_port::clock::uptime_ms() + 10;
-    while crashrig_port::clock::uptime_ms() < busy_until {}
+    let busy_until = clock::uptime_ms() + 10;
+    while clock::uptime_ms() < busy_until {}
     trace(5);
     let held = low.join(FOREVER)? == 1 && high.join(FOREVER)? == 1;
     mutex.delete()?;
@@ -218,13 +219,45 @@ fn timers_expire() -> Result<bool, Error> {
     Ok(after == 0x301 && EXPIRED.load(Ordering::Relaxed) == after)
 }
 
+/// An interrupt of this chip, for the functions of the core's own crate.
+#[derive(Debug, Clone, Copy)]
+struct Interrupt(u16);
+
+// SAFETY: it is one that the chip implements, and stays the same.
+unsafe impl InterruptNumber for Interrupt {
+    fn number(self) -> u16 {
+        self.0
+    }
+}
+
+static TICKED: AtomicBool = AtomicBool::new(false);
+
+/// The clock ticks, and so checks stacks, in the handler of an interrupt that nobody gave a
+/// priority.
+fn clock_preempts_handlers() -> Result<bool, Error> {
+    extern "C" fn handler() {
+        const TURNS: u32 = 1_000_000;
+        let now = clock::uptime_ms();
+        TICKED.store((0..TURNS).any(|_| clock::uptime_ms() != now), Ordering::Relaxed);
+    }
+    let number = interrupts::count() - 4;
+    interrupts::install(number, handler);
+    let interrupt = Interrupt(number as u16);
+    // SAFETY: its handler stands in the table.
+    unsafe { NVIC::unmask(interrupt) };
+    NVIC::pend(interrupt);
+    thread::sleep(1)?;
+    NVIC::mask(interrupt);
+    Ok(TICKED.load(Ordering::Relaxed))
+}
+
 /// Two threads that count in floating point, switched at ticks, both come out right.
 fn float_is_kept() -> Result<bool, Error> {
     extern "C" fn count(step: u32) -> u32 {
         let mut sum = 0.0_f32;
-        let until = crashrig_port::clock::uptime_ms() + 12;
+        let until = clock::uptime_ms() + 12;
         let mut turns = 0_u32;
-        while crashrig_port::clock::uptime_ms() < until {
+        while clock::uptime_ms() < until {
             sum = core::hint::black_box(sum + step as f32);
             turns += 1;
             if turns == 10_000 {
@@ -236,51 +269,4 @@ fn float_is_kept() -> Result<bool, Error> {
     let one = thread::spawn_static(&worker("one", priority::LOW), &LOW_STACK, count, 1)?;
     let three = thread::spawn_static(&worker("three", priority::LOW), &HIGH_STACK, count, 3)?;
     Ok(one.join(FOREVER)? == 1 && three.join(FOREVER)? == 1)
-}
-
-static HOOK_CALLS: AtomicU32 = AtomicU32::new(0);
-
-/// Misuse is warned of: the first and the last are kept, and the hook sees each.
-fn errors_are_kept() -> Result<bool, Error> {
-    fn hook(context: &Context) {
-        let kernels = context.status.module() == Misuse::NotOwner.status().module();
-        HOOK_CALLS.fetch_add(u32::from(kernels), Ordering::Relaxed);
-    }
-    errors::clear();
-    errors::set_hook(Some(hook));
-    let mutex = Mutex::new()?;
-    let refused = mutex.unlock().is_err();
-    mutex.delete()?;
-    let stale = mutex.unlock().is_err();
-    let status = |context: Option<Context>| context.map(|context| context.status);
-    let held = status(errors::first()) == Some(Misuse::NotOwner.status())
-        && status(errors::last()) == Some(Misuse::InvalidObject.status())
-        && errors::count() == 2
-        && HOOK_CALLS.load(Ordering::Relaxed) == 2;
-    errors::set_hook(None);
-    errors::clear();
-    Ok(held && refused && stale && errors::first().is_none())
-}
-
-/// Each misuse has its error.
-fn misuse_is_refused() -> Result<bool, Error> {
-    extern "C" fn nothing(_: u32) -> u32 {
-        0
-    }
-    let mutex = Mutex::new()?;
-    let not_owner = mutex.unlock() == Err(Error::NotOwner);
-    let priority = thread::spawn_static(&worker("x", 32), &LOW_STACK, nothing, 0);
-    let masked = cortex_m::interrupt::free(|_| thread::sleep(1)) == Err(Error::Masked);
-    let itself = thread::current().map(|thread| thread.join(0));
-    let limit = Semaphore::new(2, 1) == Err(Error::OutOfRange);
-    let stale = {
-        mutex.delete()?;
-        mutex.lock(0) == Err(Error::NoSuchObject)
-    };
-    Ok(not_owner
-        && priority == Err(Error::OutOfRange)
-        && masked
-        && itself == Some(Err(Error::NotThisThread))
-        && limit
-        && stale)
 }

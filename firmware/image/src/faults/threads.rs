@@ -89,7 +89,7 @@ pub fn terminated_stack_is_reused() -> Result<bool, Error> {
     for round in 0..4 {
         let first = thread::spawn_static(&options, &STACK, wait, 0)?;
         let early = thread::spawn_static(&options, &STACK, next, round);
-        held &= early == Err(Error::BadStack);
+        held &= early == Err(Error::StackInUse);
         first.terminate()?;
         held &= first.join(FOREVER)? == thread::TERMINATED;
         held &= thread::spawn_static(&options, &STACK, next, round)?.join(FOREVER)? == round + 1;

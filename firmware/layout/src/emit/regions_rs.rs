@@ -1,7 +1,7 @@
 //! The firmware's region table: Rust items in terms of this crate's `no_std` types.
 
 use crate::parse::{Board, ChipClockEnable, ChipRegion, ChipResetCause, Program};
-use crate::{Capabilities, Masters, Resets};
+use crate::{Capabilities, Masters, PRIORITIES, Resets};
 use std::fmt::{Debug, Write as _};
 
 /// The contents of `regions.rs` for a board, to be included into a module of the image.
@@ -120,6 +120,9 @@ fn region(region: &ChipRegion) -> String {
         ("size_bytes", format!("0x{:X}", region.used_bytes)),
         ("kind", format!("crashrig_layout::RegionKind::{:?}", region.kind)),
         ("capabilities", capabilities(region.capabilities)),
+        ("heap", heap(region.heap)),
+        ("startup_stack", region.startup_stack.to_string()),
+        ("dma_alignment_bytes", region.dma_alignment_bytes.to_string()),
         ("masters", masters(region.masters)),
         ("retained_over", resets(region.retained_over)),
     ])
@@ -176,6 +179,13 @@ fn capabilities(set: Capabilities) -> String {
         let _ = write!(text, "\n            .union(crashrig_layout::Capabilities::{name})");
     }
     text
+}
+
+fn heap(priorities: Option<[Capabilities; PRIORITIES]>) -> String {
+    priorities.map_or_else(
+        || "None".to_owned(),
+        |all| format!("Some([{}])", all.map(capabilities).join(", ")),
+    )
 }
 
 fn masters(set: Masters) -> String {

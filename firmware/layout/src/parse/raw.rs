@@ -44,7 +44,11 @@ pub(crate) struct RawRegion {
     pub size_bytes: u32,
     #[serde(default)]
     pub sectors: Vec<RawSectors>,
-    pub capabilities: Vec<String>,
+    pub capabilities: Option<Vec<String>>,
+    pub heap_capabilities: Option<Vec<Vec<String>>>,
+    #[serde(default)]
+    pub startup_stack: bool,
+    pub dma_alignment_bytes: Option<u32>,
     pub masters: Vec<String>,
     pub retained_over: Vec<String>,
     pub source: String,

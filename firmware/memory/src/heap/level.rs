@@ -41,7 +41,8 @@ pub trait Level: Debug + sealed::Sealed {
         if size_bytes > most {
             return None;
         }
-        let block = (size_bytes + Self::OVERHEAD_BYTES).next_multiple_of(GRANULE_BYTES);
+        let rounding = Self::OVERHEAD_BYTES + GRANULE_BYTES - 1;
+        let block = (size_bytes + rounding) & !(GRANULE_BYTES - 1);
         Some(block.max(Self::SMALLEST_BYTES))
     }
 

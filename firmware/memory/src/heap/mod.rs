@@ -76,6 +76,10 @@ pub struct Heap<W, L, const REGIONS: usize> {
     /// Plain allocations above it prefer external memory, if that is open to them.
     external_limit_bytes: Option<u32>,
     is_monitoring: bool,
+    /// Whether a region lies in a block of another.
+    is_nested: bool,
+    /// The capabilities of the last request that was served, and the region that was tried first.
+    last: (Capabilities, usize),
 }
 
 impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
@@ -88,6 +92,8 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
             used: 0,
             external_limit_bytes: None,
             is_monitoring: false,
+            is_nested: false,
+            last: (Capabilities::NONE, usize::MAX),
         }
     }
 
@@ -117,7 +123,11 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         let index = self.used;
         let place = self.regions.get_mut(index).ok_or(RegionError::Full { capacity: REGIONS })?;
         place.format(&mut self.words, start, size_bytes, caps)?;
+        let mut others = self.regions.iter().take(index);
+        self.is_nested |= others.any(|region| region.contains(start));
         self.used += 1;
+        // It may come first for what was asked for last.
+        self.last = (Capabilities::NONE, usize::MAX);
         Ok(index)
     }
 
@@ -128,9 +138,12 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// is as before.
     #[inline]
     pub fn free(&mut self, address: u32) -> Result<u32, AddressError> {
-        let mut regions = self.regions.iter_mut().take(self.used).rev();
-        let region = regions.find(|region| region.contains(address));
-        let region = region.ok_or(AddressError::Foreign { address })?;
+        let index = match self.regions.get(self.last.1) {
+            // Most is given back to where the last request was served.
+            Some(region) if !self.is_nested && region.contains(address) => self.last.1,
+            _ => self.region_of(address)?.0,
+        };
+        let region = self.regions.get_mut(index).ok_or(AddressError::Foreign { address })?;
         region.tlsf.free(&mut self.words, address)
     }
 

@@ -61,7 +61,7 @@ impl<L: Level> Region<L> {
         integrity::check(&self.tlsf, words).map_err(RegionError::NotMemory)?;
         self.caps = caps;
         self.all_caps = caps.iter().fold(Capabilities::NONE, |all, caps| all.union(*caps));
-        self.total_bytes = self.tlsf.free_bytes;
+        self.total_bytes = self.tlsf.free_bytes();
         self.minimum_free_bytes = self.total_bytes;
         self.failed_allocations = 0;
         Ok(())
@@ -101,23 +101,43 @@ impl<L: Level> Region<L> {
         self.all_caps.contains(wanted) && caps.position(|has_any| has_any) == Some(priority)
     }
 
-    /// Hands out a block, or counts that it could not.
+    /// Hands out a block. In line where it is called: what most requests need is short.
     ///
     /// # Errors
     /// A word that is wrong; nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn allocate(
+        &mut self,
+        words: &mut impl Words,
+        size_bytes: u32,
+    ) -> Result<Option<Header>, Corruption> {
+        let block = self.tlsf.allocate(words, size_bytes)?;
+        self.note_free_bytes();
+        Ok(block)
+    }
+
+    /// Hands out a block with an alignment.
+    ///
+    /// # Errors
+    /// A word that is wrong; nothing has changed.
+    pub fn allocate_aligned(
         &mut self,
         words: &mut impl Words,
         size_bytes: u32,
         alignment: Alignment,
     ) -> Result<Option<Header>, Corruption> {
-        let block = self.tlsf.allocate(words, size_bytes, alignment)?;
-        if block.is_none() {
-            self.failed_allocations = self.failed_allocations.saturating_add(1);
-        }
+        let block = if alignment.align_bytes > GRANULE_BYTES {
+            self.tlsf.allocate_aligned(words, size_bytes, alignment)?
+        } else {
+            self.tlsf.allocate(words, size_bytes)?
+        };
         self.note_free_bytes();
         Ok(block)
+    }
+
+    /// Counts a request that the region could not serve.
+    pub fn note_failure(&mut self) {
+        self.failed_allocations = self.failed_allocations.saturating_add(1);
     }
 
     /// Makes a block smaller or larger where it is, if that can be.
@@ -137,14 +157,14 @@ impl<L: Level> Region<L> {
 
     #[inline]
     fn note_free_bytes(&mut self) {
-        self.minimum_free_bytes = self.minimum_free_bytes.min(self.tlsf.free_bytes);
+        self.minimum_free_bytes = self.minimum_free_bytes.min(self.tlsf.free_bytes());
     }
 
     /// From now on the minimum is that of a window.
     pub fn start_monitoring(&mut self) {
         let minimum = self.minimum_free_bytes;
         self.minimum_before = Some(self.minimum_before.map_or(minimum, |least| least.min(minimum)));
-        self.minimum_free_bytes = self.tlsf.free_bytes;
+        self.minimum_free_bytes = self.tlsf.free_bytes();
     }
 
     /// The minimum is that of all time again.
@@ -160,7 +180,7 @@ impl<L: Level> Region<L> {
     pub fn totals(&self, words: &impl Words) -> Result<Totals, Corruption> {
         Ok(Totals {
             total_bytes: self.total_bytes,
-            free_bytes: self.tlsf.free_bytes,
+            free_bytes: self.tlsf.free_bytes(),
             minimum_free_bytes: self.minimum_free_bytes,
             largest_free_block: self.tlsf.largest_free_block(words)?,
             allocated_blocks: self.tlsf.allocated_blocks,

@@ -11,6 +11,9 @@ use super::{Alignment, Heap};
 use crate::words::Words;
 use crashrig_layout::Capabilities;
 
+/// Memory with one of these is given in whole words.
+const FOR_WORDS: Capabilities = Capabilities::WORD.union(Capabilities::EXEC);
+
 /// A request in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
@@ -57,7 +60,26 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         size_bytes: u32,
         caps: Capabilities,
     ) -> Result<u32, AllocationError> {
-        self.request(&Request::new(size_bytes, caps))
+        let request = Request::new(size_bytes, caps);
+        match self.try_last(&request)? {
+            Some(address) => Ok(address),
+            None => self.request_of_any(&request),
+        }
+    }
+
+    /// Serves a plain request like the last one, if its memory is good for bytes and has room.
+    /// Requests of one kind follow each other, and most of them end here.
+    #[inline(always)]
+    fn try_last(&mut self, request: &Request) -> Result<Option<u32>, AllocationError> {
+        let Request { size_bytes, alignment, caps, origin, is_zeroed } = *request;
+        let (last, region) = self.last;
+        if is_zeroed || alignment != Alignment::NATURAL || size_bytes == 0 || caps != last {
+            return Ok(None);
+        }
+        let Some(region) = self.regions.get_mut(region) else { return Ok(None) };
+        let Some(block) = region.allocate(&mut self.words, size_bytes)? else { return Ok(None) };
+        dress::dress::<L>(&mut self.words, &block, size_bytes, origin, Contents::Any);
+        Ok(Some(dress::payload::<L>(&block)))
     }
 
     /// Like [`allocate`](Self::allocate), at an address with an alignment. A request may be refused
@@ -80,26 +102,37 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// # Errors
     /// The size is zero, the wishes cannot be had together, no region can serve it, or a word of
     /// the heap's own is wrong.
-    #[inline]
     pub fn request(&mut self, request: &Request) -> Result<u32, AllocationError> {
+        match self.try_last(request)? {
+            Some(address) => Ok(address),
+            None => self.request_of_any(request),
+        }
+    }
+
+    /// Asks every region that is suited, in its turn.
+    #[inline(never)]
+    fn request_of_any(&mut self, request: &Request) -> Result<u32, AllocationError> {
         let size_bytes = check(request)?;
+        let mut first = None;
         for priority in 0..PRIORITIES {
-            for region in self.regions.iter_mut().take(self.used) {
+            for index in 0..self.used {
+                let Some(region) = self.regions.get_mut(index) else { break };
                 if !region.is_tried_at(priority, request.caps) {
                     continue;
                 }
-                let block = region.allocate(&mut self.words, size_bytes, request.alignment)?;
+                let first = *first.get_or_insert(index);
+                let alignment = request.alignment;
+                let block = region.allocate_aligned(&mut self.words, size_bytes, alignment)?;
                 if let Some(block) = block {
+                    if request.caps.bits() & FOR_WORDS.bits() == 0 {
+                        self.last = (request.caps, first);
+                    }
                     let contents = if request.is_zeroed { Contents::Zeros } else { Contents::Any };
-                    dress::dress::<L>(
-                        &mut self.words,
-                        &block,
-                        size_bytes,
-                        request.origin,
-                        contents,
-                    );
+                    let words = &mut self.words;
+                    dress::dress::<L>(words, &block, size_bytes, request.origin, contents);
                     return Ok(dress::payload::<L>(&block));
                 }
+                region.note_failure();
             }
         }
         Err(self.out_of_memory(request))
@@ -206,17 +239,18 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
 #[inline]
 fn check(request: &Request) -> Result<u32, AllocationError> {
     let Request { size_bytes, alignment, caps, .. } = *request;
-    let forbidden = Capabilities::BYTE.union(Capabilities::DMA);
     if size_bytes == 0 {
         return Err(AllocationError::ZeroSize);
     }
     if !alignment.is_possible() {
         return Err(AllocationError::Alignment(alignment));
     }
+    if caps.bits() & FOR_WORDS.bits() == 0 {
+        return Ok(size_bytes);
+    }
+    let forbidden = Capabilities::BYTE.union(Capabilities::DMA);
     if caps.contains(Capabilities::EXEC) && caps.bits() & forbidden.bits() != 0 {
         return Err(AllocationError::Contradiction { caps });
     }
-    let for_words = Capabilities::WORD.union(Capabilities::EXEC);
-    let is_for_words = caps.bits() & for_words.bits() != 0;
-    Ok(if is_for_words { size_bytes.saturating_add(3) & !3 } else { size_bytes })
+    Ok(size_bytes.saturating_add(3) & !3)
 }

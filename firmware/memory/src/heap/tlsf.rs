@@ -7,9 +7,7 @@
 //! never neighbours.
 
 use super::Alignment;
-use super::block::{
-    Extent, GRANULE_BYTES, Header, LINKED_BYTES, NO_LINK, next_link, previous_link,
-};
+use super::block::{Extent, Header, LINKED_BYTES, NO_LINK, next_link, previous_link};
 use super::dress;
 use super::dress::{check_fill, fill_free};
 use super::error::{AddressError, Corruption};
@@ -26,8 +24,8 @@ pub(super) struct Tlsf<L> {
     pub extent: Extent,
     /// The free ones by size.
     pub lists: Lists,
-    /// How many bytes free blocks could hand out together.
-    pub free_bytes: u32,
+    /// Sizes of all free blocks together, their headers included.
+    free_sum_bytes: u32,
     /// How many free blocks there are.
     pub free_blocks: u32,
     /// How many blocks are handed out.
@@ -40,7 +38,7 @@ impl<L: Level> Tlsf<L> {
     pub const EMPTY: Self = Self {
         extent: Extent { first: 0, end: 0 },
         lists: Lists::EMPTY,
-        free_bytes: 0,
+        free_sum_bytes: 0,
         free_blocks: 0,
         allocated_blocks: 0,
         level: PhantomData,
@@ -56,35 +54,43 @@ impl<L: Level> Tlsf<L> {
             fill_free(words, block.address + LINKED_BYTES, block.next());
         }
         self.insert(words, &block);
+        self.free_sum_bytes = block.size_bytes;
+        self.free_blocks = 1;
+    }
+
+    /// How many bytes free blocks could hand out together.
+    #[inline]
+    pub fn free_bytes(&self) -> u32 {
+        self.free_sum_bytes.wrapping_sub(self.free_blocks.wrapping_mul(L::OVERHEAD_BYTES))
     }
 
     /// Hands out a block. Nothing, if no list has one that is sure to do.
     ///
     /// # Errors
     /// A word that is wrong; nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub fn allocate(
+        &mut self,
+        words: &mut impl Words,
+        size_bytes: u32,
+    ) -> Result<Option<Header>, Corruption> {
+        let Some(block_bytes) = L::block_bytes(size_bytes) else { return Ok(None) };
+        let Some((block, class)) = self.search(words, block_bytes)? else { return Ok(None) };
+        self.take(words, &block, class, 0, block_bytes).map(Some)
+    }
+
+    /// As `allocate`, with an alignment. The block that a plain request would get may happen to lie
+    /// well; if it does not, one is taken that is large enough wherever it lies.
+    ///
+    /// # Errors
+    /// As `allocate`.
+    pub fn allocate_aligned(
         &mut self,
         words: &mut impl Words,
         size_bytes: u32,
         alignment: Alignment,
     ) -> Result<Option<Header>, Corruption> {
         let Some(block_bytes) = L::block_bytes(size_bytes) else { return Ok(None) };
-        if alignment.align_bytes > GRANULE_BYTES {
-            return self.allocate_aligned(words, block_bytes, alignment);
-        }
-        let Some((block, class)) = self.search(words, block_bytes)? else { return Ok(None) };
-        self.take(words, &block, class, 0, block_bytes).map(Some)
-    }
-
-    /// The block that a plain request would get may happen to lie well; if it does not, one is
-    /// taken that is large enough wherever it lies.
-    fn allocate_aligned(
-        &mut self,
-        words: &mut impl Words,
-        block_bytes: u32,
-        alignment: Alignment,
-    ) -> Result<Option<Header>, Corruption> {
         for extra in [0, alignment.worst_gap(L::SMALLEST_BYTES)] {
             let searched = block_bytes.saturating_add(extra);
             let Some((block, class)) = self.search(words, searched)? else { return Ok(None) };
@@ -106,15 +112,21 @@ impl<L: Level> Tlsf<L> {
         let (block, held_bytes) = self.allocated_block(words, address)?;
         let Neighbours { previous, next } = self.free_neighbours(words, &block)?;
         let mut merged = Header { is_free: true, ..block };
-        for neighbour in previous.iter().chain(&next) {
-            self.absorb(words, neighbour);
-            merged.address = merged.address.min(neighbour.address);
-            merged.size_bytes += neighbour.size_bytes;
+        self.free_blocks += 1;
+        if let Some(next) = next {
+            self.absorb(words, &next);
+            merged.size_bytes += next.size_bytes;
+        }
+        if let Some(previous) = previous {
+            self.absorb(words, &previous);
+            merged.address = previous.address;
+            merged.size_bytes += previous.size_bytes;
         }
         if L::IS_CHECKED {
             self.erase(words, &block, previous.is_some(), next.is_some());
         }
         self.allocated_blocks -= 1;
+        self.free_sum_bytes += block.size_bytes;
         self.extent.write(words, &merged);
         self.insert(words, &merged);
         Ok(held_bytes)
@@ -142,6 +154,7 @@ impl<L: Level> Tlsf<L> {
                 check_fill(words, &next, next.address, end + LINKED_BYTES)?;
             }
             self.absorb(words, &next);
+            self.free_sum_bytes -= next.size_bytes;
         }
         let mut resized = *block;
         let rest_bytes = available - wanted;
@@ -154,6 +167,8 @@ impl<L: Level> Tlsf<L> {
             }
             self.extent.write(words, &rest);
             self.insert(words, &rest);
+            self.free_blocks += 1;
+            self.free_sum_bytes += rest_bytes;
             resized.size_bytes = wanted;
         } else {
             resized.size_bytes = available;
@@ -167,7 +182,7 @@ impl<L: Level> Tlsf<L> {
     ///
     /// # Errors
     /// Somebody wrote to it after it was freed; nothing has changed.
-    #[inline]
+    #[inline(always)]
     fn take(
         &mut self,
         words: &mut impl Words,
@@ -191,6 +206,7 @@ impl<L: Level> Tlsf<L> {
             let gap = Header { size_bytes: gap, ..*block };
             self.extent.write(words, &gap);
             self.insert(words, &gap);
+            self.free_blocks += 1;
         }
         if rest_bytes >= L::SMALLEST_BYTES {
             let address = taken.address + block_bytes;
@@ -198,9 +214,12 @@ impl<L: Level> Tlsf<L> {
             taken.size_bytes = block_bytes;
             self.extent.write(words, &rest);
             self.insert(words, &rest);
+        } else {
+            self.free_blocks -= 1;
         }
         self.extent.write(words, &taken);
         self.allocated_blocks += 1;
+        self.free_sum_bytes -= taken.size_bytes;
         Ok(taken)
     }
 
@@ -224,7 +243,7 @@ impl<L: Level> Tlsf<L> {
     }
 
     /// Makes a free block the first of its list.
-    #[inline]
+    #[inline(always)]
     fn insert(&mut self, words: &mut impl Words, block: &Header) {
         let class = Class::of(block.size_bytes);
         let head = self.lists.push(class, block.address);
@@ -233,24 +252,20 @@ impl<L: Level> Tlsf<L> {
         if head != NO_LINK {
             words.write(previous_link(head), block.address);
         }
-        self.free_blocks += 1;
-        self.free_bytes += L::usable_bytes(block.size_bytes);
     }
 
     /// Takes the first block of a list, checked, out of it.
-    #[inline]
+    #[inline(always)]
     fn pop(&mut self, words: &mut impl Words, block: &Header, class: Class) {
         let next = words.read(next_link(block.address));
         self.lists.set_head(class, next);
         if next != NO_LINK {
             words.write(previous_link(next), NO_LINK);
         }
-        self.free_blocks -= 1;
-        self.free_bytes -= L::usable_bytes(block.size_bytes);
     }
 
     /// Takes a free block, whose links are checked, out of its list: it becomes part of another.
-    #[inline]
+    #[inline(always)]
     fn absorb(&mut self, words: &mut impl Words, block: &Header) {
         let next = words.read(next_link(block.address));
         let previous = words.read(previous_link(block.address));
@@ -263,6 +278,5 @@ impl<L: Level> Tlsf<L> {
             words.write(next_link(previous), next);
         }
         self.free_blocks -= 1;
-        self.free_bytes -= L::usable_bytes(block.size_bytes);
     }
 }

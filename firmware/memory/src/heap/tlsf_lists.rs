@@ -1,7 +1,8 @@
 //! The two levels of the segregated fit: which list a size belongs to, and which lists hold blocks.
 //!
 //! The first level (rows) divides sizes by powers of two, the second (columns) divides each power
-//! into eight. Bitmaps find the next list with a block in two steps. Heads and bitmaps stand in the
+//! into eight. A map of bits finds the next list with a block in two steps: of four rows in a word,
+//! then of words. Heads and bitmaps stand in the
 //! heap's own state and not in the region, out of reach of who writes beyond a block.
 //!
 //! Source of the method: Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for
@@ -9,62 +10,61 @@
 
 use super::block::{GRANULE_BYTES, NO_LINK};
 
-const COLUMNS_LOG2: u32 = 3;
-const COLUMNS: u32 = 1 << COLUMNS_LOG2;
-/// Sizes below it fill row 0, one list for each multiple of the granule.
-const LINEAR_BYTES: u32 = GRANULE_BYTES << COLUMNS_LOG2;
+/// Each power of two has so many lists.
+const COLUMNS: u32 = 8;
+const COLUMNS_LOG2: u32 = COLUMNS.ilog2();
+/// Sizes below it have one list for each multiple of the granule.
+const LINEAR_BYTES: u32 = GRANULE_BYTES * COLUMNS;
 const ROWS: u32 = 20;
+const LISTS: usize = (ROWS * COLUMNS) as usize;
 /// The largest block that has a list: just below 32 MiB.
 pub(super) const LARGEST_BLOCK_BYTES: u32 = (LINEAR_BYTES << (ROWS - 1)) - GRANULE_BYTES;
+/// Lists in one word of the map.
+const WORD_BITS: u32 = u32::BITS;
 
 /// The number of a list; a larger one holds larger blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Class(u32);
 
 impl Class {
-    /// The list that a block of a size is kept in.
+    /// The list that a block of a size is kept in. No branch: below [`LINEAR_BYTES`] all sizes
+    /// count as of the first power of two.
     #[inline]
     pub const fn of(size_bytes: u32) -> Self {
-        if size_bytes < LINEAR_BYTES {
-            return Self(size_bytes / GRANULE_BYTES);
-        }
-        let exponent = size_bytes.ilog2();
-        let row = exponent - LINEAR_BYTES.ilog2() + 1;
-        let column = (size_bytes >> (exponent - COLUMNS_LOG2)) - COLUMNS;
-        Self(row * COLUMNS + column)
+        let exponent = (size_bytes | LINEAR_BYTES).ilog2();
+        let row = exponent - LINEAR_BYTES.ilog2();
+        Self(row * COLUMNS + (size_bytes >> (exponent - COLUMNS_LOG2)))
     }
 
     /// The first list whose blocks all hold a size, which is at most [`LARGEST_BLOCK_BYTES`].
     #[inline]
     const fn serving(size_bytes: u32) -> Self {
-        if size_bytes < LINEAR_BYTES {
-            return Self::of(size_bytes);
-        }
-        let step = 1 << (size_bytes.ilog2() - COLUMNS_LOG2);
-        Self::of(size_bytes + step - 1)
+        let exponent = (size_bytes | LINEAR_BYTES).ilog2();
+        Self::of(size_bytes + (1 << (exponent - COLUMNS_LOG2)) - 1)
     }
 
-    const fn row(self) -> u32 {
-        self.0 / COLUMNS
+    const fn word(self) -> usize {
+        (self.0 / WORD_BITS) as usize
     }
 
-    const fn column(self) -> u32 {
-        self.0 % COLUMNS
+    const fn bit(self) -> u32 {
+        1 << (self.0 % WORD_BITS)
     }
 }
 
-/// The heads of all lists of one region. Invariant: a bit is set where a list has a head.
+/// The heads of all lists of one region. Invariant: a bit is set where a list has a head, and in
+/// `words` where a word of the map has a bit.
 #[derive(Debug)]
 pub(super) struct Lists {
-    rows: u32,
-    columns: [u8; ROWS as usize],
-    heads: [u32; (ROWS * COLUMNS) as usize],
+    words: u32,
+    map: [u32; LISTS.div_ceil(WORD_BITS as usize)],
+    heads: [u32; LISTS],
 }
 
 impl Lists {
     /// Lists without blocks.
     pub const EMPTY: Self =
-        Self { rows: 0, columns: [0; ROWS as usize], heads: [NO_LINK; (ROWS * COLUMNS) as usize] };
+        Self { words: 0, map: [0; LISTS.div_ceil(WORD_BITS as usize)], heads: [NO_LINK; LISTS] };
 
     /// Header address of the first block of a list, or [`NO_LINK`].
     #[inline]
@@ -75,14 +75,14 @@ impl Lists {
     /// Makes another block the first of a list that has one; [`NO_LINK`] empties it.
     #[inline]
     pub fn set_head(&mut self, class: Class, head: u32) {
-        let place = self.heads.get_mut(class.0 as usize);
-        let columns = self.columns.get_mut(class.row() as usize);
-        let (Some(place), Some(columns)) = (place, columns) else { return };
+        let Some(place) = self.heads.get_mut(class.0 as usize) else { return };
         *place = head;
-        if head == NO_LINK {
-            *columns &= !(1 << class.column());
-            if *columns == 0 {
-                self.rows &= !(1 << class.row());
+        if head == NO_LINK
+            && let Some(word) = self.map.get_mut(class.word())
+        {
+            *word &= !class.bit();
+            if *word == 0 {
+                self.words &= !(1 << class.word());
             }
         }
     }
@@ -90,33 +90,35 @@ impl Lists {
     /// Makes a block the first of its list; answers the one that was.
     #[inline]
     pub fn push(&mut self, class: Class, block: u32) -> u32 {
-        let place = self.heads.get_mut(class.0 as usize);
-        let columns = self.columns.get_mut(class.row() as usize);
-        let (Some(place), Some(columns)) = (place, columns) else { return NO_LINK };
-        *columns |= 1 << class.column();
-        self.rows |= 1 << class.row();
-        core::mem::replace(place, block)
+        let Some(place) = self.heads.get_mut(class.0 as usize) else { return NO_LINK };
+        let head = core::mem::replace(place, block);
+        if head == NO_LINK
+            && let Some(word) = self.map.get_mut(class.word())
+        {
+            *word |= class.bit();
+            self.words |= 1 << class.word();
+        }
+        head
     }
 
     /// The first list with a block, each of which holds a size of at most [`LARGEST_BLOCK_BYTES`].
     #[inline]
     pub fn find(&self, size_bytes: u32) -> Option<Class> {
         let class = Class::serving(size_bytes);
-        let columns = self.columns.get(class.row() as usize)? & (u8::MAX << class.column());
-        if columns != 0 {
-            return Some(Class(class.row() * COLUMNS + columns.trailing_zeros()));
+        let (mut number, bit) = (class.word(), class.bit());
+        let mut word = self.map.get(number)? & bit.wrapping_neg();
+        if word == 0 {
+            number = (self.words & (u32::MAX - 1) << number).trailing_zeros() as usize;
+            word = *self.map.get(number)?;
         }
-        let rows = self.rows & (u32::MAX << (class.row() + 1));
-        let row = rows.trailing_zeros();
-        let columns = self.columns.get(row as usize)?;
-        Some(Class(row * COLUMNS + columns.trailing_zeros()))
+        Some(Class(number as u32 * WORD_BITS + word.trailing_zeros()))
     }
 
     /// The list with the largest blocks.
     pub fn top(&self) -> Option<Class> {
-        let row = self.rows.checked_ilog2()?;
-        let column = self.columns.get(row as usize)?.checked_ilog2()?;
-        Some(Class(row * COLUMNS + column))
+        let number = self.words.checked_ilog2()?;
+        let bit = self.map.get(number as usize)?.checked_ilog2()?;
+        Some(Class(number * WORD_BITS + bit))
     }
 
     /// All lists that have a block, with their heads.

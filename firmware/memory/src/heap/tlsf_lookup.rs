@@ -18,7 +18,7 @@ pub(super) struct Neighbours {
 impl<L: Level> Tlsf<L> {
     /// A free block of at least `block_bytes`, the first of its list, everything checked that
     /// taking it needs.
-    #[inline]
+    #[inline(always)]
     pub(super) fn search(
         &self,
         words: &impl Words,
@@ -107,7 +107,7 @@ impl<L: Level> Tlsf<L> {
         if L::IS_CHECKED {
             return self.allocated_block_checked(words, address, at);
         }
-        if !address.is_multiple_of(GRANULE_BYTES) || !self.extent.can_be_block(at) {
+        if !at.is_multiple_of(GRANULE_BYTES) || at < self.extent.first {
             return Err(self.explain(words, address));
         }
         let block = Header::read(words, at);

@@ -89,7 +89,7 @@ calls! {
     NewTimer { function, argument } = 10, Privileged;
     /// Takes an object away. Threads that wait for it get [`Error::NoSuchObject`].
     Delete { object } = 11, Privileged;
-    /// Locks a mutex; the owner may lock it again.
+    /// Locks a mutex; the owner may lock it again, 255 times in all.
     Lock { mutex, timeout } = 12, Threads;
     /// Unlocks a mutex once.
     Unlock { mutex } = 13, Threads;
@@ -163,8 +163,14 @@ errors! {
     OutOfMemory = 13;
     /// A call from a thread with interrupts masked.
     Masked = 14;
-    /// The stack of a caller is not aligned, too small, or overlaps another.
+    /// A stack is too small or too large, or cannot be one region of the memory protection.
     BadStack = 15;
+    /// A thread that has not been joined has a stack there.
+    StackInUse = 16;
+    /// A stack does not begin and end at multiples of eight.
+    StackAlignment = 17;
+    /// A word of the heap's own is wrong, so it gives no stack.
+    HeapCorrupt = 18;
 }
 
 /// An answer as one word: a value below 2^31, or an error.

@@ -46,7 +46,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
                 assert_eq!(self.kind_is_right(wait), Some(true), "slot {slot} waits for {wait:?}");
             }
             State::Ready | State::Ended(_) => assert!(thread.deadline.is_none(), "slot {slot}"),
-            State::Free => {}
+            State::Free | State::Starting(_) => {}
         }
         if matches!(thread.state, State::Ready | State::Waiting(_)) {
             let waiting =
@@ -129,9 +129,9 @@ fn new_thread(slot: u8, seed: &mut u32) -> NewThread {
         entry: 0,
         stack: StackRange {
             thread: if slot == 0 { crashrig_wire::Thread::Idle } else { user },
-            guard_start: 0,
-            start: 0x100,
-            end: 0x200,
+            guard_start: u32::from(slot) << 12,
+            start: u32::from(slot) << 12 | 0x100,
+            end: u32::from(slot) << 12 | 0x200,
         },
     }
 }

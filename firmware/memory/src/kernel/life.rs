@@ -7,40 +7,56 @@ use super::{Kernel, in_range};
 use crate::stack::StackRange;
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
-    /// The slot that the next new thread will have.
+    /// The slot that the next new thread will have: one without a stack that must be given back.
     ///
     /// # Errors
     /// Every slot is in use.
     pub fn free_slot(&self) -> Result<u8, Error> {
         (0..)
             .zip(&self.threads)
-            .find(|(_, thread)| thread.state == State::Free)
+            .find(|(_, thread)| thread.state == State::Free && !thread.stack_from_heap)
             .map(|(slot, _)| slot)
             .ok_or(Error::TableFull)
     }
 
-    /// Adds a thread in the slot that [`Self::free_slot`] names, ready to run.
+    /// Adds a thread, ready to run.
     ///
     /// # Errors
-    /// The table is full, the priority is out of range, or the stack is too small or not aligned to
-    /// eight bytes.
+    /// As [`Self::reserve`].
     pub fn add(&mut self, new: &NewThread) -> Result<Handle, Error> {
+        let handle = self.reserve(new)?;
+        self.start(handle)?;
+        Ok(handle)
+    }
+
+    /// Takes slot and stack for a thread, in the slot that [`Self::free_slot`] names. If the
+    /// running thread ends before [`Self::start`], both are free again.
+    ///
+    /// # Errors
+    /// The table is full, the priority is out of range, or the stack is too small, does not begin
+    /// and end at multiples of eight, or is another thread's.
+    pub fn reserve(&mut self, new: &NewThread) -> Result<Handle, Error> {
         let slot = self.free_slot()?;
         if new.priority > PRIORITY_LIMIT {
             return Err(Error::OutOfRange);
         }
         let stack = new.stack;
-        let sound = stack.start.is_multiple_of(8)
-            && stack.end.is_multiple_of(8)
-            && stack.end.saturating_sub(stack.start) >= crate::stack::SMALLEST_STACK_BYTES;
-        if !sound {
+        if !stack.start.is_multiple_of(8) || !stack.end.is_multiple_of(8) {
+            return Err(Error::StackAlignment);
+        }
+        if stack.end.saturating_sub(stack.start) < crate::stack::SMALLEST_STACK_BYTES {
             return Err(Error::BadStack);
         }
+        if self.overlaps_a_stack(&stack) {
+            return Err(Error::StackInUse);
+        }
         let priority = new.priority as u8;
+        let by = self.current.unwrap_or(slot);
         let Some(thread) = self.threads.get_mut(usize::from(slot)) else {
             return Err(Error::TableFull);
         };
         *thread = Thread {
+            state: State::Starting(by),
             name: new.name,
             base_priority: priority,
             priority,
@@ -51,9 +67,21 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             generation: thread.generation,
             ..Thread::FREE
         };
-        let handle = Handle { slot, generation: thread.generation };
-        self.make_ready(slot);
-        Ok(handle)
+        Ok(Handle { slot, generation: thread.generation })
+    }
+
+    /// Makes a thread ready whose stack and registers are prepared.
+    ///
+    /// # Errors
+    /// No thread of this handle is about to start.
+    pub fn start(&mut self, handle: Handle) -> Result<(), Error> {
+        let thread = self.thread(handle.slot).ok_or(Error::NoSuchThread)?;
+        let starting = matches!(thread.state, State::Starting(_));
+        if !starting || thread.generation != handle.generation {
+            return Err(Error::NoSuchThread);
+        }
+        self.make_ready(handle.slot);
+        Ok(())
     }
 
     /// Whether a thread that has not been joined has a stack that overlaps this one.
@@ -64,12 +92,17 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         })
     }
 
+    /// Whether there is a stack to be given back to the heap. The port switches then, if only to
+    /// the same thread: registers of a thread that ends may still be on their way to its stack.
+    #[must_use]
+    pub fn has_finished_stack(&self) -> bool {
+        self.threads.iter().any(Thread::has_finished_stack)
+    }
+
     /// A stack that came from the heap and that no thread uses any more, once. To be asked until
-    /// there is none, after each call and before the next thread is added.
+    /// there is none, after each switch.
     pub fn take_finished_stack(&mut self) -> Option<StackRange> {
-        let over = |state| matches!(state, State::Free | State::Ended(_));
-        let thread =
-            self.threads.iter_mut().find(|thread| thread.stack_from_heap && over(thread.state))?;
+        let thread = self.threads.iter_mut().find(|thread| thread.has_finished_stack())?;
         thread.stack_from_heap = false;
         Some(core::mem::replace(&mut thread.stack, StackRange::NONE))
     }
@@ -108,7 +141,17 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             self.settle_owner(mutex);
         }
         self.disown_mutexes(slot);
+        self.abandon_starts(slot);
         self.wake_joiner(slot, code);
+    }
+
+    /// What a thread was about to start when it ended is not started.
+    fn abandon_starts(&mut self, by: u8) {
+        for slot in (0..).take(THREADS) {
+            if self.thread(slot).is_some_and(|thread| thread.state == State::Starting(by)) {
+                self.release_slot(slot);
+            }
+        }
     }
 
     pub(super) fn set_priority(&mut self, handle: u32, priority: u32) -> Result<(), Error> {

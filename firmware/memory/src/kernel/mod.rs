@@ -8,8 +8,7 @@
 //! by priority and then by a ticket drawn when they began: with at most 32 threads a scan is short,
 //! and there is no list whose links an error could break.
 //!
-//! * [`call`]: what can be asked for, and what can be answered; [`misuse`]: which refusals are
-//!   mistakes of the caller.
+//! * [`call`]: what can be asked for, and what can be answered.
 //! * [`thread`], [`object`]: the two tables.
 //! * `life`: how threads begin and end.
 //! * `wait`: blocking and waking; `mutex` with priority inheritance; `signal`: semaphores, event
@@ -19,7 +18,6 @@ pub mod call;
 #[cfg(test)]
 mod invariants;
 mod life;
-pub mod misuse;
 mod mutex;
 pub mod object;
 mod signal;
@@ -56,6 +54,8 @@ pub struct Kernel<const THREADS: usize, const OBJECTS: usize> {
     current: Option<u8>,
     now: u32,
     next_ticket: u32,
+    /// The last timer of which an expiry was lost, until somebody is told.
+    overrun: Option<Handle>,
 }
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
@@ -78,6 +78,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             current: None,
             now,
             next_ticket: now,
+            overrun: None,
         }
     }
 
@@ -99,6 +100,12 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         self.threads.get(usize::from(slot)).filter(|thread| thread.state != State::Free)
     }
 
+    /// The running thread.
+    #[must_use]
+    pub fn running(&self) -> Option<&Thread> {
+        self.thread(self.current?)
+    }
+
     /// Every thread with its slot.
     pub fn threads(&self) -> impl Iterator<Item = (u8, &Thread)> {
         (0..).zip(&self.threads).filter(|(_, thread)| thread.state != State::Free)
@@ -118,6 +125,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         let Handle { slot, generation } = Handle::from_word(handle);
         self.thread(slot)
             .filter(|thread| thread.generation == generation)
+            .filter(|thread| !matches!(thread.state, State::Starting(_)))
             .map(|_| slot)
             .ok_or(Error::NoSuchThread)
     }
@@ -146,8 +154,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
             (_, Rights::Everyone) | (Caller::Thread, Rights::Threads) => Ok(()),
             (Caller::Interrupt, _) => Err(Error::FromInterrupt),
             (Caller::Thread, Rights::Privileged) => {
-                let current = self.current.and_then(|slot| self.thread(slot));
-                let privileged = current.is_some_and(|thread| thread.privileged);
+                let privileged = self.running().is_some_and(|thread| thread.privileged);
                 if privileged { Ok(()) } else { Err(Error::NotPrivileged) }
             }
         }

@@ -10,7 +10,7 @@ use super::thread::{State, Wait};
 use super::{Caller, Kernel};
 
 impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
-    fn mutex(&mut self, handle: Handle) -> Result<(&mut Option<u8>, &mut u32), Error> {
+    fn mutex(&mut self, handle: Handle) -> Result<(&mut Option<u8>, &mut u8), Error> {
         match self.objects.get(handle)? {
             Object::Mutex { owner, depth } => Ok((owner, depth)),
             _ => Err(Error::NoSuchObject),
@@ -55,7 +55,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
     fn hand_on(&mut self, handle: Handle) {
         let next = self.first_waiting(|wait| *wait == Wait::Mutex(handle));
         if let Ok((owner, depth)) = self.mutex(handle) {
-            (*owner, *depth) = (next, u32::from(next.is_some()));
+            (*owner, *depth) = (next, u8::from(next.is_some()));
         }
         if let Some(slot) = next {
             self.wake(slot, Ok(0));

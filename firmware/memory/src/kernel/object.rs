@@ -46,18 +46,37 @@ pub struct Timer {
     pub(super) deadline: Option<u32>,
     /// Ticks from one expiry to the next; 0 for a timer that expires once.
     pub(super) period: u32,
-    /// Expiries that the timer thread has not seen yet; saturates.
+    /// Expiries that the timer thread has not seen yet. Where the count is full the oldest is lost.
     pub(super) expired: u8,
+    /// When the oldest of them was due, in ticks.
+    pub(super) due: u32,
+    /// Expiries that the timer thread was told of and has not called the function for: those of a
+    /// timer that was stopped meanwhile are void.
+    pub(super) told: u8,
+    /// An expiry was lost since the count was last below its limit.
+    pub(super) overrun: bool,
 }
 
 /// What a slot of the table holds.
 #[derive(Debug)]
 pub(super) enum Object {
     Free,
-    Mutex { owner: Option<u8>, depth: u32 },
-    Semaphore { count: u32, limit: u32 },
-    Flags { bits: u32 },
-    Queue { words: Deque<u32, QUEUE_LIMIT>, capacity: usize },
+    /// `depth`: how often the owner has locked it, up to 255 as in RTX5.
+    Mutex {
+        owner: Option<u8>,
+        depth: u8,
+    },
+    Semaphore {
+        count: u32,
+        limit: u32,
+    },
+    Flags {
+        bits: u32,
+    },
+    Queue {
+        words: Deque<u32, QUEUE_LIMIT>,
+        capacity: usize,
+    },
     Timer(Timer),
 }
 

@@ -60,6 +60,9 @@ pub enum State {
     Waiting(Wait),
     /// It has ended with a code and waits to be joined.
     Ended(u32),
+    /// The thread in this slot is about to start it: slot and stack are taken, and nobody else
+    /// knows it yet.
+    Starting(u8),
 }
 
 impl State {
@@ -71,6 +74,7 @@ impl State {
             Self::Ready => 1,
             Self::Waiting(_) => 2,
             Self::Ended(_) => 3,
+            Self::Starting(_) => 4,
         }
     }
 }
@@ -124,6 +128,10 @@ impl Thread {
         deadline: None,
         answer: None,
     };
+
+    pub(super) const fn has_finished_stack(&self) -> bool {
+        self.stack_from_heap && matches!(self.state, State::Free | State::Ended(_))
+    }
 }
 
 /// What a new thread is to be.

@@ -159,7 +159,7 @@ impl<const THREADS: usize, const OBJECTS: usize> Kernel<THREADS, OBJECTS> {
         }
     }
 
-    fn release_slot(&mut self, slot: u8) {
+    pub(super) fn release_slot(&mut self, slot: u8) {
         if let Some(thread) = self.threads.get_mut(usize::from(slot)) {
             let generation = thread.generation.wrapping_add(1);
             // The stack waits in the slot for `take_finished_stack`.

@@ -152,7 +152,7 @@ fn bits<L: Level>(heap: &Heap<Ram, L, 1>, ram: &Ram) -> Vec<(Kind, u32, u32)> {
     chosen.map(|(_, bit)| bit).collect()
 }
 
-fn run<L: Level>(heap: &mut Heap<Ram, L, 1>, owned: &mut Vec<Owned>, step: Step) -> Answer {
+fn run<L: Level>(heap: &mut Heap<Ram, L, 1>, owned: &mut [Owned], step: Step) -> Answer {
     let answer = |error| match error {
         AllocationError::Corrupt(_) => Answer::Corrupt,
         _ => Answer::NoMemory,
@@ -256,7 +256,8 @@ fn rows(text: &mut String, level: &str, tallies: &BTreeMap<Kind, Tally>) {
         let Tally { bits, checked, reported, refused, unused, harmless } = tally;
         let name = kind.name();
         let row = format!(
-            "| {level} | {name} | {bits} | {checked} | {reported} | {refused} | {unused} | {harmless} | 0 |"
+            "| {level} | {name} | {bits} | {checked} | {reported} | {refused} | {unused} | \
+             {harmless} | 0 |"
         );
         writeln!(text, "{row}").unwrap();
     }

@@ -223,7 +223,10 @@ fn a_finished_stack_is_given_out_once_whoever_joins() {
         if join_first {
             assert_eq!(kernel.call(Caller::Thread, join(thread)), done(TERMINATED));
         }
+        assert!(kernel.has_finished_stack());
+        assert_eq!(kernel.free_slot(), Ok(2), "its slot still has the stack");
         assert_eq!(kernel.take_finished_stack(), Some(stack));
+        assert!(!kernel.has_finished_stack());
         assert_eq!(kernel.take_finished_stack(), None, "it was given out");
         assert!(!kernel.overlaps_a_stack(&stack));
         if !join_first {
@@ -270,9 +273,10 @@ fn a_thread_needs_a_slot_a_priority_and_a_sound_stack() {
         (NewThread { priority: PRIORITY_LIMIT + 1, ..good }, Error::OutOfRange),
         (NewThread { priority: u32::MAX, ..good }, Error::OutOfRange),
         (stack(start, start + smallest - 8), Error::BadStack),
-        (stack(start + 4, start + 0x400), Error::BadStack),
-        (stack(start, start + 0x404), Error::BadStack),
+        (stack(start + 4, start + 0x400), Error::StackAlignment),
+        (stack(start, start + 0x404), Error::StackAlignment),
         (stack(start, start - 0x400), Error::BadStack),
+        (NewThread { stack: new_thread(0, 0).stack, ..good }, Error::StackInUse),
     ];
     for (new, error) in rows {
         assert_eq!(kernel.add(&new), Err(error), "{new:?}");
@@ -310,4 +314,37 @@ fn generations_wrap_without_harm() {
         before = word;
     }
     assert!(kernel.threads().all(|(_, thread)| thread.state == State::Ready));
+}
+
+/// Between reserving and starting, slot and stack are taken, and nobody can name the thread.
+#[test]
+fn a_reserved_thread_is_nobodys_until_it_starts() {
+    let mut kernel = with_idle();
+    let Ok(thread) = kernel.reserve(&from_heap(1)) else { panic!("no thread") };
+    let word = thread.to_word();
+    assert!(!kernel.should_switch(), "it does not run yet");
+    assert_eq!(kernel.free_slot(), Ok(2));
+    assert_eq!(kernel.reserve(&from_heap(1)), Err(Error::StackInUse));
+    let unknown = refused(Error::NoSuchThread);
+    for call in [terminate(word), join(word), Call::SetPriority { thread: word, priority: 3 }] {
+        assert_eq!(kernel.call(Caller::Thread, call), unknown, "{call:?}");
+    }
+    assert_eq!(kernel.start(thread), Ok(()));
+    assert_eq!(kernel.start(thread), Err(Error::NoSuchThread), "once");
+    assert_eq!(kernel.switch(), Some(1));
+}
+
+/// A thread that is ended in the middle of a spawn leaves neither slot nor stack behind.
+#[test]
+fn a_spawn_is_abandoned_with_its_thread() {
+    let mut kernel = with_idle();
+    let Ok(spawner) = kernel.add(&new_thread(1, 5)) else { panic!("no thread") };
+    assert_eq!(kernel.switch(), Some(1));
+    let Ok(started) = kernel.reserve(&from_heap(2)) else { panic!("no thread") };
+    assert!(kernel.add(&new_thread(3, 6)).is_ok());
+    assert_eq!(kernel.switch(), Some(3));
+    assert_eq!(kernel.call(Caller::Thread, terminate(spawner.to_word())), done(0));
+    assert_eq!(kernel.take_finished_stack(), Some(new_thread(2, 1).stack));
+    assert_eq!(kernel.free_slot(), Ok(2));
+    assert_eq!(kernel.start(started), Err(Error::NoSuchThread));
 }

@@ -9,6 +9,7 @@
 )]
 
 mod life;
+mod misuse;
 mod model;
 mod model_calls;
 mod mutex;

@@ -11,6 +11,7 @@ use crashrig_memory::kernel::object::Handle;
 use crashrig_memory::kernel::thread::{NewThread, State, Wait};
 use crashrig_memory::stack::StackRange;
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 pub const THREADS: usize = 8;
 pub const OBJECTS: usize = 6;
@@ -37,7 +38,7 @@ pub enum Thing {
     Semaphore { count: u32, limit: u32 },
     Flags(u32),
     Queue { words: Vec<u32>, capacity: usize },
-    Timer { deadline: Option<u64>, period: u32, expired: u32 },
+    Timer { deadline: Option<u64>, period: u32, due: VecDeque<u64> },
 }
 
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, Error, FOREVER, Rights, TERMINATED};
 use crashrig_memory::kernel::object::Handle;
 use crashrig_memory::kernel::thread::{State, Wait};
+use std::collections::VecDeque;
 
 /// The bits that an answer has.
 const VALUE: u32 = 0x7FFF_FFFF;
@@ -83,7 +84,9 @@ impl Model {
                 let queue = Thing::Queue { words: Vec::new(), capacity: capacity as usize };
                 (queue, (1..=16).contains(&capacity))
             }
-            Call::NewTimer { .. } => (Thing::Timer { deadline: None, period: 0, expired: 0 }, true),
+            Call::NewTimer { .. } => {
+                (Thing::Timer { deadline: None, period: 0, due: VecDeque::new() }, true)
+            }
             Call::Delete { object } => {
                 self.thing(object)?;
                 let (generation, thing) = &mut self.things[(object & 0xFF) as usize];
@@ -247,12 +250,14 @@ impl Model {
                     return Err(Error::NoSuchObject);
                 };
                 let deadline = Some(now + u64::from(delay));
-                *self.thing(timer)? = Thing::Timer { deadline, period, expired: 0 };
+                let due = VecDeque::new();
+                *self.thing(timer)? = Thing::Timer { deadline, period, due };
                 DONE
             }
             Call::StopTimer { timer } => match self.thing(timer)? {
-                Thing::Timer { deadline, expired, .. } => {
-                    (*deadline, *expired) = (None, 0);
+                Thing::Timer { deadline, due, .. } => {
+                    *deadline = None;
+                    due.clear();
                     DONE
                 }
                 _ => Err(Error::NoSuchObject),
@@ -267,10 +272,13 @@ impl Model {
     pub fn expire_timers(&mut self) {
         let now = self.now;
         for (_, thing) in &mut self.things {
-            if let Some(Thing::Timer { deadline, period, expired }) = thing
+            if let Some(Thing::Timer { deadline, period, due }) = thing
                 && deadline.is_some_and(|deadline| deadline <= now)
             {
-                *expired = (*expired + 1).min(255);
+                due.push_back(now);
+                if due.len() > 255 {
+                    due.pop_front();
+                }
                 *deadline = (*period > 0).then(|| now + u64::from(*period));
             }
         }
@@ -281,16 +289,22 @@ impl Model {
     }
 
     fn take_expired(&mut self) -> Option<u32> {
-        for (place, (generation, thing)) in self.things.iter_mut().enumerate() {
-            match thing {
-                Some(Thing::Timer { expired, .. }) if *expired > 0 => {
-                    *expired -= 1;
-                    return Some(place as u32 | u32::from(*generation) << 8);
+        let mut expired: Vec<_> = self
+            .things
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(place, (generation, thing))| match thing {
+                Some(Thing::Timer { due, .. }) if !due.is_empty() => {
+                    Some((place as u32 | u32::from(*generation) << 8, due))
                 }
-                _ => {}
-            }
-        }
-        None
+                _ => None,
+            })
+            .collect();
+        // Stable: of those due at the same time the first of the table comes first.
+        expired.sort_by_key(|(_, due)| due[0]);
+        let (word, due) = expired.into_iter().next()?;
+        due.pop_front();
+        Some(word)
     }
 }
 

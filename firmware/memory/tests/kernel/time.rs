@@ -1,10 +1,13 @@
 //! The clock: sleeps, slices and timers. Like every table, these are played over its wrap too.
 
 use crate::script::{
-    By, Got, IDLE, Interrupt, Runs, Step, Ticks, WAITS, check, done, refused, sleeps,
+    By, Got, IDLE, Interrupt, Kernel, Runs, Step, Ticks, WAITS, check, done, new_thread, refused,
+    sleeps,
 };
+use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::SLICE_TICKS;
 use crashrig_memory::kernel::call::{Call, Error, FOREVER};
+use crashrig_memory::kernel::object::Handle;
 
 #[test]
 fn a_sleep_lasts_its_ticks() {
@@ -60,7 +63,7 @@ const fn expired(timer: u32) -> Step {
     By('T', Call::NextTimer {}, done(timer))
 }
 
-const TIMERS: [(&str, &[Step]); 7] = [
+const TIMERS: [(&str, &[Step]); 9] = [
     (
         "once",
         &[
@@ -132,6 +135,32 @@ const TIMERS: [(&str, &[Step]); 7] = [
         ],
     ),
     (
+        "by when they were due, not by slot",
+        &[
+            By('T', start(1, 1, 0), done(0)),
+            By('T', start(0, 2, 0), done(0)),
+            Ticks(5),
+            expired(1),
+            expired(0),
+            NEXT,
+        ],
+    ),
+    (
+        "one that is behind does not keep another one waiting",
+        &[
+            By('T', start(0, 1, 1), done(0)),
+            By('T', start(1, 2, 2), done(0)),
+            Ticks(4),
+            expired(0),
+            expired(0),
+            expired(1),
+            expired(0),
+            expired(0),
+            expired(1),
+            NEXT,
+        ],
+    ),
+    (
         "deleted",
         &[
             By('T', start(0, 1, 1), done(0)),
@@ -173,6 +202,68 @@ fn the_count_of_expiries_stops_at_255() {
     let steps = [&begin[..], &stop_growing, &[expired(0); 255], &[expired(1), NEXT]].concat();
     let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
     check("overrun", &[timer, timer], &[('T', 30)], &steps);
+}
+
+/// A kernel in which a thread waits for timers, one of which has expired.
+fn with_expiry() -> (Kernel, Handle) {
+    let mut kernel = Kernel::new();
+    for new in [new_thread(0, 0), new_thread(1, 5)] {
+        assert!(kernel.add(&new).is_ok());
+    }
+    kernel.begin(1);
+    let timer = Call::NewTimer { function: 0x0800_0001, argument: 7 };
+    assert_eq!(kernel.call(Caller::Thread, timer), done(0));
+    assert_eq!(kernel.call(Caller::Thread, start(0, 1, 0)), done(0));
+    assert_eq!(kernel.call(Caller::Thread, Call::NextTimer {}), WAITS);
+    kernel.switch();
+    kernel.tick();
+    kernel.switch();
+    assert_eq!(kernel.take_answer(1), Some(Ok(0)), "the thread is told");
+    (kernel, Handle::from_word(0))
+}
+
+#[test]
+fn what_stops_a_timer_before_the_call_makes_its_expiry_void() {
+    let (mut kernel, timer) = with_expiry();
+    assert_eq!(kernel.claim_expiry(timer).map(|timer| timer.argument), Some(7));
+    assert_eq!(kernel.claim_expiry(timer), None, "once");
+    let stop = Call::StopTimer { timer: 0 };
+    for between in [stop, start(0, 1, 0), start(0, 5, 5), Call::Delete { object: 0 }] {
+        let (mut kernel, timer) = with_expiry();
+        assert_eq!(kernel.call(Caller::Thread, between), done(0));
+        assert_eq!(kernel.claim_expiry(timer), None, "{between:?}");
+    }
+}
+
+#[test]
+fn a_timer_that_was_started_again_is_called_for_its_new_expiry_only() {
+    let (mut kernel, timer) = with_expiry();
+    assert_eq!(kernel.call(Caller::Interrupt, Call::StopTimer { timer: 0 }), done(0));
+    assert_eq!(kernel.call(Caller::Interrupt, start(0, 1, 0)), done(0));
+    kernel.tick();
+    assert_eq!(kernel.claim_expiry(timer), None);
+    assert_eq!(kernel.call(Caller::Thread, Call::NextTimer {}), done(0));
+    assert!(kernel.claim_expiry(timer).is_some());
+    assert_eq!(kernel.claim_expiry(timer), None);
+}
+
+#[test]
+fn an_expiry_that_is_lost_is_told_once() {
+    let (mut kernel, timer) = with_expiry();
+    assert_eq!(kernel.call(Caller::Thread, start(0, 1, 1)), done(0));
+    for tick in 0..255 {
+        kernel.tick();
+        assert_eq!(kernel.take_overrun(), None, "tick {tick}");
+    }
+    kernel.tick();
+    assert_eq!(kernel.take_overrun(), Some(timer));
+    kernel.tick();
+    assert_eq!(kernel.take_overrun(), None, "it was told");
+    assert_eq!(kernel.call(Caller::Thread, Call::NextTimer {}), done(0));
+    kernel.tick();
+    assert_eq!(kernel.take_overrun(), None, "there was room");
+    kernel.tick();
+    assert_eq!(kernel.take_overrun(), Some(timer), "once more");
 }
 
 #[test]

@@ -8,28 +8,31 @@
 //! * `switch`: PendSV, registers of threads, the checks at each switch.
 //! * `supervisor`: SVC, by which threads ask.
 //! * [`thread`], [`sync`]: what an application uses.
+//! * `view`: the kernel as the fault path sees it.
 
-mod supervisor;
+pub(crate) mod supervisor;
 mod switch;
 pub mod sync;
 pub mod thread;
+pub(crate) mod view;
 
 pub use crashrig_memory::kernel::call::{Error, FOREVER};
 pub use crashrig_memory::kernel::thread::priority;
 
+use crate::errors::{self, Place};
 use crate::registers::system_control;
-use crate::{clock, errors, interrupts, platform, vectors};
+use crate::{clock, interrupts, platform, vectors};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
+use core::panic::Location;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
-use crashrig_memory::kernel::misuse::misuse_of;
-use crashrig_memory::kernel::thread::{NewThread, Thread as KernelThread};
+use crashrig_memory::kernel::thread::NewThread;
 use crashrig_memory::kernel::{Caller, Kernel};
+use crashrig_memory::misuse;
 use crashrig_memory::raw::RamWords;
 use crashrig_memory::stack::StackRange;
-use crashrig_wire::Thread;
-use crashrig_wire::section::ThreadRow;
+use crashrig_wire::{Misuse, Thread};
 
 /// Threads that can be at the same time, those of the kernel included.
 pub const THREAD_LIMIT: usize = 32;
@@ -67,15 +70,9 @@ fn with<R>(work: impl FnOnce(&mut State) -> R) -> R {
     })
 }
 
-/// The kernel as the fault path sees it, which runs alone; nothing before the start.
-fn look() -> Option<&'static State> {
-    if !STARTED.load(Ordering::Relaxed) {
-        return None;
-    }
-    let kernel = KERNEL.0.get().cast::<State>();
-    // SAFETY: `STARTED` is set after the cell was filled. Interrupts are masked or everything but
-    // the caller has stopped for good, so nothing changes while the caller looks.
-    Some(unsafe { &*kernel })
+/// As [`with`]; nothing before the start.
+fn with_started<R>(work: impl FnOnce(&mut State) -> R) -> Option<R> {
+    STARTED.load(Ordering::Relaxed).then(|| with(work))
 }
 
 /// Adds the kernel's own threads; the main thread counts as running. Interrupts are masked.
@@ -134,42 +131,64 @@ pub(crate) fn words_of(stack: StackRange) -> RamWords {
 
 /// One tick: time for the kernel, and a switch if another thread's turn has come.
 pub(crate) fn tick() {
-    if with(State::tick) {
+    let (switch, overrun) = with(|kernel| (kernel.tick(), kernel.take_overrun()));
+    if let Some(timer) = overrun {
+        let place = Place::Here(Location::caller());
+        errors::misuse((Misuse::TimerQueueOverflow, timer.to_word()), place);
+    }
+    if switch {
         pend_switch();
     }
 }
 
 /// Asks the kernel, from wherever: a thread by a supervisor call, an interrupt handler directly.
+/// Part of each service, so that the place of a supervisor call tells which one was asked for.
+#[expect(clippy::inline_always, reason = "the supervisor call is to lie in the service")]
+#[inline(always)]
+#[track_caller]
 pub(crate) fn ask(call: Call) -> Result<u32, Error> {
-    if interrupts::active() != 0 {
-        return match carry_out(Caller::Interrupt, call) {
-            Answer::Done(result) => result,
-            Answer::Waits => Err(Error::WouldBlock),
-        };
-    }
     // A supervisor call with interrupts masked would be a HardFault (DDI0403E B1.5.14).
-    if cortex_m::register::primask::read().is_inactive() {
-        return Err(Error::Masked);
+    if interrupts::active() == 0 && cortex_m::register::primask::read().is_active() {
+        return supervisor::call(call);
     }
-    supervisor::call(call)
+    ask_outside_of_threads(call)
 }
 
-fn carry_out(caller: Caller, call: Call) -> Answer {
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn ask_outside_of_threads(call: Call) -> Result<u32, Error> {
+    let place = Place::Here(Location::caller());
+    if interrupts::active() == 0 {
+        return refuse(call, Error::Masked, place);
+    }
+    match carry_out(Caller::Interrupt, call, place) {
+        Answer::Done(result) => result,
+        Answer::Waits => Err(Error::WouldBlock),
+    }
+}
+
+fn carry_out(caller: Caller, call: Call, place: Place) -> Answer {
     let (answer, switch) = with(|kernel| {
         let answer = kernel.call(caller, call);
-        (answer, kernel.should_switch())
+        (answer, kernel.should_switch() || kernel.has_finished_stack())
     });
-    if let Answer::Done(Err(error)) = answer
-        && let Some(misuse) = misuse_of(call, error)
-    {
-        let [number, subject, ..] = call.to_words();
-        errors::warning(misuse.status(), number << 24 | subject & 0xFF_FFFF);
+    if let Answer::Done(Err(error)) = answer {
+        let _ = refuse(call, error, place);
     }
-    thread::release_finished_stacks();
     if switch {
         pend_switch();
     }
     answer
+}
+
+/// Warns of a refused call, if it is a mistake.
+fn refuse(call: Call, error: Error, place: Place) -> Result<u32, Error> {
+    if let Some(misuse) = misuse::of_call(call, error) {
+        let [number, subject, ..] = call.to_words();
+        errors::misuse((misuse, number << 24 | subject & 0xFF_FFFF), place);
+    }
+    Err(error)
 }
 
 fn pend_switch() {
@@ -182,95 +201,31 @@ fn pend_switch() {
 
 /// Installs the handlers of SVC, PendSV and SysTick in the table in RAM.
 pub(crate) fn install_handlers() {
-    const SVCALL: u32 = 11;
     const PENDSV: u32 = 14;
-    vectors::install(SVCALL, supervisor::crashrig_svc_entry);
+    vectors::install(supervisor::SVCALL, supervisor::crashrig_svc_entry);
     vectors::install(PENDSV, switch::crashrig_pendsv_entry);
     vectors::install(clock::SYSTICK, crate::systick::crashrig_systick_entry);
 }
 
 /// The thread that runs, as a record names it.
 pub(crate) fn running() -> Thread {
-    look()
-        .and_then(|kernel| kernel.thread(kernel.current()?))
-        .map_or(Thread::Main, |thread| thread.stack.thread)
+    with_started(|kernel| kernel.running().copied())
+        .flatten()
+        .map_or(Thread::Main, |it| it.stack.thread)
 }
 
-/// What a record says of a thread besides its stack.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Facts {
-    pub(crate) entry: u32,
-    pub(crate) name: &'static str,
-    pub(crate) priority: u8,
-}
-
-/// What is known of a thread.
-pub(crate) fn facts_of(wanted: Thread) -> Facts {
-    look()
-        .and_then(|kernel| {
-            kernel.threads().map(|(_, thread)| thread).find(|it| it.stack.thread == wanted)
-        })
-        .map_or(Facts::default(), |thread| Facts {
-            entry: thread.entry,
-            name: thread.name,
-            priority: thread.priority,
-        })
-}
-
-/// The table of threads for a record, the running one first, its stack pointer as given.
-pub(crate) fn thread_rows(psp: u32) -> impl Iterator<Item = ThreadRow> {
-    let kernel = look();
-    let current = kernel.and_then(State::current);
-    let row = move |slot: u8, thread: &KernelThread| {
-        let flags = [
-            (current == Some(slot), ThreadRow::RAN),
-            (!thread.privileged, ThreadRow::UNPRIVILEGED),
-            (thread.stack_from_heap, ThreadRow::FROM_HEAP),
-        ];
-        let stack_pointer =
-            if current == Some(slot) { psp } else { switch::stack_pointer_of(slot) };
-        ThreadRow {
-            thread: Some(thread.stack.thread),
-            state: thread.state.code(),
-            priority: thread.priority,
-            flags: flags.iter().filter(|(is, _)| *is).fold(0, |bits, (_, bit)| bits | bit),
-            stack_start: thread.stack.start,
-            stack_size: thread.stack.size_bytes(),
-            high_water: thread.stack.high_water_bytes(&words_of(thread.stack)),
-            stack_pointer,
-        }
+/// Address of the function of a thread, or 0.
+pub(crate) fn entry_of(wanted: Thread) -> u32 {
+    let entry = |kernel: &mut State| {
+        kernel.threads().find(|(_, it)| it.stack.thread == wanted).map(|(_, it)| it.entry)
     };
-    let running = kernel.and_then(|kernel| {
-        let slot = current?;
-        Some(row(slot, kernel.thread(slot)?))
-    });
-    let others = kernel.into_iter().flat_map(State::threads);
-    let others = others.filter(move |(slot, _)| current != Some(*slot));
-    running.into_iter().chain(others.map(move |(slot, thread)| row(slot, thread)))
-}
-
-/// Every stack there is: that of each thread in its slot, then the ISR stack.
-pub(crate) fn stacks() -> [StackRange; THREAD_LIMIT + 1] {
-    let mut stacks = [StackRange::NONE; THREAD_LIMIT + 1];
-    if let Some(kernel) = look() {
-        for (slot, thread) in kernel.threads() {
-            if let Some(stack) = stacks.get_mut(usize::from(slot)) {
-                *stack = thread.stack;
-            }
-        }
-    } else if let Some(first) = stacks.first_mut() {
-        *first = main_stack();
-    }
-    if let Some(last) = stacks.last_mut() {
-        *last = isr_stack();
-    }
-    stacks
+    with_started(entry).flatten().unwrap_or(0)
 }
 
 /// The stack of the running thread, and the ISR stack: what a check at a tick or a switch needs.
 pub(crate) fn stacks_in_use() -> [StackRange; 2] {
-    let current = look().and_then(|kernel| kernel.thread(kernel.current()?));
-    [current.map_or(StackRange::NONE, |thread| thread.stack), isr_stack()]
+    let running = with_started(|kernel| kernel.running().copied()).flatten();
+    [running.map_or(StackRange::NONE, |thread| thread.stack), isr_stack()]
 }
 
 fn static_stack(thread: Thread, start: u32, end: u32) -> StackRange {

@@ -5,12 +5,12 @@
 //! overflow is charged to whose it is. Floating-point registers are saved only for a thread that
 //! used them; s0–s15 the core stacks lazily (DDI0403E B1.5.7), which saving s16–s31 makes it do.
 
-use super::{IDLE_SLOT, THREAD_LIMIT, stacks_in_use, with};
+use super::{IDLE_SLOT, THREAD_LIMIT, running, stacks_in_use, with};
 use crate::{fault, limits, mpu, systick};
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
-use crashrig_memory::classify::Entry;
+use crashrig_memory::capture::SourceLocation;
 use crashrig_memory::kernel::call::to_word;
 use crashrig_memory::stack::StackRange;
 
@@ -33,6 +33,8 @@ struct Context {
 const EXC_RETURN_TO_THREAD: u32 = 0xFFFF_FFFD;
 /// The Thumb bit of xPSR.
 const XPSR_THUMB: u32 = 1 << 24;
+/// xPSR: a word of padding was put above the frame to align it (DDI0403E B1.5.7).
+const XPSR_REALIGNED: u32 = 1 << 9;
 /// Words of a frame: r0–r3, r12, lr, pc, xPSR.
 const FRAME_WORDS: usize = 8;
 
@@ -71,17 +73,17 @@ fn context(slot: u8) -> *mut Context {
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
     naked_asm!(
-        "movw r2, #:lower16:{running}",
-        "movt r2, #:upper16:{running}",
-        "ldr r2, [r2]",
+        "movw r3, #:lower16:{running}",
+        "movt r3, #:upper16:{running}",
+        "ldr r3, [r3]",
         "mrs r0, psp",
         "mov r1, lr",
-        "stmia r2!, {{r4-r11}}",
-        "stmia r2!, {{r0, r1}}",
+        "mrs r2, msp",
+        "stmia r3!, {{r4-r11}}",
+        "stmia r3!, {{r0, r1}}",
         "tst r1, #0x10",
         "it eq",
-        "vstmiaeq r2, {{s16-s31}}",
-        "mrs r2, msp",
+        "vstmiaeq r3, {{s16-s31}}",
         "bl {switch}",
         "ldmia r0!, {{r4-r11}}",
         "ldmia r0!, {{r1, r2}}",
@@ -98,19 +100,16 @@ pub(super) unsafe extern "C" fn crashrig_pendsv_entry() {
     )
 }
 
-extern "C" fn switch(stack_pointer: u32, exc_return: u32, msp: u32) -> *const Context {
+extern "C" fn switch(psp: u32, exc_return: u32, msp: u32) -> *const Context {
     const PENDSV: u32 = 14;
     let leaving = with(|kernel| kernel.current());
     if let Some(slot) = leaving
         && !cfg!(feature = "without-switch-check")
     {
-        let entry = Entry { msp, ..fault::entry(PENDSV, exc_return, stack_pointer) };
-        let saved = context(slot);
-        if let Some(meaning) = systick::crashrig_check_stacks(&entry) {
-            // SAFETY: the entry above has just filled it.
-            let callee_saved = unsafe { (*saved).callee_saved };
-            fault::capture_found(&entry, &meaning, &callee_saved);
-        }
+        let entry = fault::entry(running(), PENDSV, exc_return, [msp, psp]);
+        // SAFETY: the entry above has just filled it.
+        let callee_saved = unsafe { &(*context(slot)).callee_saved };
+        systick::check(&entry, callee_saved);
     }
     let (next, answer, stack, privileged) = with(|kernel| {
         // There is always the idle thread.
@@ -129,7 +128,29 @@ extern "C" fn switch(stack_pointer: u32, exc_return: u32, msp: u32) -> *const Co
     mpu::follow(&stack, privileged);
     limits::follow(&stack);
     RUNNING.store(context.addr() as u32, Ordering::Relaxed);
+    // Not before: the core may have put off writing floating-point state there, which the entry
+    // above has made it do, and the guard of the thread that leaves lay in the block.
+    super::thread::release_finished_stacks();
     context
+}
+
+/// Has the running thread go on at the entry of the capture of its panic, with privileges. Nothing
+/// else of its frame is believed: no conditional instruction may be half done there.
+pub(super) fn capture_panic(frame: u32, xpsr: u32, location: SourceLocation) {
+    let (function, argument) = fault::keep_panic(location);
+    let xpsr = XPSR_THUMB | xpsr & XPSR_REALIGNED;
+    for (index, word) in [(0, argument), (6, function & !1), (7, xpsr)] {
+        let pointer = core::ptr::with_exposed_provenance_mut::<u32>(frame as usize + 4 * index);
+        // SAFETY: the core has just written a frame there.
+        unsafe { pointer.write_volatile(word) };
+    }
+    // Also for the case that another thread runs in between.
+    if let Some(slot) = with(|kernel| kernel.current()) {
+        // SAFETY: the thread runs, so its context is not in use.
+        unsafe { (*context(slot)).control = 0 };
+    }
+    // SAFETY: what runs from here on is the kernel's.
+    unsafe { asm!("msr control, {0}", "isb", in(reg) 0) };
 }
 
 /// Where the frame of a thread that does not run lies.

@@ -193,7 +193,8 @@ impl Timer {
         ask(Call::StartTimer { timer: self.0, delay, period }).map(|_| ())
     }
 
-    /// Stops it. An interrupt handler may.
+    /// Stops it: its function is not called any more, unless the timer thread is just doing so. An
+    /// interrupt handler may.
     ///
     /// # Errors
     /// There is no such timer any more.

@@ -1,15 +1,18 @@
 //! Threads as an application uses them.
 
 use super::{ask, switch, with, words_of};
+use crate::errors::{self, Place};
 use crate::{heap, platform};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
+use core::panic::Location;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::Alignment;
 use crashrig_memory::kernel::call::{Call, Error};
 use crashrig_memory::kernel::object::Handle;
 use crashrig_memory::kernel::thread::NewThread;
+use crashrig_memory::misuse;
 use crashrig_memory::stack::StackRange;
 use crashrig_wire::Thread as Named;
 
@@ -38,7 +41,8 @@ const GUARD_OFFSET: u32 = 128;
 #[derive(Debug)]
 pub struct Stack<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: nothing but the thread that runs on it uses it, and `spawn_static` takes it for good.
+// SAFETY: nothing but the thread that runs on it uses it; the kernel gives a stack to one thread at
+// a time, in one step.
 unsafe impl<const BYTES: usize> Sync for Stack<BYTES> {}
 
 impl<const BYTES: usize> Stack<BYTES> {
@@ -153,6 +157,7 @@ pub fn current() -> Option<Thread> {
 /// # Errors
 /// The table of threads is full, a priority is out of range, the memory is too small, or another
 /// thread runs on it.
+#[track_caller]
 pub fn spawn_static<const BYTES: usize>(
     options: &Options,
     stack: &'static Stack<BYTES>,
@@ -160,7 +165,13 @@ pub fn spawn_static<const BYTES: usize>(
     argument: u32,
 ) -> Result<Thread, Error> {
     let first = stack.0.get().addr() as u32;
-    let behind = first + BYTES as u32;
+    let range = lay_out(options, first, first + BYTES as u32);
+    let spawned = range.and_then(|range| spawn_on(options, range, false, entry, argument));
+    warned(spawned, first, Location::caller())
+}
+
+/// Where in memory of a caller the stack lies, and its guard.
+fn lay_out(options: &Options, first: u32, behind: u32) -> Result<StackRange, Error> {
     let guard_bytes = platform::guard_size_bytes();
     let (mut start, mut end) = (first + GUARD_OFFSET + guard_bytes, behind);
     if !options.privileged {
@@ -173,9 +184,7 @@ pub fn spawn_static<const BYTES: usize>(
         let bits = behind.saturating_sub(start).checked_ilog2().unwrap_or(0);
         (start, end) = (0..=bits).rev().find_map(largest).ok_or(Error::BadStack)?;
     }
-    let guard_start = start - guard_bytes;
-    let range = StackRange { thread: Named::Unknown, guard_start, start, end };
-    spawn_on(options, range, false, entry, argument)
+    Ok(StackRange { thread: Named::Unknown, guard_start: start - guard_bytes, start, end })
 }
 
 /// Starts a thread on a stack of `stack_bytes` from the heap, in memory with all of `caps`. It goes
@@ -183,6 +192,7 @@ pub fn spawn_static<const BYTES: usize>(
 ///
 /// # Errors
 /// There is no such memory, the table of threads is full, or a priority or size is out of range.
+#[track_caller]
 pub fn spawn(
     options: &Options,
     stack_bytes: u32,
@@ -190,20 +200,51 @@ pub fn spawn(
     entry: Entry,
     argument: u32,
 ) -> Result<Thread, Error> {
+    let spawned = spawn_from_heap(options, stack_bytes, caps, entry, argument);
+    warned(spawned, stack_bytes, Location::caller())
+}
+
+fn spawn_from_heap(
+    options: &Options,
+    stack_bytes: u32,
+    caps: Capabilities,
+    entry: Entry,
+    argument: u32,
+) -> Result<Thread, Error> {
+    not_in_interrupt()?;
     let guard_bytes = platform::guard_size_bytes();
-    let size_bytes = stack_bytes.checked_next_multiple_of(8).ok_or(Error::OutOfRange)?;
+    let size_bytes = stack_bytes.checked_next_multiple_of(8).ok_or(Error::BadStack)?;
     // The guard ends where a page begins, or it would hide a page from debuggers; a stack that is
     // one region of the memory protection begins at a multiple of its size.
     let align_bytes = if options.privileged { PAGE_BYTES } else { size_bytes.max(PAGE_BYTES) };
     let alignment = Alignment { align_bytes, offset_bytes: guard_bytes };
-    let whole = size_bytes.checked_add(guard_bytes).ok_or(Error::OutOfRange)?;
-    let guard_start = heap::allocate(whole, alignment, caps).map_err(|_| Error::OutOfMemory)?;
+    let whole = size_bytes.checked_add(guard_bytes).ok_or(Error::BadStack)?;
+    let guard_start = heap::allocate_stack(whole, alignment, caps);
+    let guard_start = guard_start.map_err(|error| misuse::no_stack(&error))?;
     let start = guard_start + guard_bytes;
     let thread = Named::Unknown;
     let range = StackRange { thread, guard_start, start, end: start + size_bytes };
     let spawned = spawn_on(options, range, true, entry, argument);
     if spawned.is_err() {
-        let _ = heap::free(guard_start);
+        let _ = heap::free_stack(guard_start);
+    }
+    spawned
+}
+
+fn not_in_interrupt() -> Result<(), Error> {
+    if crate::interrupts::active() == 0 { Ok(()) } else { Err(Error::FromInterrupt) }
+}
+
+/// Warns of a refused spawn.
+fn warned(
+    spawned: Result<Thread, Error>,
+    value: u32,
+    location: &'static Location<'static>,
+) -> Result<Thread, Error> {
+    if let Err(error) = spawned
+        && let Some(misuse) = misuse::of_spawn(error)
+    {
+        errors::misuse((misuse, value), Place::Here(location));
     }
     spawned
 }
@@ -217,9 +258,7 @@ fn spawn_on(
     argument: u32,
 ) -> Result<Thread, Error> {
     let &Options { name, priority, privileged } = options;
-    if crate::interrupts::active() != 0 {
-        return Err(Error::FromInterrupt);
-    }
+    not_in_interrupt()?;
     if !privileged && !crate::mpu::can_hold(&stack) {
         return Err(Error::BadStack);
     }
@@ -233,29 +272,31 @@ fn spawn_on(
     Ok(Thread(handle.to_word()))
 }
 
-/// Paints the stack of a new thread, prepares its registers and makes it ready.
+/// Takes slot and stack of a new thread, paints the stack, prepares its registers and makes it
+/// ready.
 pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
-    let stack = new.stack;
-    if with(|kernel| kernel.overlaps_a_stack(&stack)) {
-        return Err(Error::BadStack);
-    }
-    // Nobody else can take the stack in between: it is the caller's.
-    stack.paint(stack.end, &mut words_of(stack));
-    with(|kernel| {
+    let (slot, stack, handle) = with(|kernel| {
         let slot = kernel.free_slot()?;
-        let thread = if stack.thread == Named::Unknown { Named::User(slot) } else { stack.thread };
-        let stack = StackRange { thread, ..stack };
-        let handle = kernel.add(&NewThread { stack, ..*new })?;
-        switch::prepare(slot, &stack, new.entry, argument, new.privileged);
-        Ok(handle)
-    })
+        let unknown = new.stack.thread == Named::Unknown;
+        let thread = if unknown { Named::User(slot) } else { new.stack.thread };
+        let stack = StackRange { thread, ..new.stack };
+        kernel.reserve(&NewThread { stack, ..*new }).map(|handle| (slot, stack, handle))
+    })?;
+    // With interrupts as they are, for it may be long: nobody else can have slot or stack now.
+    stack.paint(stack.end, &mut words_of(stack));
+    switch::prepare(slot, &stack, new.entry, argument, new.privileged);
+    with(|kernel| kernel.start(handle))?;
+    Ok(handle)
 }
 
 /// Gives stacks back to the heap that no thread runs on any more.
 pub(super) fn release_finished_stacks() {
     while let Some(stack) = with(|kernel| kernel.take_finished_stack()) {
-        // A heap that somebody wrote over keeps the block: it is told when it is looked at.
-        let _ = heap::free(stack.guard_start);
+        if let Err(error) = heap::free_stack(stack.guard_start) {
+            // The heap keeps the block, since somebody wrote over what it knows of it.
+            let place = Place::Thread { stack, address: 0, stack_pointer: 0 };
+            errors::misuse(misuse::of_address(&error), place);
+        }
     }
 }
 
@@ -263,8 +304,8 @@ pub(super) fn release_finished_stacks() {
 pub(super) extern "C" fn run_timers(_: u32) -> u32 {
     loop {
         let Ok(word) = ask(Call::NextTimer {}) else { continue };
-        let timer = with(|kernel| kernel.timer(Handle::from_word(word)).map(|timer| *timer));
-        if let Ok(timer) = timer {
+        // Whoever came in between may have stopped it.
+        if let Some(timer) = with(|kernel| kernel.claim_expiry(Handle::from_word(word))) {
             let pointer = core::ptr::with_exposed_provenance::<()>(timer.function as usize);
             // SAFETY: only `Timer::new` makes timers, of a function of this type.
             let function: extern "C" fn(u32) = unsafe { core::mem::transmute(pointer) };

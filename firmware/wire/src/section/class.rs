@@ -23,7 +23,10 @@ pub const SECTION_CLASSES: &[SectionClass] = &[
     exact(Section::Float, "The unit is as the fault left it."),
     exact(Section::Protection, "The regions are those of the last switch."),
     exact(Section::Interrupts, "The clock tick is none of them, and the others come on request."),
-    exact(Section::Threads, PROGRAM),
+    exact(
+        Section::Threads,
+        "But for the high-water marks: an interrupt may come where a stack is deep.",
+    ),
     exact(Section::Neighbours, "Areas of the image, around an address that is exact."),
     exact(Section::Heaps, PROGRAM),
     exact(Section::BrokenBlock, PROGRAM),
@@ -47,6 +50,7 @@ pub const SECTION_CLASSES: &[SectionClass] = &[
              while the device runs, pointer and words are not compared.",
         )
     },
+    exact(Section::FailedAllocation, PROGRAM),
 ];
 
 const PROGRAM: &str = "The program has come to the same place by the same way.";

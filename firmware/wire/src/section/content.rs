@@ -57,8 +57,8 @@ row! {
 }
 
 row! {
-    /// One region of the heap; sizes in bytes. All but its start are 0 where a word of the heap's
-    /// own is wrong there, so that nothing can be summed.
+    /// One region of the heap; sizes in bytes. All but its start are 0 where a word of its own
+    /// is wrong, so that nothing can be summed.
     HeapRow {
         /// First address.
         start,
@@ -102,6 +102,21 @@ row! {
 impl Allocation {
     /// The size that stands for a release.
     pub const RELEASE: u32 = u32::MAX;
+}
+
+row! {
+    /// The last allocation of this boot that could not be served.
+    FailedAllocation {
+        /// Size in bytes that was asked for.
+        size,
+        /// The capabilities that were asked for, as `MALLOC_CAP_*` bits.
+        capabilities,
+        /// Where it was asked for: a return address.
+        caller,
+        /// The largest size that a request with these capabilities, and without an alignment, would
+        /// have been given; 0 if no memory has them.
+        largest_free,
+    }
 }
 
 row! {
@@ -167,7 +182,7 @@ impl ErrorRow {
 pub struct ThreadRow {
     /// Who it is.
     pub thread: Option<Thread>,
-    /// What it was doing: 1 ready, 2 waiting, 3 ended.
+    /// What it was doing: 1 ready, 2 waiting, 3 ended, 4 about to be started.
     pub state: u8,
     /// The priority it had.
     pub priority: u8,
@@ -186,6 +201,8 @@ pub struct ThreadRow {
 impl ThreadRow {
     /// Words of a row.
     pub const WORDS: usize = 4;
+    /// Where in the bytes of a row the high-water mark is.
+    pub const HIGH_WATER_BYTES: core::ops::Range<usize> = 10..12;
     /// It was the one that ran.
     pub const RAN: u8 = 1 << 0;
     /// It may not do everything.

@@ -18,8 +18,8 @@ mod write;
 
 pub use class::{SECTION_CLASSES, SectionClass};
 pub use content::{
-    Allocation, BrokenBlock, ErrorRow, Float, HeapRow, Interrupts, Neighbour, ProtectionRegion,
-    StackWindow, ThreadRow,
+    Allocation, BrokenBlock, ErrorRow, FailedAllocation, Float, HeapRow, Interrupts, Neighbour,
+    ProtectionRegion, StackWindow, ThreadRow,
 };
 pub use read::{SectionReading, sections};
 pub use write::{SectionWriter, WordSink};
@@ -56,6 +56,8 @@ crate::names::closed_list! {
     Errors = 10, "errors";
     /// The end of the log: encoded frames, each ended by a zero byte; zeros fill the last word.
     LogTail = 11, "log-tail";
+    /// The last allocation that could not be served.
+    FailedAllocation = 13, "failed-allocation";
     /// The stack around its pointer, the bytes below it included.
     StackWindow = 12, "stack-window";
 }
@@ -67,7 +69,7 @@ pub const PROTECTION_ROWS: usize = 8;
 /// Words of each set of interrupts: 96 of them.
 pub const INTERRUPT_WORDS: usize = 3;
 /// Regions of the heap at most.
-pub const HEAP_ROWS: usize = 2;
+pub const HEAP_ROWS: usize = 4;
 /// Allocations at most.
 pub const ALLOCATION_ROWS: usize = 4;
 /// Boots whose reset cause is kept, this one included.
@@ -79,7 +81,7 @@ pub const WINDOW_BELOW_BYTES: u32 = 32;
 /// Bytes of the stack from its pointer up, if there is room.
 pub const WINDOW_ABOVE_BYTES: u32 = 256;
 /// Bytes of the stack from its pointer up that there always is room for.
-pub const WINDOW_ABOVE_SURE_BYTES: usize = 96;
+pub const WINDOW_ABOVE_SURE_BYTES: usize = 72;
 
 /// All sections at their largest fit, the end of the list included.
 const _: () = {
@@ -95,6 +97,7 @@ const _: () = {
         RESET_CAUSES,
         2 * ErrorRow::WORDS,
         LOG_TAIL_BYTES / 4,
+        FailedAllocation::WORDS,
         StackWindow::HEAD_WORDS + (WINDOW_BELOW_BYTES as usize + WINDOW_ABOVE_SURE_BYTES) / 4,
     ];
     assert!(words.len() == Section::ALL.len());

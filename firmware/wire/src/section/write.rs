@@ -36,8 +36,8 @@ impl<S: WordSink> SectionWriter<S> {
         self.table(section, [], usize::MAX, words.into_iter().map(|word| [word]));
     }
 
-    /// Writes a section of rows, up to a limit of them. Rows that do not fit or are more than the
-    /// limit are left out, and the section says so.
+    /// Writes a section of rows, up to a limit of them, behind the words of a head. Rows that do
+    /// not fit or are more than the limit are left out, and the section says so.
     pub fn rows<const N: usize>(
         &mut self,
         section: Section,

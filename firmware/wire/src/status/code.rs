@@ -40,8 +40,6 @@ crate::names::closed_list! {
     FreeFailed = 290, "free-failed";
     /// A stack was used beyond its limit.
     StackOverflow = 293, "stack-overflow";
-    /// Too many calls from interrupts are waiting for the kernel.
-    IsrQueueOverflow = 294, "isr-queue-overflow";
     /// Too many timers are waiting for their thread.
     TimerQueueOverflow = 295, "timer-queue-overflow";
     /// A thread could not be made.
@@ -86,6 +84,8 @@ crate::names::closed_list! {
     ImageCrc = 4107, "image-crc";
     /// The header of an image is that of another build.
     ImageBuildId = 4108, "image-build-id";
+    /// A thread waits for the end of one that another waits for already.
+    JoinTwice = 4109, "join-twice";
 }
 
 /// The first number of custom codes.

@@ -1,8 +1,8 @@
 //! What callers of kernel and heap can do wrong, and the one status that each mistake has.
 //!
 //! A misuse is never ignored and never merely an empty answer: whoever finds it raises this status,
-//! with the offending object or number as its value. No two mistakes share a status, so that a
-//! record names the mistake.
+//! with the offending object or number as its value. Each is raised by something in this project.
+//! No two mistakes share a status, so that a record names the mistake.
 
 use super::{Code, Module, Status};
 
@@ -16,7 +16,7 @@ crate::names::closed_list! {
     InvalidObject = 1, "invalid-object";
     /// A mutex is unlocked by a thread that does not hold it.
     NotOwner = 2, "not-owner";
-    /// A mutex is locked by its holder more often than it can count, or at all if it does not.
+    /// A mutex is locked by its holder more often than it can count.
     RecursionLimit = 3, "recursion-limit";
     /// A semaphore is given more often than it can count.
     SemaphoreOverflow = 4, "semaphore-overflow";
@@ -24,13 +24,13 @@ crate::names::closed_list! {
     JoinSelf = 5, "join-self";
     /// A thread waits for the end of one that does not exist.
     JoinUnknown = 6, "join-unknown";
-    /// A thread or the kernel is started that already is.
+    /// A thread is started on a stack that another one has.
     DoubleStart = 7, "double-start";
     /// A priority outside of the kernel's.
     InvalidPriority = 8, "invalid-priority";
-    /// A stack too small for a thread, or larger than memory.
+    /// A stack too small or too large for a thread, or not one region of the memory protection.
     InvalidStackSize = 9, "invalid-stack-size";
-    /// A stack that does not begin or end where the core and its guard need it to.
+    /// A stack that does not begin and end at multiples of eight.
     InvalidStackAlignment = 10, "invalid-stack-alignment";
     /// An item larger than its queue was made for.
     ItemTooLarge = 11, "item-too-large";
@@ -38,13 +38,11 @@ crate::names::closed_list! {
     TimerLimit = 12, "timer-limit";
     /// More threads or objects than the kernel has places for.
     OutOfPlaces = 13, "out-of-places";
-    /// More calls from interrupts than the kernel can keep waiting.
-    InterruptQueueOverflow = 14, "interrupt-queue-overflow";
-    /// More timers have run out than the timer thread can keep waiting.
+    /// A timer has run out more often than can be kept waiting for the timer thread.
     TimerQueueOverflow = 15, "timer-queue-overflow";
     /// A stack was used beyond its limit.
     StackOverflow = 16, "stack-overflow";
-    /// No region that serves the request has memory left, and the caller has no other way.
+    /// No region has memory left for a stack or for what cannot be done without.
     OutOfMemory = 17, "out-of-memory";
     /// An allocation could not be served, and the caller was told.
     AllocationFailed = 18, "allocation-failed";
@@ -60,6 +58,8 @@ crate::names::closed_list! {
     NotAllowed = 23, "not-allowed";
     /// An argument that is out of its range and has no mistake of its own.
     InvalidArgument = 24, "invalid-argument";
+    /// A thread waits for the end of one that another waits for already.
+    JoinTwice = 25, "join-twice";
 }
 
 impl Misuse {
@@ -81,7 +81,6 @@ impl Misuse {
             Self::ItemTooLarge => (Module::Kernel, Code::ItemTooLarge),
             Self::TimerLimit => (Module::Kernel, Code::TimerLimit),
             Self::OutOfPlaces => (Module::Kernel, Code::OutOfResources),
-            Self::InterruptQueueOverflow => (Module::Kernel, Code::IsrQueueOverflow),
             Self::TimerQueueOverflow => (Module::Kernel, Code::TimerQueueOverflow),
             Self::StackOverflow => (Module::Kernel, Code::StackOverflow),
             Self::OutOfMemory => (Module::MemorySubsystem, Code::OutOfMemory),
@@ -92,6 +91,7 @@ impl Misuse {
             Self::HeapCorrupt => (Module::MemorySubsystem, Code::HeapCorrupt),
             Self::NotAllowed => (Module::Kernel, Code::InvalidOperation),
             Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
+            Self::JoinTwice => (Module::Kernel, Code::JoinTwice),
         };
         Status::of_code(module, code)
     }

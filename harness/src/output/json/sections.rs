@@ -47,6 +47,12 @@ pub(super) fn sections(found: &Sections) -> Value {
             "found": hex(broken.found),
         })),
         "allocations": found.allocations.iter().map(allocation).collect::<Vec<_>>(),
+        "failed_allocation": found.failed_allocation.map(|failed| json!({
+            "size": failed.size,
+            "capabilities": crate::capabilities::names(failed.capabilities),
+            "caller": hex(failed.caller),
+            "largest_free": failed.largest_free,
+        })),
         "errors": errors.collect::<Vec<_>>(),
         "protection": found.protection.as_ref().map(|(control, regions)| json!({
             "control": hex(*control),

@@ -104,6 +104,16 @@ fn heap(out: &mut String, found: &Sections) {
         };
         line(out, format_args!("  alloc   {what}, caller {caller:#010x}"));
     }
+    if let Some(failed) = &found.failed_allocation {
+        let names = crate::capabilities::names(failed.capabilities).join("+");
+        line(
+            out,
+            format_args!(
+                "  alloc   FAILED: {} bytes of {names}, largest free {}, caller {:#010x}",
+                failed.size, failed.largest_free, failed.caller
+            ),
+        );
+    }
     for error in &found.errors {
         let (words, value) = (error.status.words(), error.value);
         let line_number = error.line;
@@ -120,6 +130,7 @@ fn thread(row: &ThreadRow) -> String {
         1 => "ready",
         2 => "waiting",
         3 => "ended",
+        4 => "starting",
         _ => "unknown",
     };
     let flags = [

@@ -100,6 +100,12 @@ fn check_main_ram(chip: &Chip, problems: &mut Problems<'_>) {
             problems.add(key, quoted(name), format!("a region of RAM, one of {}", listed(known)));
             return;
         };
+        problems.require(
+            region.heap.is_some(),
+            &*key,
+            format!("`{name}` with `capabilities`"),
+            "a region with `heap_capabilities`: static data leave it to the heap",
+        );
         if let Some(end) = end {
             problems.require(
                 u64::from(region.range.start) == end,

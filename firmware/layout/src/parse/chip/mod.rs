@@ -3,6 +3,7 @@
 //! Read from `chips/<name>.toml` by [`super::Board::load`]; all rules hold once it is handed out.
 
 mod aliases;
+mod capabilities;
 mod check;
 mod regions;
 mod reset_cause;
@@ -12,7 +13,7 @@ pub(crate) use check::check;
 pub use reset_cause::ChipResetCause;
 
 use super::range::AddressRange;
-use crate::{AliasKind, Capabilities, Masters, RegionKind, Reset, Resets};
+use crate::{AliasKind, Capabilities, Masters, PRIORITIES, RegionKind, Reset, Resets};
 
 crate::names::closed_list! {
     /// The core of a chip.
@@ -104,6 +105,12 @@ pub struct ChipRegion {
     pub kind: RegionKind,
     /// What it can be used for.
     pub capabilities: Capabilities,
+    /// The same in the order in which the heap offers it; nothing if the heap keeps off the region.
+    pub heap: Option<[Capabilities; PRIORITIES]>,
+    /// Whether a stack of start-up lies in it, so that the heap has it only once that is released.
+    pub startup_stack: bool,
+    /// What address and size of memory for DMA must be multiples of; a power of two.
+    pub dma_alignment_bytes: u32,
     /// Bus masters that reach it.
     pub masters: Masters,
     /// Resets over which it keeps its contents.

@@ -1,10 +1,10 @@
 //! Rules of the regions of a chip file.
 
-use super::ChipRegion;
+use super::{ChipRegion, capabilities};
 use crate::parse::problem::{Problems, hex, quoted};
 use crate::parse::range::AddressRange;
 use crate::parse::raw::RawRegion;
-use crate::{Capabilities, Master, Masters, RegionKind, Reset};
+use crate::{Master, Masters, RegionKind};
 
 /// Regions start and end at multiples of this many bytes, as stacks and frames do.
 const ALIGNMENT: u32 = 8;
@@ -61,7 +61,7 @@ fn check_one(
     check_range(range, key, problems);
     let kind = problems.name(key("kind"), &raw.kind);
     let masters: Masters = problems.names(&key("masters"), &raw.masters).into_iter().collect();
-    let capabilities = check_capabilities(raw, key, problems);
+    let (capabilities, heap) = capabilities::check(raw, kind, key, problems);
     let retained_over =
         problems.names(&key("retained_over"), &raw.retained_over).into_iter().collect();
     for (name, source) in [
@@ -78,13 +78,16 @@ fn check_one(
         used_bytes: range.size_bytes,
         kind: kind.unwrap_or(RegionKind::Rom),
         capabilities,
+        heap,
+        startup_stack: raw.startup_stack,
+        dma_alignment_bytes: raw.dma_alignment_bytes.unwrap_or(1),
         masters,
         retained_over,
         sectors,
         source: raw.source.clone(),
     };
     check_masters(&region, key, problems);
-    check_meaning(&region, key, problems);
+    capabilities::check_meaning(&region, SYSTEM_BUS_START, key, problems);
     region
 }
 
@@ -102,23 +105,6 @@ fn check_range(range: AddressRange, key: &dyn Fn(&str) -> String, problems: &mut
             "an end inside of 4 GiB",
         );
     }
-}
-
-fn check_capabilities(
-    raw: &RawRegion,
-    key: &dyn Fn(&str) -> String,
-    problems: &mut Problems<'_>,
-) -> Capabilities {
-    let mut set = Capabilities::NONE;
-    for (index, name) in raw.capabilities.iter().enumerate() {
-        let key = key(&format!("capabilities[{index}]"));
-        match Capabilities::from_name(name) {
-            Ok(one) if set.contains(one) => problems.add(key, quoted(name), "each name once"),
-            Ok(one) => set = set.union(one),
-            Err(unknown) => problems.add(key, quoted(name), unknown),
-        }
-    }
-    set
 }
 
 fn check_sectors(
@@ -190,33 +176,4 @@ fn check_masters(region: &ChipRegion, key: &dyn Fn(&str) -> String, problems: &m
         format!("no `{data}`"),
         format!("`{data}`, which carries data {side} {}", hex(SYSTEM_BUS_START)),
     );
-}
-
-/// Capabilities say the same as masters, kind and retention.
-fn check_meaning(region: &ChipRegion, key: &dyn Fn(&str) -> String, problems: &mut Problems<'_>) {
-    let fetch = if region.range.start < SYSTEM_BUS_START {
-        Master::CpuInstruction
-    } else {
-        Master::CpuSystem
-    };
-    let is_ram = region.kind == RegionKind::Ram;
-    let dma = !region.masters.dma().is_empty();
-    let kept = is_ram && region.retained_over.contains(Reset::Standby);
-    let mut agree = |capability: Capabilities, holds: bool, both: bool, why: &str| {
-        let name = capability.names().next().unwrap_or_default();
-        let has = region.capabilities.contains(capability);
-        if has && !holds {
-            problems.add(key("capabilities"), quoted(name), format!("no `{name}` without {why}"));
-        } else if both && holds && !has {
-            problems.add(
-                key("capabilities"),
-                format!("no `{name}`"),
-                format!("`{name}` with {why}"),
-            );
-        }
-    };
-    agree(Capabilities::EXEC, region.masters.contains(fetch), false, "a bus that fetches from it");
-    agree(Capabilities::DMA, dma, true, "a DMA engine that reaches it");
-    agree(Capabilities::DEFAULT, is_ram && dma, false, "RAM that DMA reaches");
-    agree(Capabilities::RETENTION, kept, true, "RAM that is kept over `standby`");
 }

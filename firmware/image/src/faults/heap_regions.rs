@@ -1,0 +1,160 @@
+//! The heap's regions, used by what they can do; memory added to it, and refused. Nothing breaks.
+
+use super::note;
+use crate::board;
+use core::sync::atomic::{AtomicU32, Ordering};
+use crashrig_layout::{AccessError, AdditionError, Capabilities, Region};
+use crashrig_memory::heap::{Alignment, AllocationError, RegionError};
+use crashrig_port::heap::{self, AddRegionError, Error};
+use crashrig_port::platform;
+use crashrig_wire::Observation;
+
+static HELD: AtomicU32 = AtomicU32::new(0);
+/// Static data, for a heap to be offered.
+static TAKEN: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
+
+/// Bits of what held.
+pub fn held() -> u32 {
+    HELD.load(Ordering::Relaxed)
+}
+
+/// Runs every check.
+pub fn check_all() {
+    let checks = [
+        ("plain memory", plain_memory_leaves_room_for_dma()),
+        ("memory for DMA", memory_for_dma_is_in_reach()),
+        ("memory for code", memory_for_code_is_the_boards()),
+        ("impossible memory", impossible_memory_is_refused()),
+        ("added memory", added_memory_is_refused()),
+        ("lent memory", lent_memory_is_added()),
+    ];
+    for (what, _) in checks.iter().filter(|(_, held)| !held) {
+        defmt::error!("{=str} did not hold", what);
+    }
+    let sound = heap::check_integrity().is_ok();
+    note(&HELD, Observation::HeapRegions, sound && checks.iter().all(|(_, held)| *held));
+}
+
+fn allocate(size_bytes: u32, caps: Capabilities) -> Result<u32, Error<AllocationError>> {
+    heap::allocate(size_bytes, Alignment::NATURAL, caps)
+}
+
+fn is_out_of_memory(result: Result<u32, Error<AllocationError>>) -> bool {
+    let out_of_memory = |error| {
+        matches!(error, Error::Heap(AllocationError::OutOfMemory { largest_free_block: 0, .. }))
+    };
+    result.is_err_and(out_of_memory)
+}
+
+fn total_bytes(caps: Capabilities) -> u32 {
+    heap::totals(caps).map_or(0, |totals| totals.total_bytes)
+}
+
+/// Memory of the core's own bus, where there is some, goes first to who asks for no more.
+fn plain_memory_leaves_room_for_dma() -> bool {
+    let Ok(address) = allocate(100, Capabilities::BYTE) else { return false };
+    let own = platform::memory()
+        .region(address)
+        .is_ok_and(|region: &Region| region.capabilities.contains(Capabilities::SPM));
+    let free = heap::totals(Capabilities::BYTE).map_or(0, |totals| totals.free_bytes);
+    let released = heap::free(address).is_ok();
+    let free_again = heap::totals(Capabilities::BYTE).map_or(0, |totals| totals.free_bytes);
+    released && free_again > free && own == (total_bytes(Capabilities::SPM) > 0)
+}
+
+/// What is asked for with DMA is in its reach, to the last byte; nothing else serves it.
+fn memory_for_dma_is_in_reach() -> bool {
+    let memory = platform::memory();
+    let Ok(address) = allocate(100, Capabilities::DMA) else { return false };
+    let in_reach = memory.is_dma_capable(address, 100);
+    let plain = allocate(100, Capabilities::DEFAULT);
+    let plain_too = plain.is_ok_and(|address| memory.is_dma_capable(address, 100));
+    let aliases_refused = board::ALIASES.iter().all(|alias| {
+        let refused = memory.check(alias.start, 4, crashrig_layout::Access::Dma);
+        refused == Err(AccessError::Alias { alias: alias.name })
+    });
+    let own = Capabilities::DMA.union(Capabilities::SPM);
+    let released = heap::free(address).is_ok() && plain.is_ok_and(|it| heap::free(it).is_ok());
+    in_reach && plain_too && aliases_refused && is_out_of_memory(allocate(8, own)) && released
+}
+
+/// Code lies in the executable part of RAM; without one there is no memory for code.
+fn memory_for_code_is_the_boards() -> bool {
+    let code = allocate(6, Capabilities::EXEC);
+    match (board::EXECUTABLE_RAM, code) {
+        (None, refused) => is_out_of_memory(refused),
+        (Some((start, bytes)), Ok(address)) => {
+            let size = heap::size_of(address);
+            let inside = address.wrapping_sub(start) < bytes;
+            inside && size.is_ok_and(|size| size >= 8) && heap::free(address).is_ok()
+        }
+        (Some(_), Err(_)) => false,
+    }
+}
+
+fn impossible_memory_is_refused() -> bool {
+    let contradictions =
+        [Capabilities::EXEC.union(Capabilities::BYTE), Capabilities::EXEC.union(Capabilities::DMA)];
+    let contradicts =
+        |caps| allocate(8, caps) == Err(Error::Heap(AllocationError::Contradiction { caps }));
+    let nowhere =
+        [Capabilities::SPIRAM, Capabilities::PID2, Capabilities::INVALID, Capabilities::NONE];
+    contradictions.into_iter().all(contradicts)
+        && nowhere.into_iter().all(|caps| is_out_of_memory(allocate(8, caps)))
+}
+
+/// Memory that the heap has handed out becomes a region with capabilities of its own: nothing has
+/// them before, and nothing else gets any of it.
+fn lent_memory_is_added() -> bool {
+    const OWN: Capabilities = Capabilities::PID2;
+    let Ok(block) = allocate(256, Capabilities::DEFAULT) else { return false };
+    let own = [OWN.union(Capabilities::BYTE), Capabilities::NONE, Capabilities::NONE];
+    let before = is_out_of_memory(allocate(16, OWN));
+    let added = heap::add_region_with(block, block + 256, own);
+    let again = heap::add_region_with(block, block + 256, own);
+    let refused = matches!(again, Err(AddRegionError::Heap(RegionError::Overlap { .. })));
+    let served = allocate(16, OWN);
+    let inside = served.is_ok_and(|address| address.wrapping_sub(block) < 256);
+    let too_much = allocate(256, OWN).is_err();
+    let freed = served.is_ok_and(|address| heap::free(address).is_ok());
+    before && added.is_ok() && refused && inside && too_much && freed
+}
+
+/// Each way in which memory cannot be added has its error.
+fn added_memory_is_refused() -> bool {
+    let memory_error = |error| Err(AddRegionError::Memory(error));
+    let taken = (&raw const TAKEN).addr() as u32;
+    let inside = platform::heap_start() + 64;
+    let flash = platform::text_start();
+    let mirrored = board::ALIASES.iter().all(|alias| {
+        // What is at null is never offered.
+        alias.start == 0
+            || heap::add_region(alias.start, alias.start + 256)
+                == memory_error(AdditionError::NotFound)
+    });
+    let off = board::CLOCK_ENABLES_ON_DEMAND.iter().all(|enable| {
+        let region = board::REGIONS.iter().find(|region| region.name == enable.region);
+        region.is_none_or(|region| {
+            let end = region.start + region.size_bytes;
+            heap::add_region(region.start, end) == Err(AddRegionError::ClockOff)
+        })
+    });
+    let spiram = [Capabilities::SPIRAM, Capabilities::NONE, Capabilities::NONE];
+    let missing = Capabilities::SPIRAM;
+    let crash = platform::crash_start();
+    heap::add_region(taken, taken + 256) == memory_error(AdditionError::Occupied)
+        && heap::add_region(crash, crash + 256) == memory_error(AdditionError::Occupied)
+        && matches!(
+            heap::add_region(inside, inside + 256),
+            Err(AddRegionError::Heap(RegionError::Overlap { .. }))
+        )
+        && heap::add_region(inside, inside + 16) == memory_error(AdditionError::InvalidSize)
+        && heap::add_region(inside, inside) == memory_error(AdditionError::InvalidRange)
+        && heap::add_region(0, 256) == memory_error(AdditionError::InvalidRange)
+        && heap::add_region(flash, flash + 256) == memory_error(AdditionError::NotFound)
+        && heap::add_region_with(inside, inside + 256, spiram)
+            == memory_error(AdditionError::NotCapable { missing })
+        && mirrored
+        && off
+        && heap::release_startup_stacks() == 0
+}
