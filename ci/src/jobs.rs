@@ -2,7 +2,7 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{blast, bless, heaps, lint, mutants, size, tidy, workspace};
+use crate::{bench, blast, bless, heaps, lint, mutants, size, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -74,10 +74,11 @@ pub const JOBS: &[Job] = &[
     },
     Job {
         name: "bench",
-        summary: "set up, then measure boot to verdict, and heaps, into docs/heap.md",
+        summary: "set up, then measure what context switch, crash capture, spawn and allocation \
+                  cost, into docs/costs.md, heaps, into docs/heap.md, and boot to verdict",
         run: || {
             setup::run()?;
-            cargo(["rig", "bench"]).run()?;
+            bench::run()?;
             heaps::run().map(|()| 0)
         },
     },

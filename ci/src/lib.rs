@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod blast;
 pub mod bless;
 pub mod heaps;

@@ -4,7 +4,7 @@
 //! `cargo ci bless` writes the tables anew; what stands around them is never touched.
 
 use super::tables::Table;
-use super::{Finding, Tree, exit_codes, wire_lists};
+use super::{Finding, Tree, exit_codes, ignored_table, wire_lists};
 use crate::jobs::JOBS;
 use crate::matrix;
 use crate::mutants::MUTANTS;
@@ -23,6 +23,7 @@ const STYLE: &str = "docs/STYLE.md";
 
 const FACTS: &[Fact] = &[
     Fact { document: "README.md", table: exit_codes },
+    Fact { document: "README.md", table: ignored_table::table },
     Fact { document: "docs/record.md", table: |_| Some(record_fields()) },
     Fact { document: "docs/record.md", table: |_| Some(record_sections()) },
     Fact { document: "docs/stacks.md", table: |_| Some(overflows()) },
@@ -203,22 +204,29 @@ mod tests {
          ExitCode { code: 2, name: \"usage\", meaning: \"misunderstood\" }];\n",
     );
 
+    /// A list of ignored tests, and its table.
+    const IGNORED: (&str, &str) = (crate::ignored::PLACE, "[qemu::b 10.0]\n");
+    const IGNORED_TABLE: &str = "| target and board | QEMU | scenarios that cannot run |\n\
+         |---|---|---|\n\
+         | `qemu::b` | 10.0 | none |\n";
+
     #[test]
     fn a_stale_row_is_found_and_written_anew() {
         let rows = [["1", "fail", "one failed"], ["2", "usage", "misunderstood"]];
         let table =
             Table::new(["exit code", "name", "meaning"], rows.map(|row| row.map(str::to_owned)));
-        let fresh = format!("# A\n\n{}\n", table.lines().join("\n"));
-        check_rule(check, &[EXIT, ("README.md", &fresh)], &[]);
+        let fresh = format!("# A\n\n{}\n\n{IGNORED_TABLE}", table.lines().join("\n"));
+        check_rule(check, &[EXIT, IGNORED, ("README.md", &fresh)], &[]);
         let row = table.rows[0].join(" | ");
         let old = fresh.replace(&row, "1 | fail | it went wrong");
         let expected = format!(
             "README.md:5: found | 1 | fail | it went wrong |, expected | {row} | (`cargo ci bless` \
              writes it)"
         );
-        check_rule(check, &[EXIT, ("README.md", &old)], &[&expected]);
+        check_rule(check, &[EXIT, IGNORED, ("README.md", &old)], &[&expected]);
         let files = vec![
             Source::new(EXIT.0, EXIT.1),
+            Source::new(IGNORED.0, IGNORED.1),
             Source::new("README.md", &old),
             Source::new("a.md", &old),
         ];
@@ -231,9 +239,9 @@ mod tests {
     fn a_missing_row_or_table_is_found() {
         let mut table = record_fields();
         let last = table.rows.pop().unwrap().join(" | ");
-        let others = [record_sections(), ledger_fields()].map(|table| table.lines().join("\n"));
-        let others = others.join("\n\n");
-        let text = format!("{}\n\n{others}\n", table.lines().join("\n"));
+        let ledger = [ledger_fields(), record_sections()].map(|table| table.lines().join("\n"));
+        let ledger = ledger.join("\n\n");
+        let text = format!("{}\n\n{ledger}\n", table.lines().join("\n"));
         let missing = format!(
             "docs/record.md:{}: found no row, expected | {last} | (`cargo ci bless` writes it)",
             table.rows.len() + 3
@@ -241,13 +249,13 @@ mod tests {
         check_rule(check, &[("docs/record.md", &text)], &[&missing]);
         check_rule(
             check,
-            &[("README.md", "# A\n\n`cargo ci demo`\n")],
+            &[IGNORED, ("README.md", &format!("# A\n\n{IGNORED_TABLE}"))],
             &["README.md:1: found nothing to make its tables from, expected them in `wire` or \
                `harness`"],
         );
         check_rule(
             check,
-            &[("docs/record.md", &format!("# Record\n\n{others}\n"))],
+            &[("docs/record.md", &format!("# Record\n\n{ledger}\n"))],
             &["docs/record.md:1: found no table `field | offset | size | class`, expected its \
                titles with `|---|` below, and `cargo ci bless`"],
         );

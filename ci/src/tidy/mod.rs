@@ -11,6 +11,7 @@ pub mod crates;
 pub mod exit_codes;
 pub mod functions;
 pub mod generated;
+mod ignored_table;
 pub mod manifests;
 pub mod markdown;
 pub mod ratchet;

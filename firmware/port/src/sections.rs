@@ -64,6 +64,9 @@ fn read_fpscr() -> u32 {
     value
 }
 
+/// A region is on: bit 0 of RASR (DDI0403E B3.5.9) and of RLAR (DDI0553, from memory).
+const REGION_ENABLE: u32 = 1;
+
 fn protection(writer: &mut Writer<'_>) {
     let unit = memory_protection();
     let regions = unit._type.read() >> 8 & 0xFF;
@@ -74,8 +77,13 @@ fn protection(writer: &mut Writer<'_>) {
         let attributes = unit.rasr.read();
         #[cfg(armv8m)]
         let attributes = unit.rlar.read();
-        ProtectionRegion { base: unit.rbar.read(), attributes }.to_words()
+        (number, ProtectionRegion { base: unit.rbar.read(), attributes })
     });
+    // One that is off says nothing: if there are more, what is left out are those that are on.
+    let rows = rows.filter(|(number, region)| {
+        *number < PROTECTION_ROWS as u32 || region.attributes & REGION_ENABLE != 0
+    });
+    let rows = rows.map(|(_, region)| region.to_words());
     let control = unit.ctrl.read();
     writer.table(Section::Protection, [control], PROTECTION_ROWS, rows);
 }

@@ -9,6 +9,8 @@ use crate::execute::load_image;
 use crate::exit;
 use crate::rig::{Rig, RigError, seed};
 use crate::target::BenchError;
+use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Arguments of `bench`.
@@ -23,6 +25,9 @@ pub(super) struct Arguments {
     /// Leave out what the memory model costs in instructions of the device.
     #[arg(long)]
     no_cost: bool,
+    /// Write what it costs into this file as JSON.
+    #[arg(long, conflicts_with = "no_cost")]
+    json: Option<PathBuf>,
 }
 
 pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
@@ -33,7 +38,7 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
         return Err(CommandError::NothingSelected(arguments.scenario.clone()));
     };
     if !arguments.no_cost {
-        cost(&rig)?;
+        cost(&rig, arguments.json.as_deref())?;
     }
     let image = rig.image(&test.target.board().name, &[])?;
     let board = test.target.board();
@@ -64,26 +69,32 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
 }
 
 /// What the memory model costs in instructions, on each board that is not a variant of another.
-fn cost(rig: &Rig) -> Result<(), CommandError> {
+fn cost(rig: &Rig, file: Option<&Path>) -> Result<(), CommandError> {
     let (seed, run_folder) = (seed()?, rig.run_folder()?);
+    let mut rows = Vec::new();
     for target in rig.targets()?.iter().filter(|target| !target.board().is_variant) {
         let board = &target.board().name;
         let image = load_image(&rig.image(board, &[])?)?;
         let folder = run_folder.join(format!("cost.{board}"));
         let costs = measure(target.as_ref(), &image, seed, &folder).map_err(RigError::from)?;
-        say!(
-            "{board}, instructions of the device, counted with stops at both ends, no tick between"
-        );
+        let how = "counted with stops at both ends, no clock tick between";
+        say!("{board}, instructions of the device, {how}");
         for Cost { what, instructions } in costs {
             say!("  {what:44} {instructions:8}");
+            rows.push(json!({ "board": board, "what": what, "instructions": instructions }));
         }
+    }
+    if let Some(path) = file {
+        let text = format!("{:#}\n", json!({ "schema": 1, "source": "stops", "costs": rows }));
+        std::fs::write(path, text)
+            .map_err(|source| CommandError::Output { path: path.to_owned(), source })?;
     }
     Ok(())
 }
 
 /// The same image, nothing around it: without a mailbox it boots cleanly and asks for a reset,
 /// which here is the emulator's exit.
-fn bare_run(machine: &str, image: &std::path::Path) -> Result<(), BenchError> {
+fn bare_run(machine: &str, image: &Path) -> Result<(), BenchError> {
     let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
     let mut command = std::process::Command::new(&program.path);
     if let Some(share) = &program.share {

@@ -4,6 +4,7 @@ use super::Driver;
 use crate::entry::{EntryReading, Seen};
 use crate::evidence::RamEvidence;
 use crate::scenario::{BootPlan, measured_function};
+use crate::script;
 use crate::steps;
 use crate::target::{BenchError, Boundary, Deadline, Wait};
 
@@ -16,17 +17,17 @@ const AWAIT_MS: u64 = 20;
 /// How a boot ended, and what was read on the way.
 pub(super) struct Ended {
     pub boundary: Boundary,
+    /// What the device answered to the boot's script.
+    pub answers: Vec<u8>,
     /// RAM directly before the first fault, if the scenario measures.
     pub ram_before_fault: Vec<RamEvidence>,
     /// What the host read where a capture began, if it stops there.
     pub entry: Option<EntryReading>,
-    /// What the device answered to a script, as bytes.
-    pub answers: Vec<u8>,
 }
 
 impl Driver<'_> {
     /// Lets the device run to the end of its boot.
-    pub(super) fn finish(
+    pub(super) fn run_boot(
         &mut self,
         plan: &BootPlan,
         planned: u32,
@@ -66,7 +67,7 @@ impl Driver<'_> {
                 Wait::Running => {}
             }
         };
-        Ok(Ended { boundary, ram_before_fault, entry: seen.reading(), answers })
+        Ok(Ended { boundary, answers, ram_before_fault, entry: seen.reading() })
     }
 
     /// Lets the device run on from a stop, for the last time without further ones.
@@ -78,5 +79,16 @@ impl Driver<'_> {
             steps::restart_tick(self.session.as_mut())?;
         }
         self.session.resume()
+    }
+
+    /// Plays the script of a boot on the running device: its answers, and how long the boot may
+    /// take.
+    fn play(&mut self, planned: u32) -> Result<(Vec<u8>, Deadline), BenchError> {
+        let script = self.scripts.iter().find(|script| script.boot == planned);
+        let Some((script, desk)) = script.zip(self.places.desk) else {
+            return Ok((Vec::new(), Deadline::default()));
+        };
+        let answers = script::talk::play(script, desk, self.session.as_mut())?;
+        Ok((script::to_bytes(&answers), script::talk::DEADLINE))
     }
 }
