@@ -178,12 +178,17 @@ mod tests {
     }
 
     /// A program that answers `--version` with a text.
+    ///
+    /// `install` writes it, not this process: another thread that starts a program at that moment
+    /// would hand our open file down to its child, and the system refuses to run a file that
+    /// somebody has open for writing ("Text file busy").
     fn program(folder: &Path, name: &str, answer: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = path.with_extension("text");
+        std::fs::write(&text, format!("#!/bin/sh\necho '{answer}'\n")).unwrap();
+        let made = Command::new("install").arg("-m755").arg(&text).arg(&path).status().unwrap();
+        assert!(made.success(), "install: {made}");
         path
     }
 

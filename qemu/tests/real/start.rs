@@ -50,12 +50,15 @@ fn starting_takes_milliseconds() {
 
 #[test]
 fn a_program_that_never_answers_is_given_up() {
-    use std::os::unix::fs::PermissionsExt;
     on_each(|program| {
         let folder = tempfile::tempdir().unwrap();
+        // `install` makes the program: a file that this process has written may still be open in a
+        // child of another thread, and is then refused as busy.
         let path = folder.path().join("deaf");
-        std::fs::write(&path, "#!/bin/sh\nexec sleep 60\n").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = folder.path().join("deaf.text");
+        std::fs::write(&text, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        let made = std::process::Command::new("install").arg("-m755").args([&text, &path]).status();
+        assert!(made.unwrap().success(), "install");
         let mut launch = launch(program, COUNT, folder.path());
         launch.program.path = path;
         launch.start_deadline_ms = 150;
