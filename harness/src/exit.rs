@@ -13,6 +13,8 @@ pub const INFRASTRUCTURE: u8 = 3;
 pub const BAD_INPUT: u8 = 4;
 /// The selection is empty: nothing was run, which is never a pass.
 pub const NOTHING_SELECTED: u8 = 5;
+/// The run was told to stop before all that was asked for was run, and nothing failed until then.
+pub const INTERRUPTED: u8 = 130;
 
 /// One row of the table in the README.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,5 +46,10 @@ pub const TABLE: &[ExitCode] = &[
         code: NOTHING_SELECTED,
         name: "nothing-selected",
         meaning: "the selection is empty; nothing was run",
+    },
+    ExitCode {
+        code: INTERRUPTED,
+        name: "interrupted",
+        meaning: "the run was told to stop, and nothing had failed until then",
     },
 ];

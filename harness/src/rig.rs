@@ -3,7 +3,8 @@
 use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
 use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
 use crate::heaps::{self, Comparison, Wanted};
-use crate::suite::{SuiteError, Test, scenarios, tests};
+use crate::scenario::check::ScenarioError;
+use crate::suite::{self, SuiteError, Test, scenarios_wanted, tests};
 use crate::target::emulator::EmulatorTarget;
 use crate::target::heap_bench::HeapBench;
 use crate::target::observer::ObserverSource;
@@ -141,8 +142,24 @@ impl Rig {
     /// # Errors
     /// See [`RigError`].
     pub fn tests(&self) -> Result<Vec<Test>, RigError> {
-        let scenarios = scenarios(&self.workspace.join("scenarios"))?;
-        Ok(tests(scenarios, &self.targets()?)?)
+        Ok(self.tests_wanted(|_| true)?.0)
+    }
+
+    /// The tests of this machine, and what is wrong with scenario files of which no test is wanted.
+    ///
+    /// # Errors
+    /// See [`RigError`].
+    pub fn tests_wanted(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<(Vec<Test>, Vec<ScenarioError>), RigError> {
+        let targets = self.targets()?;
+        let names: Vec<_> = targets.iter().map(|target| suite::prefix(target.as_ref())).collect();
+        let is_wanted =
+            |name: &str| names.iter().any(|target| is_wanted(&format!("{target}::{name}")));
+        let folder = self.workspace.join("scenarios");
+        let (scenarios, broken) = scenarios_wanted(&folder, is_wanted)?;
+        Ok((tests(scenarios, &targets)?, broken))
     }
 
     /// The image of a board, built if need be, with its bootloader beside it if the board has one.

@@ -27,7 +27,9 @@ use crashrig_wire::{EndMarker, Fault};
 use std::path::Path;
 use std::time::Instant;
 
-/// How many boots a run may have before the device counts as one that loops.
+/// How many boots a run may have, each without a word, before the device counts as one that loops:
+/// one more than the tries of a bootloader (`TRIES` in `firmware/bootloader`), whose loops end by
+/// themselves, and are seen to.
 pub const SILENT_BOOT_BUDGET: usize = 8;
 
 /// What identifies a run.

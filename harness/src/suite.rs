@@ -3,7 +3,7 @@
 //! once, where it is not fresh: whether it can be is a reason.
 
 use crate::scenario::Scenario;
-use crate::scenario::check::{ScenarioError, load};
+use crate::scenario::check::{ScenarioError, load, scenario_name};
 use crate::target::Target;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +66,18 @@ pub enum SuiteError {
 /// # Errors
 /// See [`SuiteError`].
 pub fn scenarios(folder: &Path) -> Result<Vec<Scenario>, SuiteError> {
+    Ok(scenarios_wanted(folder, |_| true)?.0)
+}
+
+/// As [`scenarios`], and the files that are not what they should be but are none that is wanted, by
+/// the name that the scenario would have: one broken file keeps nobody from the others.
+///
+/// # Errors
+/// See [`SuiteError`].
+pub fn scenarios_wanted(
+    folder: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<Scenario>, Vec<ScenarioError>), SuiteError> {
     let (mut paths, mut others) = (Vec::new(), Vec::new());
     for family in entries(folder)? {
         match name(&family).as_str() {
@@ -95,13 +107,13 @@ pub fn scenarios(folder: &Path) -> Result<Vec<Scenario>, SuiteError> {
             Err(error) => errors.push(error),
         }
     }
-    if !errors.is_empty() {
+    if errors.iter().any(|error| is_wanted(&scenario_name(error.path()))) {
         return Err(SuiteError::Scenarios(errors));
     }
-    if scenarios.is_empty() {
+    if scenarios.is_empty() && errors.is_empty() {
         return Err(SuiteError::Empty(folder.to_owned()));
     }
-    Ok(scenarios)
+    Ok((scenarios, errors))
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, SuiteError> {
@@ -114,6 +126,12 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, SuiteError> {
 
 fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What the names of all tests on a target begin with.
+#[must_use]
+pub fn prefix(target: &dyn Target) -> String {
+    format!("{}::{}", target.name(), target.board().name)
 }
 
 /// All tests. A scenario that names no board runs on every board that is not a variant of another.
@@ -146,7 +164,7 @@ pub fn tests(
             let mut needs = target.board().needs().chain(scenario.needs.iter().copied());
             let lack = needs.find_map(|need| target.has(need).err());
             tests.push(Test {
-                name: format!("{}::{}::{}", target.name(), target.board().name, scenario.name),
+                name: format!("{}::{}", prefix(target.as_ref()), scenario.name),
                 scenario: Arc::clone(&scenario),
                 target: Arc::clone(target),
                 ignored: lack.map(|lack| lack.reason),
@@ -174,5 +192,23 @@ mod tests {
             assert!(error.contains(found), "{error}");
         }
         assert!(!error.contains("hidden") && !error.contains("README"), "{error}");
+    }
+
+    /// One broken file keeps nobody from the other scenarios, and is named.
+    #[test]
+    fn a_broken_file_stands_in_the_way_of_its_own_tests_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let family = folder.path().join("family");
+        std::fs::create_dir_all(&family).unwrap();
+        std::fs::write(family.join("broken.toml"), "timeline = [").unwrap();
+        let error = scenarios(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("family/broken.toml"), "{error}");
+        let wanted = |part: &'static str| {
+            scenarios_wanted(folder.path(), move |name: &str| name.contains(part))
+        };
+        assert!(matches!(wanted("family::broken"), Err(SuiteError::Scenarios(_))));
+        let (scenarios, broken) = wanted("family::whole").unwrap();
+        assert_eq!((scenarios.len(), broken.len()), (0, 1));
+        assert!(broken[0].path().ends_with("family/broken.toml"));
     }
 }

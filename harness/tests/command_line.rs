@@ -8,6 +8,7 @@
 
 use crashrig_harness::exit;
 use crashrig_harness::rig::Rig;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -257,4 +258,25 @@ fn a_run_whose_output_nobody_reads_ends_with_its_verdict() {
     assert_eq!(run.wait().unwrap().code(), Some(i32::from(exit::PASS)));
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("\"complete\": true"), "{text}");
+}
+
+/// Whoever stops a run loses nothing of what it has found out.
+#[test]
+fn a_run_that_is_told_to_stop_says_what_it_has() {
+    let results = tempfile::NamedTempFile::new().unwrap();
+    let file = results.path().display().to_string();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_crashrig"))
+        .args(["run", "--target", "qemu::netduinoplus2", "overflow", "--json", &file])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines().map_while(Result::ok);
+    lines.find(|line| line.ends_with(')')).expect("a line of the first test");
+    let told = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let summary = lines.last().unwrap();
+    assert!(summary.contains("passed") && summary.contains("interrupted: "), "{summary}");
+    assert_eq!(run.wait().unwrap().code(), Some(i32::from(exit::INTERRUPTED)));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\"complete\": false"), "{text}");
 }

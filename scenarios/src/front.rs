@@ -65,6 +65,16 @@ impl Front {
                 if self.arguments.exact { name == filter } else { name.contains(filter.as_str()) }
             })
     }
+
+    /// Whether any filter, of this front or of libtest-mimic, selects a name.
+    #[must_use]
+    pub fn wants(&self, name: &str) -> bool {
+        let fits = |filter: &String| match self.arguments.exact {
+            true => name == filter,
+            false => name.contains(filter.as_str()),
+        };
+        self.selects(name) && self.arguments.filter.as_ref().is_none_or(fits)
+    }
 }
 
 #[derive(Default)]

@@ -34,10 +34,13 @@ fn main() -> ExitCode {
         Err(problem) => return fail(&problem),
     };
     let rig = Rig::here();
-    let tests = match rig.tests() {
+    let (tests, broken) = match rig.tests_wanted(|name| front.wants(name)) {
         Ok(tests) => tests,
         Err(error) => return fail(&format!("failed to {error}")),
     };
+    for error in broken {
+        eprintln!("warning: not selected, and not usable: failed to {error}");
+    }
     let seed = match seed() {
         Ok(seed) => seed,
         Err(error) => return fail(&format!("failed to {error}")),

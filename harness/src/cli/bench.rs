@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
     let filters = std::slice::from_ref(&arguments.scenario);
-    let tests = Selection { filters, exact: false, target: None }.of(rig.tests()?)?;
+    let tests = Selection { filters, exact: false, target: None }.of(&rig)?;
     let Some(test) = tests.iter().find(|test| test.ignored.is_none()) else {
         return Err(CommandError::NothingSelected(arguments.scenario.clone()));
     };

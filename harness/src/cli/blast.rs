@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 pub(super) fn blast(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
     let selection = Selection { filters: &arguments.filters, exact: false, target: None };
-    let tests = selection.of(rig.tests()?)?;
+    let tests = selection.of(&rig)?;
     let (seed, run_folder) = (seed()?, rig.run_folder()?);
     let (mut rows, mut destroyed) = (Vec::new(), 0);
     let overflows = tests

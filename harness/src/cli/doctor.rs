@@ -26,6 +26,7 @@ pub(super) fn doctor() -> u8 {
             result: emulator(),
             remedy: "cargo ci setup, or CRASHRIG_QEMU=PATH",
         },
+        Finding { what: "observer", result: Ok(observer(&rig)), remedy: "none is needed" },
         Finding {
             what: "boards and scenarios",
             result: rig
@@ -80,6 +81,17 @@ fn installed_targets(rig: &Rig) -> Result<String, String> {
         }
     }
     Ok(names.join(", "))
+}
+
+/// The plug-in that QEMU loads for scenarios of lockups, and for exact counts.
+/// It is optional.
+fn observer(rig: &Rig) -> String {
+    let source = match rig.observer() {
+        Ok(source) => source,
+        Err(error) => return format!("none ({error})"),
+    };
+    let found = source.file().map(|file| file.display().to_string());
+    found.unwrap_or_else(|reason| format!("none ({reason}); what needs it is ignored"))
 }
 
 fn emulator() -> Result<String, String> {

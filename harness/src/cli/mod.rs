@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod heap_bench;
+mod interrupt;
 mod judge;
 mod list;
 mod run;
@@ -27,7 +28,8 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 pass, 1 fail, 2 usage, 3 infrastructure, 4 bad input, 5 nothing selected.
+Exit codes: 0 pass, 1 fail, 2 usage, 3 infrastructure, 4 bad input, 5 nothing selected,
+130 interrupted.
 
 Examples:
   cargo rig run stack                     every scenario with `stack` in its name
@@ -94,6 +96,8 @@ enum CommandError {
     Explain(#[from] explain::ExplainError),
     #[error("write {path}: {source}")]
     Output { path: PathBuf, source: std::io::Error },
+    #[error("listen to signals: {source}")]
+    Signals { source: std::io::Error },
     #[error("select tests: nothing matches {0}; `cargo rig list` shows what there is")]
     NothingSelected(String),
     #[error("understand the command line: {0}")]
@@ -107,7 +111,7 @@ impl CommandError {
                 exit::INFRASTRUCTURE
             }
             // What cannot be written is no fault of what was handed in.
-            Self::Output { .. } => exit::INFRASTRUCTURE,
+            Self::Output { .. } | Self::Signals { .. } => exit::INFRASTRUCTURE,
             Self::Rig(RigError::Judge(error)) | Self::Judge(error) if error.is_bench() => {
                 exit::INFRASTRUCTURE
             }

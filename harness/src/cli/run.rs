@@ -1,8 +1,9 @@
 //! `crashrig run`: scenarios, one after another, with a result file that is never wrongly complete.
 
 use super::CommandError;
+use super::interrupt::Interrupt;
 use super::say::{complain, say};
-use crate::execute::shown;
+use crate::execute::{Outcome, shown};
 use crate::exit;
 use crate::output::json::{self, TestResult};
 use crate::output::text;
@@ -10,6 +11,7 @@ use crate::rig::{Rig, seed};
 use crate::suite::Test;
 use crate::verdict::VerdictKind;
 use std::collections::BTreeSet;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -41,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
         exact: arguments.exact,
         target: arguments.target.as_deref(),
     };
-    let tests = selection.of(rig.tests()?)?;
+    let tests = selection.of(&rig)?;
     let run_folder = rig.run_folder()?;
     let seed = seed()?;
     let evidence = shown(&run_folder);
@@ -51,56 +53,91 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
         count => format!("{count} tests"),
     };
     say!("running {count}, seed {seed:#x}, evidence in {evidence}");
-    let mut results = Vec::new();
-    let (mut failed, mut bench_failed, mut ignored) = (0, 0, 0);
+    let interrupt = Interrupt::listen()?;
+    let (mut results, mut tally) = (Vec::new(), Tally::default());
     for test in &tests {
-        let result = match &test.ignored {
-            Some(reason) => {
-                say!("test {} ... ignored, {reason}", test.name);
-                ignored += 1;
-                TestResult {
-                    test: test.name.clone(),
-                    verdict: None,
-                    ignored: Some(reason.clone()),
-                    bundle: None,
-                    wall_ms: 0,
-                }
-            }
+        if interrupt.is_asked() {
+            break;
+        }
+        results.push(match &test.ignored {
+            Some(reason) => ignored(test, reason, &mut tally),
             None => {
                 let outcome = rig.execute(test, &arguments.image_features, &run_folder, seed)?;
-                let pass = outcome.verdict.is_pass();
-                let word = if pass { "ok" } else { "FAILED" };
-                say!("test {} ... {word} ({})", test.name, outcome.summary());
-                if !pass {
-                    say!("\n{}", outcome.failure());
-                } else if arguments.verbose {
-                    say!("{}", text::boots(&outcome.report, text::Detail::Brief));
-                }
-                if outcome.verdict.kind == VerdictKind::Infrastructure {
-                    bench_failed += 1;
-                } else if !pass {
-                    failed += 1;
-                }
-                TestResult {
-                    test: test.name.clone(),
-                    verdict: Some(outcome.verdict),
-                    ignored: None,
-                    bundle: Some(outcome.bundle.display().to_string()),
-                    wall_ms: outcome.evidence.wall_ms,
-                }
+                judged(test, outcome, arguments.verbose, &mut tally)
             }
-        };
-        results.push(result);
+        });
         write_results(arguments.json.as_deref(), &results, results.len() == tests.len())?;
     }
-    let passed = results.len() - failed - bench_failed - ignored;
-    say!("\n{passed} passed; {failed} failed; {bench_failed} bench failures; {ignored} ignored");
-    Ok(match (failed, bench_failed, passed) {
-        (0, 0, 0) => exit::NOTHING_SELECTED,
-        (0, 0, _) => exit::PASS,
-        (0, ..) => exit::INFRASTRUCTURE,
-        _ => exit::FAIL,
-    })
+    tally.left = tests.len() - results.len();
+    say!("\n{tally}");
+    Ok(tally.exit_code())
+}
+
+/// How many tests came to what.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    bench_failed: usize,
+    ignored: usize,
+    /// Not run, since the run was told to stop.
+    left: usize,
+}
+
+impl Tally {
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self { failed: 1.., .. } => exit::FAIL,
+            Self { bench_failed: 1.., .. } => exit::INFRASTRUCTURE,
+            Self { left: 1.., .. } => exit::INTERRUPTED,
+            Self { passed: 0, .. } => exit::NOTHING_SELECTED,
+            _ => exit::PASS,
+        }
+    }
+}
+
+impl Display for Tally {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self { passed, failed, bench_failed, ignored, left } = self;
+        write!(out, "{passed} passed; {failed} failed; {bench_failed} bench failures; ")?;
+        write!(out, "{ignored} ignored")?;
+        if *left > 0 { write!(out, "; interrupted: {left} not run") } else { Ok(()) }
+    }
+}
+
+fn ignored(test: &Test, reason: &str, tally: &mut Tally) -> TestResult {
+    say!("test {} ... ignored, {reason}", test.name);
+    tally.ignored += 1;
+    TestResult {
+        test: test.name.clone(),
+        verdict: None,
+        ignored: Some(reason.to_owned()),
+        bundle: None,
+        wall_ms: 0,
+    }
+}
+
+fn judged(test: &Test, outcome: Outcome, is_verbose: bool, tally: &mut Tally) -> TestResult {
+    let pass = outcome.verdict.is_pass();
+    let word = if pass { "ok" } else { "FAILED" };
+    say!("test {} ... {word} ({})", test.name, outcome.summary());
+    if !pass {
+        say!("\n{}", outcome.failure());
+    } else if is_verbose {
+        say!("{}", text::boots(&outcome.report, text::Detail::Brief));
+    }
+    *match outcome.verdict.kind {
+        VerdictKind::Infrastructure => &mut tally.bench_failed,
+        _ if pass => &mut tally.passed,
+        _ => &mut tally.failed,
+    } += 1;
+    TestResult {
+        test: test.name.clone(),
+        bundle: Some(outcome.bundle.display().to_string()),
+        wall_ms: outcome.evidence.wall_ms,
+        verdict: Some(outcome.verdict),
+        ignored: None,
+    }
 }
 
 /// Which tests are meant.
@@ -116,31 +153,34 @@ pub(super) struct Selection<'a> {
 impl Selection<'_> {
     /// The tests that any of the filters and the target select. A filter that selects nothing is
     /// said to do so.
-    pub(super) fn of(&self, tests: Vec<Test>) -> Result<Vec<Test>, CommandError> {
+    pub(super) fn of(&self, rig: &Rig) -> Result<Vec<Test>, CommandError> {
         if self.filters.iter().any(String::is_empty) {
             let text = "found an empty filter, expected a part of a test's name";
             return Err(CommandError::Usage(text.to_owned()));
         }
-        self.check_target(&tests)?;
         let filters: Vec<_> = self.filters.iter().map(|part| part.replace('/', "::")).collect();
-        let fits = |test: &Test, filter: &String| match self.exact {
-            true => test.name == *filter,
-            false => test.name.contains(filter.as_str()),
+        let fits = |name: &str, filter: &String| match self.exact {
+            true => name == *filter,
+            false => name.contains(filter.as_str()),
         };
+        let on_target =
+            |name: &str| self.target.is_none_or(|target| name.starts_with(&format!("{target}::")));
+        let is_selected = |name: &str| {
+            on_target(name)
+                && (filters.is_empty() || filters.iter().any(|filter| fits(name, filter)))
+        };
+        let (tests, broken) = rig.tests_wanted(is_selected)?;
+        for error in broken {
+            complain!("warning: not selected, and not usable: failed to {error}");
+        }
+        self.check_target(&tests)?;
         for filter in &filters {
-            if !tests.iter().any(|test| fits(test, filter)) {
+            if !tests.iter().any(|test| fits(&test.name, filter)) {
                 let hint = self.whole_names(&tests, filter);
                 complain!("warning: no test matches {filter}{hint}");
             }
         }
-        let on_target = |test: &Test| {
-            self.target.is_none_or(|target| test.name.starts_with(&format!("{target}::")))
-        };
-        let selected: Vec<_> = tests
-            .into_iter()
-            .filter(|test| filters.is_empty() || filters.iter().any(|filter| fits(test, filter)))
-            .filter(on_target)
-            .collect();
+        let selected: Vec<_> = tests.into_iter().filter(|test| is_selected(&test.name)).collect();
         if selected.is_empty() {
             let all = || "any test".to_owned();
             let filters = if filters.is_empty() { all() } else { filters.join(", ") };

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::verdict::VerdictKind;
 use crashrig_wire::Fault;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// The folder of scenarios that must be judged fail.
@@ -48,6 +49,31 @@ pub enum ScenarioError {
     },
 }
 
+impl ScenarioError {
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. } | Self::Syntax { path, .. } => path,
+            Self::Invalid { path, .. } => path,
+        }
+    }
+}
+
+/// The name that the scenario in a file has: `<family>::<scenario>`.
+#[must_use]
+pub fn scenario_name(path: &Path) -> String {
+    format!("{}::{}", family(path), part(path.file_stem()))
+}
+
+fn family(path: &Path) -> String {
+    part(path.parent().and_then(Path::file_name))
+}
+
+fn part(part: Option<&OsStr>) -> String {
+    part.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
 fn list(problems: &[String]) -> String {
     problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
@@ -81,11 +107,6 @@ pub fn parse(path: &Path, text: String) -> Result<Scenario, ScenarioError> {
 }
 
 fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) -> Scenario {
-    let part = |part: Option<&std::ffi::OsStr>| {
-        part.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-    };
-    let family = part(path.parent().and_then(Path::file_name));
-    let file = part(path.file_stem());
     if !text.trim_start().starts_with("timeline") {
         problems.add("timeline", "another key first", "the file to open with its timeline");
     }
@@ -95,6 +116,13 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
             let key = format!("timeline[{index}]");
             problems.add(key, format_args!("\"{line}\""), format_args!("\"{number}…\""));
         }
+    }
+    if raw.title.trim().is_empty() {
+        problems.add("title", "nothing", "one sentence: what must hold");
+    }
+    if raw.boards.as_ref().is_some_and(Vec::is_empty) {
+        let expected = "names of boards, or no such key: every board that is not a variant";
+        problems.add("boards", "an empty list", expected);
     }
     if raw.timeline.is_empty() {
         problems.add("timeline", "nothing", "at least one step");
@@ -108,7 +136,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
         .collect();
     check_boots_against_crashes(&boots, raw, problems);
     check_tampered(&boots, problems);
-    check_control(&family, raw, problems);
+    check_control(&family(path), raw, problems);
     let measurements = [("bytes-lost", ())];
     for name in &raw.measure {
         problems.choice("measure", name, &measurements);
@@ -118,13 +146,13 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
         problems.add("measure", "a first boot without it", "a fault of a stack in the first boot");
     }
     Scenario {
-        name: format!("{family}::{file}"),
+        name: scenario_name(path),
         path: path.to_owned(),
         text,
         title: raw.title.clone(),
         timeline: raw.timeline.clone(),
         needs: problems.names("needs", &raw.needs),
-        boards: raw.boards.clone(),
+        boards: raw.boards.clone().unwrap_or_default(),
         application: check_application(raw.application.as_deref(), problems),
         boots,
         crashes,

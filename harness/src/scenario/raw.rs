@@ -14,9 +14,8 @@ pub struct RawScenario {
     /// Names of needs.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// Names of boards.
-    #[serde(default)]
-    pub boards: Vec<String>,
+    /// Names of boards, at least one.
+    pub boards: Option<Vec<String>>,
     /// What is done to the application in flash: a name, default `good`.
     pub application: Option<String>,
     /// Names of measurements.

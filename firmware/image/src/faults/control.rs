@@ -143,7 +143,7 @@ const KEPT_ENTRIES: u32 = 32;
 /// their handlers and interrupts have none in memory, and raises the last of these.
 ///
 /// This is for QEMU: the architecture asks for a rounder address with so many interrupts, and on
-/// silicon no vector comes from the CCM at all, so the core would lock up.
+/// silicon no vector comes from the CCM at all, so the core would lock up (from memory, not tried).
 #[inline(never)]
 pub fn vector_table_lost() {
     const VTOR: usize = 0xE000_ED08;
