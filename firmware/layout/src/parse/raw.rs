@@ -231,3 +231,48 @@ pub(crate) struct RawProbe {
     #[serde(default)]
     pub lack: Vec<RawLack>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+
+    /// The keys of a table, as the parser names them where it meets one it does not know.
+    fn check<T: DeserializeOwned>() {
+        let document = include_str!("../../../../docs/porting.md");
+        let error = toml::from_str::<T>("no-such-key = 1").err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        let known = error.split("expected").nth(1).unwrap_or_default();
+        assert!(!known.is_empty(), "the parser names the keys it knows");
+        for key in known.split('`').skip(1).step_by(2) {
+            let is_there = [format!("`{key}`"), format!("[{key}]"), format!(".{key}]")];
+            let is_there = is_there.iter().any(|text| document.contains(text.as_str()));
+            assert!(is_there, "docs/porting.md does not have the key {key}");
+        }
+    }
+
+    #[test]
+    fn every_key_stands_in_the_document() {
+        check::<RawChip>();
+        check::<RawPart>();
+        check::<RawRegion>();
+        check::<RawSectors>();
+        check::<RawAlias>();
+        check::<RawRange>();
+        check::<RawBootRemap>();
+        check::<RawBootMode>();
+        check::<RawClockEnable>();
+        check::<RawBit>();
+        check::<RawResetCause>();
+        check::<RawBoard>();
+        check::<RawCrashRegion>();
+        check::<RawStacks>();
+        check::<RawExecutable>();
+        check::<RawBootloader>();
+        check::<RawEmulator>();
+        check::<RawVersion>();
+        check::<RawLack>();
+        check::<RawDeviation>();
+        check::<RawProbe>();
+    }
+}
