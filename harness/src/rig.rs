@@ -3,7 +3,7 @@
 use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
 use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
 use crate::heaps::{self, Comparison, Wanted};
-use crate::scenario::check::ScenarioError;
+use crate::scenario::error::ScenarioError;
 use crate::suite::{self, SuiteError, Test, scenarios_wanted, tests};
 use crate::target::emulator::EmulatorTarget;
 use crate::target::heap_bench::HeapBench;

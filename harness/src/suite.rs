@@ -3,7 +3,8 @@
 //! once, where it is not fresh: whether it can be is a reason.
 
 use crate::scenario::Scenario;
-use crate::scenario::check::{ScenarioError, load, scenario_name};
+use crate::scenario::check::load;
+use crate::scenario::error::{ScenarioError, scenario_name};
 use crate::target::Target;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

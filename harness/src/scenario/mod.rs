@@ -4,6 +4,7 @@
 //! its problems. Nothing here knows of a target.
 
 pub mod check;
+pub mod error;
 mod heap_script;
 mod injection;
 mod place;
