@@ -14,6 +14,7 @@
 )]
 
 mod heap_bits;
+mod heap_blocks;
 mod heap_contract;
 mod heap_corruption;
 mod heap_model;

@@ -29,18 +29,29 @@ pub struct Ram {
 #[derive(Debug)]
 struct Bank {
     start: u32,
-    words: Vec<Cell<u32>>,
+    size_bytes: u32,
+    /// In pages, because Miri looks at all of a slice whenever a reference to one is made.
+    pages: Vec<Box<Page>>,
 }
 
+const PAGE_WORDS: usize = 32;
+type Page = [Cell<u32>; PAGE_WORDS];
+
 impl Ram {
-    /// Banks full of noise.
+    /// Banks full of noise; under Miri, to which each word is an effort, always the same word.
     pub fn new(banks: &[(u32, u32)]) -> Self {
         let mut random = Random(0x5EED);
-        let bank = |(start, size): &(u32, u32)| {
-            let words = (0..size.div_ceil(4)).map(|_| Cell::new(random.next())).collect();
-            Bank { start: *start, words }
+        let mut page = || {
+            let page = Box::new([const { Cell::new(0x5EED_5EED) }; PAGE_WORDS]);
+            let noisy = if cfg!(miri) { 0 } else { PAGE_WORDS };
+            page.iter().take(noisy).for_each(|word| word.set(random.next()));
+            page
         };
-        Self { banks: Rc::new(banks.iter().map(bank).collect()), accesses: Rc::default() }
+        let mut bank = |&(start, size_bytes): &(u32, u32)| {
+            let pages = (0..size_bytes.div_ceil(4 * PAGE_WORDS as u32)).map(|_| page()).collect();
+            Bank { start, size_bytes, pages }
+        };
+        Self { banks: Rc::new(banks.iter().map(&mut bank).collect()), accesses: Rc::default() }
     }
 
     /// Every access of every test comes here, and Miri interprets each step of it: the loop calls
@@ -50,9 +61,10 @@ impl Ram {
         self.accesses.set(self.accesses.get() + 1);
         assert!(self.accesses.get() < ENDLESS, "the operation does not end");
         for bank in self.banks.as_slice() {
-            let index = (address.wrapping_sub(bank.start) >> 2) as usize;
-            if index < bank.words.len() {
-                return &bank.words[index];
+            let offset = address.wrapping_sub(bank.start);
+            if offset < bank.size_bytes {
+                let index = (offset >> 2) as usize;
+                return &bank.pages[index / PAGE_WORDS][index % PAGE_WORDS];
             }
         }
         panic!("{address:#010x} lies in no bank");
@@ -73,7 +85,10 @@ impl Ram {
 
     /// All words of each bank.
     pub fn contents(&self) -> Vec<Vec<u32>> {
-        let words = |bank: &Bank| bank.words.iter().map(Cell::get).collect();
+        let words = |bank: &Bank| {
+            let words = bank.pages.iter().flat_map(|page| page.iter()).map(Cell::get);
+            words.take(bank.size_bytes.div_ceil(4) as usize).collect()
+        };
         self.banks.iter().map(words).collect()
     }
 }
@@ -109,19 +124,39 @@ pub const fn fresh<L: Level>(size_bytes: u32) -> u32 {
     size_bytes - 8 - L::OVERHEAD_BYTES
 }
 
-/// Runs checks at each level, each as a test of its own.
+/// Runs checks at each level, each as a test of its own. At the comprehensive one every word of
+/// memory is filled and looked at, which Miri does only where memory is `small`.
 macro_rules! at_each_level {
-    ($levels:tt: $($check:ident),+ $(,)?) => {
-        $(mod $check { $crate::ram::at_each_level!(@one $levels $check); })+
+    (small $levels:tt: $($check:ident),+ $(,)?) => {
+        $(mod $check { $crate::ram::at_each_level!(@each $levels $check); })+
     };
-    (@one [$($level:ident),+] $check:ident) => {
-        $(
-            #[test]
-            #[expect(non_snake_case, reason = "the level names the test")]
-            fn $level() {
-                super::super::$check::<crashrig_memory::heap::$level>();
-            }
-        )+
+    ([Off, Light, Comprehensive]: $($checks:tt)+) => {
+        $crate::ram::at_each_level!(small [Off, Light, Large]: $($checks)+);
+    };
+    ([Light, Comprehensive]: $($checks:tt)+) => {
+        $crate::ram::at_each_level!(small [Light, Large]: $($checks)+);
+    };
+    ([Off, Light]: $($checks:tt)+) => {
+        $crate::ram::at_each_level!(small [Off, Light]: $($checks)+);
+    };
+    (@each [$($level:ident),+] $check:ident) => {
+        $($crate::ram::at_each_level!(@one $level $check);)+
+    };
+    (@one Large $check:ident) => {
+        $crate::ram::at_each_level!(
+            @test Comprehensive $check #[cfg_attr(miri, ignore = "too many words for Miri")]
+        );
+    };
+    (@one $level:ident $check:ident) => {
+        $crate::ram::at_each_level!(@test $level $check);
+    };
+    (@test $level:ident $check:ident $(#[$attribute:meta])?) => {
+        #[test]
+        $(#[$attribute])?
+        #[expect(non_snake_case, reason = "the level names the test")]
+        fn $level() {
+            super::super::$check::<crashrig_memory::heap::$level>();
+        }
     };
 }
 pub(crate) use at_each_level;
