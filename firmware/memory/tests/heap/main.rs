@@ -18,5 +18,6 @@ mod heap_blocks;
 mod heap_contract;
 mod heap_corruption;
 mod heap_model;
+mod heap_regions;
 mod heap_resize;
 mod ram;
