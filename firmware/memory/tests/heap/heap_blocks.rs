@@ -33,6 +33,7 @@ mod at {
         a_walk_ends_at_a_damaged_header,
         damage_is_seen_until_it_is_repaired,
     );
+    at_each_level!(small [Comprehensive]: what_was_written_to_free_memory_is_not_handed_out);
 }
 
 fn totals<L: Level>(heap: &Heap<Ram, L, 1>) -> Totals {
@@ -121,6 +122,8 @@ fn each_alignment_is_kept_or_refused<L: Level>() {
             let address = result.unwrap();
             assert!(address.is_multiple_of(align_bytes) && address.is_multiple_of(8));
             assert!(heap.size_of(address).unwrap() >= 24);
+            let larger = Request { alignment, ..Request::new(40, DMA) };
+            assert_eq!(heap.reallocate(address, &larger), Ok(address), "it lies well already");
             heap.free(address).unwrap();
             assert_empty(&heap);
         } else {
@@ -271,4 +274,19 @@ fn damage_is_seen_until_it_is_repaired<L: Level>() {
         assert_eq!(heap.check_integrity(NONE), Ok(()));
     }
     assert_eq!(heap.free(block), Ok(40));
+}
+
+/// The last byte of what was free is looked at too, when it is about to be handed out.
+fn what_was_written_to_free_memory_is_not_handed_out<L: Level>() {
+    let (mut heap, ram) = one_bank::<L>(SIZE);
+    let [block, _] = [40, 8].map(|size| heap.allocate(size, DMA).unwrap());
+    assert_eq!(ram.get(block), 0xCECE_CECE, "the fill of what was handed out");
+    heap.free(block).unwrap();
+    assert_eq!(ram.get(block + 8), 0xFEFE_FEFE, "the fill of what is free");
+    let last = block + 36;
+    ram.set(last, 0x00FE_FEFE);
+    let error = heap.allocate(40, DMA).unwrap_err();
+    assert!(matches!(error, AllocationError::Corrupt(corruption) if corruption.address == last));
+    ram.set(last, 0xFEFE_FEFE);
+    assert_eq!(heap.allocate(40, DMA), Ok(block));
 }

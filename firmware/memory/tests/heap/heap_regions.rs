@@ -5,7 +5,7 @@
 
 use crate::ram::{CORE, MAIN, Ram, at_each_level, fresh};
 use crashrig_layout::Capabilities as C;
-use crashrig_memory::heap::{AllocationError, Heap, Level, RegionError, Request};
+use crashrig_memory::heap::{AllocationError, Heap, Level, Light, RegionError, Request, Tracked};
 use std::ops::ControlFlow;
 
 const NONE: C = C::NONE;
@@ -103,7 +103,7 @@ fn contents_follow_a_block_into_memory_for_code_and_back<L: Level>() {
     let ram = Ram::new(&[(MAIN.0, SIZE), (CORE.0, SIZE)]);
     let mut heap: Heap<Ram, L, 2> = Heap::new(ram.clone());
     heap.add_region(MAIN.0, SIZE, [C::BYTE.union(C::DMA), NONE, NONE]).unwrap();
-    heap.add_region(CORE.0, SIZE, [C::EXEC.union(C::WORD), NONE, NONE]).unwrap();
+    heap.add_region(CORE.0, SIZE, [C::EXEC, NONE, NONE]).unwrap();
     let mut address = heap.allocate(64, C::BYTE).unwrap();
     (0..16).for_each(|word| ram.set(address + 4 * word, word ^ 0xC0DE));
     for (caps, size_bytes, region) in [(C::EXEC, 62, 1), (C::DMA, 80, 0), (C::EXEC, 100, 1)] {
@@ -244,7 +244,7 @@ fn numbers_agree_with_a_walk<L: Level>() {
 }
 
 fn preferences_fail_with_the_last_whatever_it_is<L: Level>() {
-    let (mut heap, _) = three::<L>();
+    let (mut heap, ram) = three::<L>();
     let none = heap.request_prefer(&Request::new(0, NONE), &[C::DMA, C::BYTE]);
     assert_eq!(none, Err(AllocationError::ZeroSize));
     let wrong = C::EXEC.union(C::DMA);
@@ -252,6 +252,7 @@ fn preferences_fail_with_the_last_whatever_it_is<L: Level>() {
     assert_eq!(last, Err(AllocationError::Contradiction { caps: wrong }));
     let zeroed = Request::new(5, NONE).zeroed(8).unwrap();
     let address = heap.request_prefer(&zeroed, &[wrong, C::SPIRAM, C::BYTE]).unwrap();
+    assert!((0..10).all(|word| ram.get(address + 4 * word) == 0));
     assert_eq!(heap.containing_block(address).unwrap().region, OF_CORE);
     assert!(heap.size_of(address).unwrap() >= 40);
 }
@@ -270,4 +271,17 @@ fn a_check_looks_at_what_it_is_asked_for<L: Level>() {
     assert_eq!(heap.check_integrity_at(core), Ok(()));
     assert_eq!(heap.check_integrity_at(WORDS), Ok(()));
     assert!(heap.check_integrity_at(WORDS + SIZE).is_err(), "no region lies there");
+}
+
+/// What a block knows of its owner is paid for once, however many regions there are.
+#[test]
+fn a_tracked_heap_hands_out_what_it_says_is_free() {
+    let (mut heap, _) = three::<Tracked<Light>>();
+    let totals = heap.totals(C::WORD).unwrap();
+    assert_eq!(totals.largest_free_block, fresh::<Tracked<Light>>(SIZE));
+    assert_eq!(totals.free_bytes, 3 * totals.largest_free_block);
+    for _ in 0..3 {
+        assert!(heap.allocate(totals.largest_free_block, C::WORD).is_ok());
+    }
+    assert_eq!(heap.totals(C::WORD).unwrap().free_bytes, 0);
 }
