@@ -27,10 +27,10 @@ pub struct Ram {
 }
 
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "Miri looks at all of a slice whenever it is referred to")]
 struct Bank {
     start: u32,
     size_bytes: u32,
-    /// In pages, because Miri looks at all of a slice whenever a reference to one is made.
     pages: Vec<Box<Page>>,
 }
 
