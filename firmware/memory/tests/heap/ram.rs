@@ -31,21 +31,22 @@ pub struct Ram {
 struct Bank {
     start: u32,
     size_bytes: u32,
-    pages: Vec<Box<Page>>,
+    pages: Vec<Box<Cell<Page>>>,
 }
 
 const PAGE_WORDS: usize = 32;
-type Page = [Cell<u32>; PAGE_WORDS];
+type Page = [u32; PAGE_WORDS];
 
 impl Ram {
     /// Banks full of noise; under Miri, to which each word is an effort, always the same word.
     pub fn new(banks: &[(u32, u32)]) -> Self {
         let mut random = Random(0x5EED);
         let mut page = || {
-            let page = Box::new([const { Cell::new(0x5EED_5EED) }; PAGE_WORDS]);
-            let noisy = if cfg!(miri) { 0 } else { PAGE_WORDS };
-            page.iter().take(noisy).for_each(|word| word.set(random.next()));
-            page
+            let mut words = [0x5EED_5EED; PAGE_WORDS];
+            if !cfg!(miri) {
+                words.fill_with(|| random.next());
+            }
+            Box::new(Cell::new(words))
         };
         let mut bank = |&(start, size_bytes): &(u32, u32)| {
             let pages = (0..size_bytes.div_ceil(4 * PAGE_WORDS as u32)).map(|_| page()).collect();
@@ -56,7 +57,7 @@ impl Ram {
 
     /// Every access of every test comes here, and Miri interprets each step of it: the loop calls
     /// next to nothing.
-    fn place(&self, address: u32) -> &Cell<u32> {
+    fn place(&self, address: u32) -> (&Cell<Page>, usize) {
         assert!(address & 3 == 0, "{address:#010x} is not aligned");
         self.accesses.set(self.accesses.get() + 1);
         assert!(self.accesses.get() < ENDLESS, "the operation does not end");
@@ -64,18 +65,22 @@ impl Ram {
             let offset = address.wrapping_sub(bank.start);
             if offset < bank.size_bytes {
                 let index = (offset >> 2) as usize;
-                return &bank.pages[index / PAGE_WORDS][index % PAGE_WORDS];
+                return (&bank.pages[index / PAGE_WORDS], index % PAGE_WORDS);
             }
         }
         panic!("{address:#010x} lies in no bank");
     }
 
     pub fn get(&self, address: u32) -> u32 {
-        self.place(address).get()
+        let (page, index) = self.place(address);
+        page.get()[index]
     }
 
     pub fn set(&self, address: u32, word: u32) {
-        self.place(address).set(word);
+        let (page, index) = self.place(address);
+        let mut words = page.get();
+        words[index] = word;
+        page.set(words);
     }
 
     /// How many accesses there were since this was asked last.
@@ -83,11 +88,12 @@ impl Ram {
         self.accesses.take()
     }
 
-    /// All words of each bank.
+    /// All words of each bank, and of the rest of its last page.
     pub fn contents(&self) -> Vec<Vec<u32>> {
         let words = |bank: &Bank| {
-            let words = bank.pages.iter().flat_map(|page| page.iter()).map(Cell::get);
-            words.take(bank.size_bytes.div_ceil(4) as usize).collect()
+            let mut words = Vec::new();
+            bank.pages.iter().for_each(|page| words.extend_from_slice(&page.get()));
+            words
         };
         self.banks.iter().map(words).collect()
     }
