@@ -39,6 +39,7 @@ rules! {
     commands_in_documents_exist, "commands";
     tables_are_up_to_date, "generated";
     overflow_scenarios_are_up_to_date, "matrix";
+    the_heap_does_what_its_contract_says, "heap-contract";
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! `cargo ci bless` writes the tables anew; what stands around them is never touched.
 
 use super::tables::Table;
-use super::{Finding, Tree, exit_codes, ignored_table, wire_lists};
+use super::{Finding, Tree, exit_codes, heap_contract, ignored_table, wire_lists};
 use crate::jobs::JOBS;
 use crate::matrix;
 use crate::mutants::MUTANTS;
@@ -97,8 +97,8 @@ pub fn check_matrix(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// The documents whose tables, and the scenarios of the matrix, that are not up to date, with the
-/// text they should have.
+/// What is made from something else and is not up to date, with the text it should have: tables in
+/// documents, the heap's contract, the scenarios of the matrix.
 #[must_use]
 pub fn stale(tree: &Tree) -> Vec<(String, String)> {
     let mut stale: Vec<_> = matrix::files()
@@ -113,6 +113,7 @@ pub fn stale(tree: &Tree) -> Vec<(String, String)> {
             stale.push((file.path.clone(), text));
         }
     }
+    stale.extend(heap_contract::stale(tree));
     stale
 }
 

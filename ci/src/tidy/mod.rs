@@ -11,6 +11,7 @@ pub mod crates;
 pub mod exit_codes;
 pub mod functions;
 pub mod generated;
+pub mod heap_contract;
 mod ignored_table;
 pub mod manifests;
 pub mod markdown;
@@ -142,6 +143,11 @@ pub const RULES: &[Rule] = &[
         name: "matrix",
         holds: "tables in documents are what `cargo ci bless` writes",
         check: generated::check_matrix,
+    },
+    Rule {
+        name: "heap-contract",
+        holds: "each statement about the heap is shown by what exists, or has its reason",
+        check: heap_contract::check,
     },
 ];
 

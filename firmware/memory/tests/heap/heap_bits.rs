@@ -227,9 +227,7 @@ fn tally<L: Level>() -> BTreeMap<Kind, Tally> {
     let (heap, ram, _) = scarred::<L>();
     assert_eq!(heap.check_integrity(CAPS), Ok(()));
     let mut tallies: BTreeMap<Kind, Tally> = BTreeMap::new();
-    for (kind, address, bit) in
-        bits(&heap, &ram).into_iter().step_by(if cfg!(miri) { 97 } else { 1 })
-    {
+    for (kind, address, bit) in bits(&heap, &ram) {
         let tally = tallies.entry(kind).or_default();
         tally.bits += 1;
         ram.set(address, ram.get(address) ^ bit);
@@ -281,14 +279,12 @@ answer, or contents changed, without a report.
 ";
 
 #[test]
+#[cfg_attr(miri, ignore = "every bit is tried in fifteen sequences, which takes Miri hours")]
 fn no_single_bit_is_silent() {
     let comprehensive = std::thread::spawn(tally::<Comprehensive>);
     let mut text = HEAD.to_owned();
     rows(&mut text, "light", &tally::<Light>());
     rows(&mut text, "comprehensive", &comprehensive.join().unwrap());
-    if cfg!(miri) {
-        return;
-    }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/heap_corruption.md");
     if std::env::var_os("CRASHRIG_BLESS").is_some() {
         std::fs::write(path, &text).unwrap();

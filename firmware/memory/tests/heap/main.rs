@@ -4,8 +4,9 @@
 //! one thing a property-testing crate would add is shrinking; for that its tree of some twenty
 //! crates is too much, and a failing seed is replayed in a moment.
 //!
-//! The modules begin with `heap_` so that `cargo +nightly miri test -p crashrig-memory heap` finds
-//! all of them. Under Miri there are fewer random steps, and sweeps take larger ones.
+//! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
+//! would still take minutes there is ignored with its reason. `contract.toml` says what each of them
+//! shows of what ESP-IDF promises.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -14,8 +15,10 @@
 )]
 
 mod heap_bits;
+mod heap_blocks;
 mod heap_contract;
 mod heap_corruption;
 mod heap_model;
+mod heap_regions;
 mod heap_resize;
 mod ram;

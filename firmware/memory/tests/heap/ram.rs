@@ -3,7 +3,7 @@
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Heap, Level};
 use crashrig_memory::words::Words;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Two banks as on an STM32F4: one for everything, one out of reach of DMA.
@@ -22,44 +22,65 @@ const ENDLESS: usize = 1_000_000;
 /// aligned, and every operation that does not end fails the test.
 #[derive(Clone, Debug)]
 pub struct Ram {
-    banks: Rc<Vec<(u32, RefCell<Vec<u32>>)>>,
-    accesses: Rc<RefCell<usize>>,
+    banks: Rc<Vec<Bank>>,
+    accesses: Rc<Cell<usize>>,
 }
 
+#[derive(Debug)]
+#[expect(clippy::vec_box, reason = "Miri looks at all of a slice whenever it is referred to")]
+struct Bank {
+    start: u32,
+    size_bytes: u32,
+    pages: Vec<Box<Cell<Page>>>,
+}
+
+const PAGE_WORDS: usize = 32;
+type Page = [u32; PAGE_WORDS];
+
 impl Ram {
-    /// Banks full of noise.
+    /// Banks full of noise; under Miri, to which each word is an effort, always the same word.
     pub fn new(banks: &[(u32, u32)]) -> Self {
         let mut random = Random(0x5EED);
-        let bank = |(start, size): &(u32, u32)| {
-            let words = (0..size.div_ceil(4)).map(|_| random.next()).collect();
-            (*start, RefCell::new(words))
+        let mut page = || {
+            let mut words = [0x5EED_5EED; PAGE_WORDS];
+            if !cfg!(miri) {
+                words.fill_with(|| random.next());
+            }
+            Box::new(Cell::new(words))
         };
-        Self { banks: Rc::new(banks.iter().map(bank).collect()), accesses: Rc::default() }
+        let mut bank = |&(start, size_bytes): &(u32, u32)| {
+            let pages = (0..size_bytes.div_ceil(4 * PAGE_WORDS as u32)).map(|_| page()).collect();
+            Bank { start, size_bytes, pages }
+        };
+        Self { banks: Rc::new(banks.iter().map(&mut bank).collect()), accesses: Rc::default() }
     }
 
-    fn place(&self, address: u32) -> (&RefCell<Vec<u32>>, usize) {
-        assert!(address.is_multiple_of(4), "{address:#010x} is not aligned");
-        *self.accesses.borrow_mut() += 1;
-        assert!(*self.accesses.borrow() < ENDLESS, "the operation does not end");
-        let (start, words) = self
-            .banks
-            .iter()
-            .filter(|(start, _)| *start <= address)
-            .max_by_key(|(start, _)| *start)
-            .unwrap_or_else(|| panic!("{address:#010x} lies in no bank"));
-        let index = ((address - start) / 4) as usize;
-        assert!(index < words.borrow().len(), "{address:#010x} lies in no bank");
-        (words, index)
+    /// Every access of every test comes here, and Miri interprets each step of it: the loop calls
+    /// next to nothing.
+    fn place(&self, address: u32) -> (&Cell<Page>, usize) {
+        assert!(address & 3 == 0, "{address:#010x} is not aligned");
+        self.accesses.set(self.accesses.get() + 1);
+        assert!(self.accesses.get() < ENDLESS, "the operation does not end");
+        for bank in self.banks.as_slice() {
+            let offset = address.wrapping_sub(bank.start);
+            if offset < bank.size_bytes {
+                let index = (offset >> 2) as usize;
+                return (&bank.pages[index / PAGE_WORDS], index % PAGE_WORDS);
+            }
+        }
+        panic!("{address:#010x} lies in no bank");
     }
 
     pub fn get(&self, address: u32) -> u32 {
-        let (words, index) = self.place(address);
-        words.borrow()[index]
+        let (page, index) = self.place(address);
+        page.get()[index]
     }
 
     pub fn set(&self, address: u32, word: u32) {
-        let (words, index) = self.place(address);
-        words.borrow_mut()[index] = word;
+        let (page, index) = self.place(address);
+        let mut words = page.get();
+        words[index] = word;
+        page.set(words);
     }
 
     /// How many accesses there were since this was asked last.
@@ -67,9 +88,14 @@ impl Ram {
         self.accesses.take()
     }
 
-    /// All words of each bank.
+    /// All words of each bank, and of the rest of its last page.
     pub fn contents(&self) -> Vec<Vec<u32>> {
-        self.banks.iter().map(|(_, words)| words.borrow().clone()).collect()
+        let words = |bank: &Bank| {
+            let mut words = Vec::new();
+            bank.pages.iter().for_each(|page| words.extend_from_slice(&page.get()));
+            words
+        };
+        self.banks.iter().map(words).collect()
     }
 }
 
@@ -104,19 +130,39 @@ pub const fn fresh<L: Level>(size_bytes: u32) -> u32 {
     size_bytes - 8 - L::OVERHEAD_BYTES
 }
 
-/// Runs checks at each level, each as a test of its own.
+/// Runs checks at each level, each as a test of its own. At the comprehensive one every word of
+/// memory is filled and looked at, which Miri does only where memory is `small`.
 macro_rules! at_each_level {
-    ($levels:tt: $($check:ident),+ $(,)?) => {
-        $(mod $check { $crate::ram::at_each_level!(@one $levels $check); })+
+    (small $levels:tt: $($check:ident),+ $(,)?) => {
+        $(mod $check { $crate::ram::at_each_level!(@each $levels $check); })+
     };
-    (@one [$($level:ident),+] $check:ident) => {
-        $(
-            #[test]
-            #[expect(non_snake_case, reason = "the level names the test")]
-            fn $level() {
-                super::super::$check::<crashrig_memory::heap::$level>();
-            }
-        )+
+    ([Off, Light, Comprehensive]: $($checks:tt)+) => {
+        $crate::ram::at_each_level!(small [Off, Light, Large]: $($checks)+);
+    };
+    ([Light, Comprehensive]: $($checks:tt)+) => {
+        $crate::ram::at_each_level!(small [Light, Large]: $($checks)+);
+    };
+    ([Off, Light]: $($checks:tt)+) => {
+        $crate::ram::at_each_level!(small [Off, Light]: $($checks)+);
+    };
+    (@each [$($level:ident),+] $check:ident) => {
+        $($crate::ram::at_each_level!(@one $level $check);)+
+    };
+    (@one Large $check:ident) => {
+        $crate::ram::at_each_level!(
+            @test Comprehensive $check #[cfg_attr(miri, ignore = "too many words for Miri")]
+        );
+    };
+    (@one $level:ident $check:ident) => {
+        $crate::ram::at_each_level!(@test $level $check);
+    };
+    (@test $level:ident $check:ident $(#[$attribute:meta])?) => {
+        #[test]
+        $(#[$attribute])?
+        #[expect(non_snake_case, reason = "the level names the test")]
+        fn $level() {
+            super::super::$check::<crashrig_memory::heap::$level>();
+        }
     };
 }
 pub(crate) use at_each_level;
