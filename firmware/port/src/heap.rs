@@ -1,13 +1,15 @@
 //! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
 //! Which memory that is, and who may add to it, is said in `places`; what DMA needs, in
-//! [`DmaNeeds`]; who may ask and who is told, in `policy`.
+//! [`DmaNeeds`]; who may ask and who is told, in `policy`; how much is checked, in `level`.
 
 mod history;
+mod level;
 mod places;
 mod policy;
 mod report;
 
+pub use level::HeapLevel;
 pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
 pub(crate) use places::{has_some_of, start};
 pub use policy::{
@@ -22,7 +24,7 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Origin, Request, Totals,
+    AddressError, Alignment, AllocationError, Corruption, Heap, Origin, Request, Totals,
 };
 use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
@@ -30,9 +32,6 @@ use crashrig_wire::section::Allocation;
 
 /// Regions that the heap can have.
 pub const REGION_LIMIT: usize = 6;
-
-/// How much the heap checks.
-pub type HeapLevel = Light;
 
 type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
 
