@@ -20,6 +20,7 @@
 //!
 //! All addresses are those of the target, so a heap on the host lays blocks out as on the device.
 
+mod accounts;
 mod alignment;
 mod block;
 mod dress;
@@ -34,6 +35,7 @@ mod tlsf_lists;
 mod tlsf_lookup;
 mod totals;
 
+pub use accounts::{Account, Accounts, OTHERS};
 pub use alignment::Alignment;
 pub use dress::Origin;
 pub use error::{

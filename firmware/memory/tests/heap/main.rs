@@ -13,6 +13,7 @@
     reason = "a test stops at what it did not expect, in its helpers too"
 )]
 
+mod heap_accounts;
 mod heap_bits;
 mod heap_contract;
 mod heap_corruption;
