@@ -34,6 +34,7 @@ mod tlsf;
 mod tlsf_lists;
 mod tlsf_lookup;
 mod totals;
+mod trace;
 
 pub use accounts::{Account, Accounts, OTHERS};
 pub use alignment::Alignment;
@@ -46,6 +47,7 @@ pub use level::{Comprehensive, Level, Light, Off, Tracked};
 pub use region::PRIORITIES;
 pub use request::Request;
 pub use totals::Totals;
+pub use trace::{Mode, Record, Summary, Trace, TraceError};
 
 use crate::words::Words;
 use core::ops::ControlFlow;

@@ -19,4 +19,5 @@ mod heap_contract;
 mod heap_corruption;
 mod heap_model;
 mod heap_resize;
+mod heap_trace;
 mod ram;
