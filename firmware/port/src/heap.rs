@@ -11,6 +11,7 @@ mod places;
 mod policy;
 mod report;
 mod store;
+mod tracing;
 
 pub use level::HeapLevel;
 pub use owners::Owner;
@@ -23,6 +24,10 @@ pub use policy::{
     set_failure_hook, set_from_interrupt, set_hooks,
 };
 pub(crate) use report::write_sections;
+pub use tracing::{
+    trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
+    trace_summary,
+};
 
 use crate::errors::{self, Place};
 use crashrig_layout::Capabilities;

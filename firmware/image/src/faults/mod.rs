@@ -10,6 +10,7 @@ mod full;
 mod heap;
 mod heap_policy;
 mod heap_regions;
+mod heap_services;
 mod instruction;
 mod leave;
 mod misuse;
@@ -32,6 +33,7 @@ pub fn held() -> u32 {
         | heap::held()
         | heap_policy::held()
         | heap_regions::held()
+        | heap_services::held()
         | full::held()
         | execute::held()
 }
@@ -81,6 +83,11 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::HeapScript => return script::run(),
         #[cfg(not(feature = "injection"))]
         Fault::HeapScript => {}
+        Fault::HeapTrace => return heap_services::check_trace(),
+        #[cfg(feature = "heap-tracking")]
+        Fault::HeapAccounts => return heap_services::check_accounts(),
+        #[cfg(not(feature = "heap-tracking"))]
+        Fault::HeapAccounts => {}
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
         Fault::HeapStackOverflow => heap::heap_stack_overflow(),
         Fault::HeapOverrun => heap::heap_overrun(),

@@ -3,7 +3,6 @@
 //! Who asked is known by then, and allowed to. An error names what was asked for, not what DMA
 //! needs besides.
 
-use super::owners::Owner;
 use super::store::{Memory, with_store};
 use super::{Error, history, policy};
 use crate::errors::{self, Place};
@@ -14,12 +13,6 @@ use crashrig_memory::heap::{
 };
 use crashrig_memory::misuse;
 use crashrig_wire::section::Allocation;
-
-/// Who asks, from where. Only where blocks know it is the kernel asked who runs.
-fn origin(caller: u32) -> Origin {
-    let owner = if cfg!(feature = "heap-tracking") { Owner::now().to_word() } else { 0 };
-    Origin { owner, caller }
-}
 
 /// The request with what DMA needs, where it is for DMA.
 fn for_heap(asked: &Request, caller: u32) -> Result<Request, AllocationError> {
@@ -36,7 +29,7 @@ fn for_heap(asked: &Request, caller: u32) -> Result<Request, AllocationError> {
         size_bytes: rounded_bytes,
         alignment: Alignment { align_bytes, ..alignment },
         caps: needs.capabilities,
-        origin: origin(caller),
+        origin: Origin { owner: 0, caller },
         is_zeroed: asked.is_zeroed,
     })
 }
@@ -61,7 +54,7 @@ pub(super) fn serve(asked: &Request, caller: u32) -> Result<u32, AllocationError
 
 /// Looks for memory for whoever does not care which.
 pub(super) fn serve_default(asked: &Request, caller: u32) -> Result<u32, AllocationError> {
-    let request = Request { origin: origin(caller), ..*asked };
+    let request = Request { origin: Origin { owner: 0, caller }, ..*asked };
     let result = with_store(|store| store.serve(&request, Memory::request_default));
     result.map_err(|error| as_asked(error, asked))
 }
@@ -122,5 +115,5 @@ pub(super) fn note(result: &Result<u32, AllocationError>, asked: &Request, calle
 pub(super) fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
     policy::before_free(address);
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-    with_store(|store| store.free(address))
+    with_store(|store| store.free(address, caller))
 }

@@ -3,11 +3,13 @@
 //!
 //! It lies above the static stacks, where an overflowing one cannot reach it.
 
-use super::{HeapLevel, REGION_LIMIT, places};
+use super::{HeapLevel, REGION_LIMIT, owners, places};
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use crashrig_memory::heap::{AddressError, AllocationError, Heap, ReallocationError, Request};
+use crashrig_memory::heap::{
+    AddressError, AllocationError, Heap, Origin, ReallocationError, Request, Trace,
+};
 use crashrig_memory::words::Words;
 
 pub(super) type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
@@ -41,43 +43,68 @@ impl Words for HeapWords {
     }
 }
 
-/// The heap, and who has how much of it at a tracked level.
+/// The heap, its trace, and who has how much of it at a tracked level.
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) heap: Memory,
+    pub(super) trace: Trace<'static>,
     #[cfg(feature = "heap-tracking")]
-    pub(super) accounts: super::owners::Table,
+    pub(super) accounts: owners::Table,
 }
 
 impl Store {
-    /// Serves a request in the way that is given.
+    /// Serves a request in the way that is given. Who asks is found out here.
     pub(super) fn serve(
         &mut self,
         request: &Request,
         way: impl FnOnce(&mut Memory, &Request) -> Result<u32, AllocationError>,
     ) -> Result<u32, AllocationError> {
+        let request = &self.with_owner(request);
         #[cfg(feature = "heap-tracking")]
-        return self.accounts.allocate(&mut self.heap, request, super::owners::is_alive, way);
+        let result = self.accounts.allocate(&mut self.heap, request, owners::is_alive, way);
         #[cfg(not(feature = "heap-tracking"))]
-        way(&mut self.heap, request)
+        let result = way(&mut self.heap, request);
+        if let Ok(address) = result {
+            self.trace.allocated(address, request.size_bytes, request.origin);
+        }
+        result
     }
 
-    pub(super) fn free(&mut self, address: u32) -> Result<u32, AddressError> {
+    /// Takes a block back.
+    pub(super) fn free(&mut self, address: u32, caller: u32) -> Result<u32, AddressError> {
         #[cfg(feature = "heap-tracking")]
-        return self.accounts.free(&mut self.heap, address);
+        let result = self.accounts.free(&mut self.heap, address);
         #[cfg(not(feature = "heap-tracking"))]
-        self.heap.free(address)
+        let result = self.heap.free(address);
+        if result.is_ok() {
+            self.trace.freed(address, caller);
+        }
+        result
     }
 
+    /// Gives a block another size. To the trace that is a release and an allocation.
     pub(super) fn reallocate(
         &mut self,
         address: u32,
         request: &Request,
     ) -> Result<u32, ReallocationError> {
+        let request = &self.with_owner(request);
         #[cfg(feature = "heap-tracking")]
-        return self.accounts.reallocate(&mut self.heap, address, request, super::owners::is_alive);
+        let result = self.accounts.reallocate(&mut self.heap, address, request, owners::is_alive);
         #[cfg(not(feature = "heap-tracking"))]
-        self.heap.reallocate(address, request)
+        let result = self.heap.reallocate(address, request);
+        if let Ok(fresh) = result {
+            self.trace.freed(address, request.origin.caller);
+            self.trace.allocated(fresh, request.size_bytes, request.origin);
+        }
+        result
+    }
+
+    /// The request with who asks, where that is kept.
+    fn with_owner(&self, request: &Request) -> Request {
+        let is_kept = cfg!(feature = "heap-tracking") || self.trace.is_running();
+        let owner = if is_kept { owners::Owner::now().to_word() } else { 0 };
+        Request { origin: Origin { owner, ..request.origin }, ..*request }
     }
 }
 
@@ -89,8 +116,9 @@ unsafe impl Sync for Cell {}
 /// A heap without regions, in flash: it is copied into place, since it is too large for a stack.
 static EMPTY: Store = Store {
     heap: Heap::new(HeapWords),
+    trace: Trace::new(),
     #[cfg(feature = "heap-tracking")]
-    accounts: super::owners::Table::new(),
+    accounts: owners::Table::new(),
 };
 
 #[unsafe(link_section = ".upper.heap")]
