@@ -4,6 +4,7 @@
 //! who is told, in `policy`; how much is checked, in `level`; who has how much, in `owners`.
 
 mod ask;
+mod global;
 mod history;
 mod level;
 mod owners;
@@ -13,6 +14,9 @@ mod report;
 mod store;
 mod tracing;
 
+#[cfg(feature = "allocator-api2")]
+pub use global::Capable;
+pub use global::Global;
 pub use level::HeapLevel;
 pub use owners::Owner;
 #[cfg(feature = "heap-tracking")]

@@ -120,6 +120,8 @@ crate::names::closed_list! {
     HeapAccounts = 70, "heap-accounts";
     /// None; allocations are traced, with fewer records than there are leaks.
     HeapTrace = 71, "heap-trace";
+    /// None; the heap is used through the traits of Rust's own allocators.
+    HeapAllocators = 72, "heap-allocators";
 }
 
 crate::names::closed_list! {

@@ -1,9 +1,9 @@
 //! Who allocated what, and what was not given back: records of allocations while a trace runs.
 //!
 //! It stands for ESP-IDF's standalone heap trace (`components/heap/heap_trace_standalone.c`) and
-//! behaves like it: the caller owns the memory for records; when all are in use the oldest makes
-//! room, and the trace says so; a block that is given another size is released and allocated again,
-//! even where it stays; releases are counted while the trace runs, whether or not there is a record.
+//! behaves like it. The caller owns the memory for records; when all are in use the oldest makes
+//! room, and the trace says so. A block that is given another size is released and allocated again,
+//! even where it stays. Releases are counted while it runs, whether or not there is a record.
 //! Unlike there, the most records that were in use are counted from each start anew, and how many
 //! were dropped is known.
 //!
