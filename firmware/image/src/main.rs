@@ -6,6 +6,9 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![deny(unsafe_code)]
 
+#[cfg(all(target_os = "none", feature = "injection"))]
+extern crate alloc;
+
 #[cfg(target_os = "none")]
 mod faults;
 #[cfg(target_os = "none")]

@@ -4,6 +4,7 @@
 use crate::board;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
+use crashrig_memory::heap::Level as _;
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::BootReport;
 use crashrig_port::host_block::HostBlock;
@@ -78,10 +79,11 @@ pub fn at_start(boot: &Boot) -> u32 {
     ])
 }
 
-/// Whether the regions for plain allocations are what the linker leaves, but for the part for code
-/// and the heap's own words: at most 16 bytes for each of at most four regions.
+/// Whether the regions for plain allocations are what the linker leaves, but for the part for code,
+/// the heap's own words in each of at most two regions, and 8 bytes for their alignment.
 fn heap_is_the_rest() -> bool {
-    const OWN_BYTES: u32 = 64;
+    const END_MARK_BYTES: u32 = 8;
+    const OWN_BYTES: u32 = 2 * (END_MARK_BYTES + heap::HeapLevel::OVERHEAD_BYTES) + 8;
     let code_bytes = board::EXECUTABLE_RAM.map_or(0, |(_, size_bytes)| size_bytes);
     let left = platform::heap_end() - platform::heap_start() - code_bytes;
     heap::totals(Capabilities::DEFAULT).is_ok_and(|totals| {

@@ -1,13 +1,26 @@
 //! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
-//! Which memory that is, and who may add to it, is said in `places`; what DMA needs, in
-//! [`DmaNeeds`]; who may ask and who is told, in `policy`.
+//! Which memory that is, and who may add to it, is said in `places`; who may ask and
+//! who is told, in `policy`; how much is checked, in `level`; who has how much, in `owners`.
 
+mod ask;
+mod global;
 mod history;
+mod level;
+mod owners;
 mod places;
 mod policy;
 mod report;
+mod store;
+mod tracing;
 
+#[cfg(feature = "allocator-api2")]
+pub use global::Capable;
+pub use global::Global;
+pub use level::HeapLevel;
+pub use owners::Owner;
+#[cfg(feature = "heap-tracking")]
+pub use owners::{account_of, accounts};
 pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
 pub(crate) use places::{has_some_of, start};
 pub use policy::{
@@ -15,83 +28,21 @@ pub use policy::{
     set_failure_hook, set_from_interrupt, set_hooks,
 };
 pub(crate) use report::write_sections;
+pub use tracing::{
+    trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
+    trace_summary,
+};
 
 use crate::errors::{self, Place};
-use crate::platform;
-use core::cell::UnsafeCell;
-use core::mem::MaybeUninit;
-use crashrig_layout::{Capabilities, DmaNeeds};
+use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Origin, Request, Totals,
+    AddressError, Alignment, AllocationError, Corruption, ReallocationError, Request, Totals,
 };
 use crashrig_memory::misuse;
-use crashrig_memory::words::Words;
-use crashrig_wire::section::Allocation;
+use store::with;
 
 /// Regions that the heap can have.
 pub const REGION_LIMIT: usize = 6;
-
-/// How much the heap checks.
-pub type HeapLevel = Light;
-
-type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
-
-/// The words of the heap's regions. Others read as 0, and what is written there is lost.
-#[derive(Debug)]
-struct HeapWords;
-
-impl HeapWords {
-    fn pointer(address: u32) -> Option<*mut u32> {
-        let inside = platform::heap_start() <= address && address < platform::heap_end();
-        let inside = (inside || places::contain(address)) && address.is_multiple_of(4);
-        inside.then(|| core::ptr::with_exposed_provenance_mut(address as usize))
-    }
-}
-
-impl Words for HeapWords {
-    fn read(&self, address: u32) -> u32 {
-        Self::pointer(address).map_or(0, |pointer| {
-            // SAFETY: aligned, and inside of RAM that static data leave to the heap, or that it was
-            // given.
-            unsafe { pointer.read_volatile() }
-        })
-    }
-
-    fn write(&mut self, address: u32, word: u32) {
-        if let Some(pointer) = Self::pointer(address) {
-            // SAFETY: as above; the heap writes only what is its own.
-            unsafe { pointer.write_volatile(word) }
-        }
-    }
-}
-
-struct Cell(UnsafeCell<MaybeUninit<Memory>>);
-
-// SAFETY: only `with` reaches it, with interrupts masked.
-unsafe impl Sync for Cell {}
-
-/// A heap without regions, in flash: it is copied into place, since it is too large for a stack.
-static EMPTY: Memory = Heap::new(HeapWords);
-
-#[unsafe(link_section = ".upper.heap")]
-static HEAP: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
-
-/// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
-fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
-    critical_section::with(|_| {
-        let heap = HEAP.0.get().cast::<Memory>();
-        // SAFETY: `start` has filled the cell; interrupts are masked and no caller nests, so the
-        // reference is the only one.
-        work(unsafe { &mut *heap })
-    })
-}
-
-/// Makes the heap one without regions.
-fn empty() {
-    // SAFETY: nobody uses the heap before this; `EMPTY` owns nothing, so a copy of it is another
-    // empty heap.
-    unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, HEAP.0.get().cast(), 1) };
-}
 
 /// Why the heap did not do what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +56,8 @@ pub enum Error<E> {
 /// Hands out memory. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::request`], or the caller is an interrupt handler.
+/// As [`Heap::request`](crashrig_memory::heap::Heap::request), or the caller is an interrupt
+/// handler.
 #[inline(never)]
 pub fn allocate(
     size_bytes: u32,
@@ -114,7 +66,47 @@ pub fn allocate(
 ) -> Result<u32, Error<AllocationError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
-    told(serve(size_bytes, alignment, caps, caller), size_bytes, caps, caller)
+    let asked = Request { alignment, ..Request::new(size_bytes, caps) };
+    ask::told(ask::serve(&asked, caller), &asked, caller)
+}
+
+/// As [`allocate`], for `count` things of a size, all zero.
+///
+/// # Errors
+/// As for `allocate`, or they are more than 4 GiB together.
+#[inline(never)]
+pub fn allocate_zeroed(
+    count: u32,
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+) -> Result<u32, Error<AllocationError>> {
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let one = Request { alignment, ..Request::new(size_bytes, caps) };
+    match one.zeroed(count) {
+        Ok(asked) => ask::told(ask::serve(&asked, caller), &asked, caller),
+        Err(error) => ask::told(Err(error), &one, caller),
+    }
+}
+
+/// Gives a block another size, where it is or at another place in memory with all of `caps`, and
+/// answers where. The hooks are told of a release and an allocation, when both are over.
+///
+/// # Errors
+/// As [`Heap::reallocate`](crashrig_memory::heap::Heap::reallocate), or the caller is an interrupt
+/// handler. The block is as before.
+#[inline(never)]
+pub fn reallocate(
+    address: u32,
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+) -> Result<u32, Error<ReallocationError>> {
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let asked = Request { alignment, ..Request::new(size_bytes, caps) };
+    ask::resize(address, &asked, caller)
 }
 
 /// Hands out the stack of a thread; who spawns it warns of an error.
@@ -125,8 +117,9 @@ pub(crate) fn allocate_stack(
     caps: Capabilities,
 ) -> Result<u32, AllocationError> {
     let caller = history::caller();
-    let result = serve(size_bytes, alignment, caps, caller);
-    note(&result, size_bytes, caps, caller);
+    let asked = Request { alignment, ..Request::new(size_bytes, caps) };
+    let result = ask::serve(&asked, caller);
+    ask::note(&result, &asked, caller);
     result
 }
 
@@ -143,16 +136,17 @@ pub fn allocate_prefer(
 ) -> Result<u32, Error<AllocationError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
+    let with = |caps: &Capabilities| Request { alignment, ..Request::new(size_bytes, *caps) };
     let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
-    let early = others.iter().find_map(|caps| {
-        let address = serve(size_bytes, alignment, *caps, caller).ok()?;
-        Some((address, caps))
+    let early = others.iter().map(with).find_map(|asked| {
+        let address = ask::serve(&asked, caller).ok()?;
+        Some((address, asked))
     });
-    let (result, caps) = match early {
-        Some((address, caps)) => (Ok(address), caps),
-        None => (serve(size_bytes, alignment, *last, caller), last),
+    let (result, asked) = match early {
+        Some((address, asked)) => (Ok(address), asked),
+        None => (ask::serve(&with(last), caller), with(last)),
     };
-    told(result, size_bytes, *caps, caller)
+    ask::told(result, &asked, caller)
 }
 
 /// Hands out memory to whoever does not care which, as [`set_external_limit`] says.
@@ -163,10 +157,8 @@ pub fn allocate_prefer(
 pub fn allocate_default(size_bytes: u32) -> Result<u32, Error<AllocationError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
-    let caps = Capabilities::DEFAULT;
-    let origin = Origin { owner: 0, caller };
-    let request = Request { origin, ..Request::new(size_bytes, caps) };
-    told(with(|heap| heap.request_default(&request)), size_bytes, caps, caller)
+    let asked = Request::new(size_bytes, Capabilities::DEFAULT);
+    ask::told(ask::serve_default(&asked, caller), &asked, caller)
 }
 
 /// Opens external memory to plain allocations of more than so many bytes; `None` closes it.
@@ -174,69 +166,15 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
     with(|heap| heap.set_external_limit(limit_bytes));
 }
 
-/// Warns of a request that failed, and tells whoever else wants to know what came of it.
-fn told(
-    result: Result<u32, AllocationError>,
-    size_bytes: u32,
-    caps: Capabilities,
-    caller: u32,
-) -> Result<u32, Error<AllocationError>> {
-    if let Err(error) = &result {
-        errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
-    }
-    note(&result, size_bytes, caps, caller);
-    result.map_err(Error::Heap)
-}
-
-fn note(result: &Result<u32, AllocationError>, size_bytes: u32, caps: Capabilities, caller: u32) {
-    history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
-    match result {
-        Ok(address) => policy::allocated(*address, size_bytes, caps),
-        Err(error) => policy::failed(error, caller),
-    }
-}
-
-/// Looks for memory. An error names what the caller asked for, not what DMA needs besides.
-fn serve(
-    size_bytes: u32,
-    alignment: Alignment,
-    caps: Capabilities,
-    caller: u32,
-) -> Result<u32, AllocationError> {
-    let needs = DmaNeeds::of(caps, platform::platform().regions);
-    let out_of_memory =
-        |largest_free_block| AllocationError::OutOfMemory { size_bytes, caps, largest_free_block };
-    let Some(rounded_bytes) = size_bytes.checked_next_multiple_of(needs.align_bytes) else {
-        return Err(out_of_memory(0));
-    };
-    let align_bytes = match needs.align_bytes {
-        1 => alignment.align_bytes,
-        line_bytes => alignment.align_bytes.max(line_bytes),
-    };
-    let request = Request {
-        alignment: Alignment { align_bytes, ..alignment },
-        origin: Origin { owner: 0, caller },
-        ..Request::new(rounded_bytes, needs.capabilities)
-    };
-    with(|heap| heap.request(&request)).map_err(|error| match error {
-        AllocationError::OutOfMemory { largest_free_block, .. } => {
-            out_of_memory(largest_free_block)
-        }
-        AllocationError::Contradiction { .. } => AllocationError::Contradiction { caps },
-        other => other,
-    })
-}
-
 /// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.
 ///
 /// # Errors
-/// As [`Heap::free`], or the caller is an interrupt handler.
+/// As [`Heap::free`](crashrig_memory::heap::Heap::free), or the caller is an interrupt handler.
 #[inline(never)]
 pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
-    policy::before_free(address);
-    let result = release(address, caller);
+    let result = ask::release(address, caller);
     if let Err(error) = &result {
         errors::misuse(misuse::of_address(error), Place::Caller(caller));
     }
@@ -246,19 +184,13 @@ pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
 /// Takes the stack of a thread back, in the kernel's own exceptions; who ends it warns of an error.
 #[inline(never)]
 pub(crate) fn free_stack(address: u32) -> Result<u32, AddressError> {
-    policy::before_free(address);
-    release(address, history::caller())
-}
-
-fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
-    history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-    with(|heap| heap.free(address))
+    ask::release(address, history::caller())
 }
 
 /// How many bytes can be used at an address that is handed out.
 ///
 /// # Errors
-/// As [`Heap::size_of`].
+/// As [`Heap::size_of`](crashrig_memory::heap::Heap::size_of).
 pub fn size_of(address: u32) -> Result<u32, AddressError> {
     with(|heap| heap.size_of(address))
 }

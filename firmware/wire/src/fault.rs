@@ -116,6 +116,12 @@ crate::names::closed_list! {
     HeapScript = 53, "heap-script";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
+    /// None; blocks are charged to who asked for them, by a heap that keeps accounts.
+    HeapAccounts = 70, "heap-accounts";
+    /// None; allocations are traced, with fewer records than there are leaks.
+    HeapTrace = 71, "heap-trace";
+    /// None; the heap is used through the traits of Rust's own allocators.
+    HeapAllocators = 72, "heap-allocators";
 }
 
 crate::names::closed_list! {

@@ -99,6 +99,9 @@ crate::names::closed_list! {
     TerminatedStackReused = 29, "terminated-stack-reused";
     /// The clock ticked in the handler of an interrupt that nobody had given a priority.
     ClockPreempts = 30, "clock-preempts";
+    /// What is built on the heap did what it promises: its trace, accounts or allocators, as the
+    /// fault says.
+    HeapServices = 31, "heap-services";
 }
 
 crate::names::closed_list! {

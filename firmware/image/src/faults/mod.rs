@@ -8,8 +8,11 @@ mod ending;
 mod execute;
 mod full;
 mod heap;
+#[cfg(feature = "injection")]
+mod heap_allocators;
 mod heap_policy;
 mod heap_regions;
+mod heap_services;
 mod instruction;
 mod leave;
 mod misuse;
@@ -32,8 +35,17 @@ pub fn held() -> u32 {
         | heap::held()
         | heap_policy::held()
         | heap_regions::held()
+        | heap_services::held()
+        | allocators_held()
         | full::held()
         | execute::held()
+}
+
+#[cfg(feature = "injection")]
+use heap_allocators::held as allocators_held;
+#[cfg(not(feature = "injection"))]
+const fn allocators_held() -> u32 {
+    0
 }
 
 /// Notes an observation if it held.
@@ -81,6 +93,15 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::HeapScript => return script::run(),
         #[cfg(not(feature = "injection"))]
         Fault::HeapScript => {}
+        #[cfg(feature = "injection")]
+        Fault::HeapAllocators => return heap_allocators::check_all(),
+        #[cfg(not(feature = "injection"))]
+        Fault::HeapAllocators => {}
+        Fault::HeapTrace => return heap_services::check_trace(),
+        #[cfg(feature = "heap-tracking")]
+        Fault::HeapAccounts => return heap_services::check_accounts(),
+        #[cfg(not(feature = "heap-tracking"))]
+        Fault::HeapAccounts => {}
         Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
         Fault::HeapStackOverflow => heap::heap_stack_overflow(),
         Fault::HeapOverrun => heap::heap_overrun(),

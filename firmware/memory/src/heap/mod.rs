@@ -20,6 +20,7 @@
 //!
 //! All addresses are those of the target, so a heap on the host lays blocks out as on the device.
 
+mod accounts;
 mod alignment;
 mod block;
 mod dress;
@@ -33,7 +34,9 @@ mod tlsf;
 mod tlsf_lists;
 mod tlsf_lookup;
 mod totals;
+mod trace;
 
+pub use accounts::{Account, Accounts, OTHERS};
 pub use alignment::Alignment;
 pub use dress::Origin;
 pub use error::{
@@ -44,6 +47,7 @@ pub use level::{Comprehensive, Level, Light, Off, Tracked};
 pub use region::PRIORITIES;
 pub use request::Request;
 pub use totals::Totals;
+pub use trace::{Mode, Record, Summary, Trace, TraceError};
 
 use crate::words::Words;
 use core::ops::ControlFlow;

@@ -3,7 +3,8 @@
 //! A region whose clock is off is not touched, and so not part of the heap: a part without that
 //! memory, an emulator that does not model it, backup SRAM that nobody has switched on.
 
-use super::{REGION_LIMIT, empty, with};
+use super::REGION_LIMIT;
+use super::store::{empty, with};
 use crate::{clock, platform};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -42,7 +42,7 @@ pub struct Failure {
 
 /// Called after an allocation: address, size that was asked for, capabilities.
 pub type AllocateHook = fn(u32, u32, Capabilities);
-/// Called before a block is released: its address.
+/// Called before a block is released, or after it was given another size: its address.
 pub type FreeHook = fn(u32);
 /// Called after an allocation has failed.
 pub type FailureHook = fn(&Failure);

@@ -1,6 +1,7 @@
 //! What a crash record says of the heap.
 
-use super::{REGION_LIMIT, check_integrity, history, places, policy, with};
+use super::store::with;
+use super::{REGION_LIMIT, check_integrity, history, places, policy};
 use crashrig_memory::heap::{Corruption, Expected, Totals};
 use crashrig_wire::section::{
     Allocation, BrokenBlock, HEAP_ROWS, HeapRow, Section, SectionWriter, WordSink,

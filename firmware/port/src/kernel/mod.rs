@@ -28,6 +28,8 @@ use core::panic::Location;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crashrig_memory::kernel::call::{Answer, Call};
 use crashrig_memory::kernel::thread::NewThread;
+#[cfg(feature = "heap-tracking")]
+use crashrig_memory::kernel::thread::{State as ThreadState, Thread as KernelThread};
 use crashrig_memory::kernel::{Caller, Kernel};
 use crashrig_memory::misuse;
 use crashrig_memory::raw::RamWords;
@@ -213,6 +215,24 @@ pub(crate) fn running() -> Thread {
     with_started(|kernel| kernel.running().map(|it| it.stack.thread))
         .flatten()
         .unwrap_or(Thread::Main)
+}
+
+/// The running thread by its handle; nothing before the start. Inside of a handler: the one that
+/// was interrupted.
+pub(crate) fn running_handle() -> Option<thread::Thread> {
+    let handle = with_started(|kernel| kernel.handle_of(kernel.current()?)).flatten();
+    handle.map(|handle| thread::Thread::from_word(handle.to_word()))
+}
+
+/// Whether a thread is there and has not ended, joined or not.
+#[cfg(feature = "heap-tracking")]
+pub(crate) fn is_alive(thread: thread::Thread) -> bool {
+    let is_alive = |kernel: &mut State| {
+        let slot = kernel.slot_of(thread.to_word()).ok()?;
+        let ended = |it: &KernelThread| matches!(it.state, ThreadState::Ended(_));
+        kernel.thread(slot).map(|it| !ended(it))
+    };
+    with_started(is_alive).flatten().unwrap_or(false)
 }
 
 /// Address of the function of a thread, or 0.

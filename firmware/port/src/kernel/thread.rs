@@ -66,6 +66,18 @@ pub use crashrig_memory::kernel::call::TERMINATED;
 pub struct Thread(u32);
 
 impl Thread {
+    /// Its handle as one word, of at most 24 bits.
+    #[must_use]
+    pub const fn to_word(self) -> u32 {
+        self.0
+    }
+
+    /// The thread of a handle, which may be gone.
+    #[must_use]
+    pub(crate) const fn from_word(handle: u32) -> Self {
+        Self(handle)
+    }
+
     /// Waits until the thread has ended, at most `timeout` ticks; its code.
     ///
     /// # Errors
@@ -149,7 +161,7 @@ pub(super) fn run_idle_hook() {
 /// The calling thread.
 #[must_use]
 pub fn current() -> Option<Thread> {
-    with(|kernel| kernel.handle_of(kernel.current()?)).map(|handle| Thread(handle.to_word()))
+    super::running_handle()
 }
 
 /// Starts a thread on a stack that the caller owns and gives away for good.

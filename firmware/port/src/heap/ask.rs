@@ -1,0 +1,119 @@
+//! From a request of this device to one of the heap, and who is told what came of it.
+//!
+//! Who asked is known by then, and allowed to. An error names what was asked for, not what DMA
+//! needs besides.
+
+use super::store::{Memory, with_store};
+use super::{Error, history, policy};
+use crate::errors::{self, Place};
+use crate::platform;
+use crashrig_layout::DmaNeeds;
+use crashrig_memory::heap::{
+    AddressError, Alignment, AllocationError, Origin, ReallocationError, Request,
+};
+use crashrig_memory::misuse;
+use crashrig_wire::section::Allocation;
+
+/// The request with what DMA needs, where it is for DMA.
+fn for_heap(asked: &Request, caller: u32) -> Result<Request, AllocationError> {
+    let &Request { size_bytes, alignment, caps, .. } = asked;
+    let needs = DmaNeeds::of(caps, platform::platform().regions);
+    let rounded_bytes = size_bytes
+        .checked_next_multiple_of(needs.align_bytes)
+        .ok_or(AllocationError::OutOfMemory { size_bytes, caps, largest_free_block: 0 })?;
+    let align_bytes = match needs.align_bytes {
+        1 => alignment.align_bytes,
+        line_bytes => alignment.align_bytes.max(line_bytes),
+    };
+    Ok(Request {
+        size_bytes: rounded_bytes,
+        alignment: Alignment { align_bytes, ..alignment },
+        caps: needs.capabilities,
+        origin: Origin { owner: 0, caller },
+        is_zeroed: asked.is_zeroed,
+    })
+}
+
+fn as_asked(error: AllocationError, asked: &Request) -> AllocationError {
+    let &Request { size_bytes, caps, .. } = asked;
+    match error {
+        AllocationError::OutOfMemory { largest_free_block, .. } => {
+            AllocationError::OutOfMemory { size_bytes, caps, largest_free_block }
+        }
+        AllocationError::Contradiction { .. } => AllocationError::Contradiction { caps },
+        other => other,
+    }
+}
+
+/// Looks for memory.
+pub(super) fn serve(asked: &Request, caller: u32) -> Result<u32, AllocationError> {
+    let request = for_heap(asked, caller)?;
+    let result = with_store(|store| store.serve(&request, Memory::request));
+    result.map_err(|error| as_asked(error, asked))
+}
+
+/// Looks for memory for whoever does not care which.
+pub(super) fn serve_default(asked: &Request, caller: u32) -> Result<u32, AllocationError> {
+    let request = Request { origin: Origin { owner: 0, caller }, ..*asked };
+    let result = with_store(|store| store.serve(&request, Memory::request_default));
+    result.map_err(|error| as_asked(error, asked))
+}
+
+/// Gives a block another size, and tells of it.
+pub(super) fn resize(
+    address: u32,
+    asked: &Request,
+    caller: u32,
+) -> Result<u32, Error<ReallocationError>> {
+    let result = for_heap(asked, caller)
+        .map_err(ReallocationError::Allocation)
+        .and_then(|request| with_store(|store| store.reallocate(address, &request)));
+    match result {
+        Ok(fresh) => {
+            history::note(&Allocation { address, size: Allocation::RELEASE, caller });
+            policy::before_free(address);
+            note(&Ok(fresh), asked, caller);
+            Ok(fresh)
+        }
+        Err(ReallocationError::Allocation(error)) => {
+            let error = as_asked(error, asked);
+            errors::misuse(misuse::of_allocation(&error), Place::Caller(caller));
+            note(&Err(error), asked, caller);
+            Err(Error::Heap(ReallocationError::Allocation(error)))
+        }
+        Err(ReallocationError::Address(error)) => {
+            errors::misuse(misuse::of_address(&error), Place::Caller(caller));
+            Err(Error::Heap(ReallocationError::Address(error)))
+        }
+    }
+}
+
+/// Warns of a request that failed, and tells whoever else wants to know what came of it.
+pub(super) fn told(
+    result: Result<u32, AllocationError>,
+    asked: &Request,
+    caller: u32,
+) -> Result<u32, Error<AllocationError>> {
+    if let Err(error) = &result {
+        errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
+    }
+    note(&result, asked, caller);
+    result.map_err(Error::Heap)
+}
+
+/// Tells of a request without a warning.
+pub(super) fn note(result: &Result<u32, AllocationError>, asked: &Request, caller: u32) {
+    let &Request { size_bytes, caps, .. } = asked;
+    history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
+    match result {
+        Ok(address) => policy::allocated(*address, size_bytes, caps),
+        Err(error) => policy::failed(error, caller),
+    }
+}
+
+/// Takes a block back.
+pub(super) fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
+    policy::before_free(address);
+    history::note(&Allocation { address, size: Allocation::RELEASE, caller });
+    with_store(|store| store.free(address, caller))
+}

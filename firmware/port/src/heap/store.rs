@@ -1,0 +1,147 @@
+//! The one heap of this device, and what is kept beside it: reached with interrupts masked, so that
+//! both say the same.
+//!
+//! It lies above the static stacks, where an overflowing one cannot reach it.
+
+use super::{HeapLevel, REGION_LIMIT, owners, places};
+use crate::platform;
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use crashrig_memory::heap::{
+    AddressError, AllocationError, Heap, Origin, ReallocationError, Request, Trace,
+};
+use crashrig_memory::words::Words;
+
+pub(super) type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
+
+/// The words of the heap's regions. Others read as 0, and what is written there is lost.
+#[derive(Debug)]
+pub(super) struct HeapWords;
+
+impl HeapWords {
+    fn pointer(address: u32) -> Option<*mut u32> {
+        let inside = platform::heap_start() <= address && address < platform::heap_end();
+        let inside = (inside || places::contain(address)) && address.is_multiple_of(4);
+        inside.then(|| core::ptr::with_exposed_provenance_mut(address as usize))
+    }
+}
+
+impl Words for HeapWords {
+    fn read(&self, address: u32) -> u32 {
+        Self::pointer(address).map_or(0, |pointer| {
+            // SAFETY: aligned, and inside of RAM that static data leave to the heap, or that it was
+            // given.
+            unsafe { pointer.read_volatile() }
+        })
+    }
+
+    fn write(&mut self, address: u32, word: u32) {
+        if let Some(pointer) = Self::pointer(address) {
+            // SAFETY: as above; the heap writes only what is its own.
+            unsafe { pointer.write_volatile(word) }
+        }
+    }
+}
+
+/// The heap, its trace, and who has how much of it at a tracked level.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) heap: Memory,
+    pub(super) trace: Trace<'static>,
+    #[cfg(feature = "heap-tracking")]
+    pub(super) accounts: owners::Table,
+}
+
+impl Store {
+    /// Serves a request in the way that is given. Who asks is found out here.
+    pub(super) fn serve(
+        &mut self,
+        request: &Request,
+        way: impl FnOnce(&mut Memory, &Request) -> Result<u32, AllocationError>,
+    ) -> Result<u32, AllocationError> {
+        let request = &self.with_owner(request);
+        #[cfg(feature = "heap-tracking")]
+        let result = self.accounts.allocate(&mut self.heap, request, owners::is_alive, way);
+        #[cfg(not(feature = "heap-tracking"))]
+        let result = way(&mut self.heap, request);
+        if let Ok(address) = result {
+            self.trace.allocated(address, request.size_bytes, request.origin);
+        }
+        result
+    }
+
+    /// Takes a block back.
+    pub(super) fn free(&mut self, address: u32, caller: u32) -> Result<u32, AddressError> {
+        #[cfg(feature = "heap-tracking")]
+        let result = self.accounts.free(&mut self.heap, address);
+        #[cfg(not(feature = "heap-tracking"))]
+        let result = self.heap.free(address);
+        if result.is_ok() {
+            self.trace.freed(address, caller);
+        }
+        result
+    }
+
+    /// Gives a block another size. To the trace that is a release and an allocation.
+    pub(super) fn reallocate(
+        &mut self,
+        address: u32,
+        request: &Request,
+    ) -> Result<u32, ReallocationError> {
+        let request = &self.with_owner(request);
+        #[cfg(feature = "heap-tracking")]
+        let result = self.accounts.reallocate(&mut self.heap, address, request, owners::is_alive);
+        #[cfg(not(feature = "heap-tracking"))]
+        let result = self.heap.reallocate(address, request);
+        if let Ok(fresh) = result {
+            self.trace.freed(address, request.origin.caller);
+            self.trace.allocated(fresh, request.size_bytes, request.origin);
+        }
+        result
+    }
+
+    /// The request with who asks, where that is kept.
+    fn with_owner(&self, request: &Request) -> Request {
+        let is_kept = cfg!(feature = "heap-tracking") || self.trace.is_running();
+        let owner = if is_kept { owners::Owner::now().to_word() } else { 0 };
+        Request { origin: Origin { owner, ..request.origin }, ..*request }
+    }
+}
+
+struct Cell(UnsafeCell<MaybeUninit<Store>>);
+
+// SAFETY: only `with_store` reaches it, with interrupts masked.
+unsafe impl Sync for Cell {}
+
+/// A heap without regions, in flash: it is copied into place, since it is too large for a stack.
+static EMPTY: Store = Store {
+    heap: Heap::new(HeapWords),
+    trace: Trace::new(),
+    #[cfg(feature = "heap-tracking")]
+    accounts: owners::Table::new(),
+};
+
+#[unsafe(link_section = ".upper.heap")]
+static STORE: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
+pub(super) fn with_store<R>(work: impl FnOnce(&mut Store) -> R) -> R {
+    critical_section::with(|_| {
+        let store = STORE.0.get().cast::<Store>();
+        // SAFETY: `start` has filled the cell; interrupts are masked and no caller nests, so the
+        // reference is the only one.
+        work(unsafe { &mut *store })
+    })
+}
+
+/// As [`with_store`], for what only looks at the heap or gives it regions.
+pub(super) fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
+    with_store(|store| work(&mut store.heap))
+}
+
+/// Makes the heap one without regions.
+pub(super) fn empty() {
+    // SAFETY: nobody uses the heap before this; `EMPTY` owns nothing, so a copy of it is another
+    // empty heap.
+    unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, STORE.0.get().cast(), 1) };
+}
