@@ -5,8 +5,8 @@
 //! crates is too much, and a failing seed is replayed in a moment.
 //!
 //! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
-//! would still take minutes there is ignored with its reason. `contract.toml` says what each of them
-//! shows of what ESP-IDF promises.
+//! would still take minutes there is ignored with its reason. `contract.toml` says what they show
+//! of what ESP-IDF promises.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
