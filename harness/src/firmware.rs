@@ -66,7 +66,8 @@ pub struct Request<'a> {
     pub target_folder: &'a Path,
     /// The board.
     pub board: &'a Board,
-    /// Features of the image or the bootloader; none but for mutants.
+    /// Features of the image or the bootloader beside those that the board names; none but for
+    /// mutants and levels of the heap.
     pub features: &'a [String],
 }
 
@@ -94,8 +95,9 @@ struct Part {
 /// See [`FirmwareError`].
 pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
     let is_bootloaders = |feature: &String| BOOTLOADER_FEATURES.contains(&feature.as_str());
-    let (of_bootloader, of_image): (Vec<_>, Vec<_>) =
+    let (of_bootloader, mut of_image): (Vec<_>, Vec<_>) =
         request.features.iter().cloned().partition(is_bootloaders);
+    of_image.extend_from_slice(&request.board.image_features);
     let folder = request.folder();
     if request.board.bootloader.is_some() {
         part(&Request { features: &of_bootloader, ..*request }, &BOOTLOADER, &folder)?;
