@@ -11,8 +11,8 @@ mod report;
 pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
 pub(crate) use places::{has_some_of, start};
 pub use policy::{
-    AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_failure,
-    set_failure_hook, set_from_interrupt, set_hooks,
+    AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_corruption,
+    set_abort_on_failure, set_failure_hook, set_from_interrupt, set_hooks,
 };
 pub(crate) use report::write_sections;
 
@@ -22,7 +22,7 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Heap, Light, Origin, Request, Totals,
+    AddressError, Alignment, AllocationError, Corruption, Heap, Origin, Request, Totals,
 };
 use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
@@ -32,7 +32,11 @@ use crashrig_wire::section::Allocation;
 pub const REGION_LIMIT: usize = 6;
 
 /// How much the heap checks.
-pub type HeapLevel = Light;
+#[cfg(not(feature = "without-heap-check"))]
+pub type HeapLevel = crashrig_memory::heap::Light;
+/// The mutant believes what it reads.
+#[cfg(feature = "without-heap-check")]
+pub type HeapLevel = crashrig_memory::heap::Off;
 
 type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
 
@@ -174,17 +178,18 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
     with(|heap| heap.set_external_limit(limit_bytes));
 }
 
-/// Warns of a request that failed, and tells whoever else wants to know what came of it.
+/// Tells whoever wants to know what came of a request, and warns if it failed and that is not the
+/// end.
 fn told(
     result: Result<u32, AllocationError>,
     size_bytes: u32,
     caps: Capabilities,
     caller: u32,
 ) -> Result<u32, Error<AllocationError>> {
+    note(&result, size_bytes, caps, caller);
     if let Err(error) = &result {
         errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
     }
-    note(&result, size_bytes, caps, caller);
     result.map_err(Error::Heap)
 }
 
@@ -192,7 +197,10 @@ fn note(result: &Result<u32, AllocationError>, size_bytes: u32, caps: Capabiliti
     history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
     match result {
         Ok(address) => policy::allocated(*address, size_bytes, caps),
-        Err(error) => policy::failed(error, caller),
+        Err(error) => {
+            policy::allocation_refused(error);
+            policy::failed(error, caller);
+        }
     }
 }
 
@@ -252,7 +260,11 @@ pub(crate) fn free_stack(address: u32) -> Result<u32, AddressError> {
 
 fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-    with(|heap| heap.free(address))
+    let result = with(|heap| heap.free(address));
+    if let Err(error) = &result {
+        policy::address_refused(error);
+    }
+    result
 }
 
 /// How many bytes can be used at an address that is handed out.

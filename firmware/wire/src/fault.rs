@@ -75,7 +75,8 @@ crate::names::closed_list! {
     /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the
     /// stack is from the heap; with one of 2 the thread ends with its stack pointer below the
     /// guard, and leaves the canary whole; with one of 3 only the header of the heap's block is
-    /// broken; with one of 4 the thread writes over its canary and sleeps.
+    /// broken, with one of 5 too, where the heap only warns of that; with one of 4 the thread
+    /// writes over its canary and sleeps.
     EndAfterOverflow = 35, "end-after-overflow";
     /// A Rust panic in an unprivileged thread.
     UnprivilegedPanic = 36, "unprivileged-panic";
@@ -116,6 +117,10 @@ crate::names::closed_list! {
     HeapScript = 53, "heap-script";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
+    /// An address is released that the heap has not handed out, or has taken back: with a parameter
+    /// of 0 that of a block for the second time, with 1 that of a static, with 2 one inside of a
+    /// block.
+    HeapWrongAddress = 61, "heap-wrong-address";
 }
 
 crate::names::closed_list! {

@@ -8,6 +8,7 @@ mod ending;
 mod execute;
 mod full;
 mod heap;
+mod heap_damage;
 mod heap_policy;
 mod heap_regions;
 mod instruction;
@@ -89,6 +90,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::HeapCallbacks if parameter == 0 => return heap_policy::failures_are_told(),
         Fault::HeapCallbacks => return heap_policy::allocations_are_told(),
         Fault::HeapAbort => heap_policy::abort_on_failure(),
+        Fault::HeapWrongAddress => heap_damage::release_wrong_address(parameter),
         Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
         Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
         Fault::StaticOverrun => variables::static_overrun(),
