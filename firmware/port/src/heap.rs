@@ -20,9 +20,10 @@ use crate::errors::{self, Place};
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
+use core::ops::{ControlFlow, Range};
 use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, Heap, Origin, Request, Totals,
+    AddressError, Alignment, AllocationError, Block, Corruption, Heap, Origin, Request, Totals,
 };
 use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
@@ -281,6 +282,25 @@ pub fn size_of(address: u32) -> Result<u32, AddressError> {
 /// A word of the heap's own is wrong.
 pub fn totals(caps: Capabilities) -> Result<Totals, Corruption> {
     with(|heap| heap.totals(caps))
+}
+
+/// Shows each block of the regions with all of `caps`, with interrupts masked. `visit` must not use
+/// the heap; where it breaks, the rest of that region is left out.
+///
+/// # Errors
+/// As [`Heap::walk`].
+pub fn walk(
+    caps: Capabilities,
+    visit: impl FnMut(Block) -> ControlFlow<()>,
+) -> Result<(), Corruption> {
+    with(|heap| heap.walk(caps, visit))
+}
+
+/// Where the heap keeps what lies in none of its regions, for an image that is to break it.
+#[cfg(feature = "injection")]
+pub fn state() -> Range<u32> {
+    let start = HEAP.0.get().addr() as u32;
+    start..start + core::mem::size_of::<Memory>() as u32
 }
 
 /// Checks every header, link and canary.

@@ -121,6 +121,9 @@ crate::names::closed_list! {
     /// of 0 that of a block for the second time, with 1 that of a static, with 2 one inside of a
     /// block.
     HeapWrongAddress = 61, "heap-wrong-address";
+    /// A word of the heap is written over; then the heap is asked for what needs the word. Which
+    /// and how is said by `damage`.
+    HeapCorrupt = 62, "heap-corrupt";
 }
 
 crate::names::closed_list! {

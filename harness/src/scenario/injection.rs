@@ -1,11 +1,12 @@
-//! What a scenario breaks, checked: the stack of an overflow, the detectors that are switched off,
-//! the application in flash.
+//! What a scenario breaks, checked: the stack of an overflow, the word of the heap, the detectors
+//! that are switched off, the record before a boot, the application in flash.
 
+use super::check::FLIP_LIMIT;
 use super::problems::Problems;
-use super::raw::RawBoot;
-use super::{BootPlan, Damage, End, TamperKind};
+use super::raw::{RawBoot, RawTamper};
+use super::{BootPlan, Damage, End, Tamper, TamperKind};
 use crashrig_wire::thread::Context;
-use crashrig_wire::{Detector, Fault, Way};
+use crashrig_wire::{Detector, Fault, HeapDamage, Way};
 
 /// Whose stack and how: both for a stack overflow, neither for anything else.
 pub(super) fn check_overflow(
@@ -26,6 +27,29 @@ pub(super) fn check_overflow(
     let stack = problems.name(&key("stack"), raw.stack.as_deref()?);
     let way = problems.name(&key("way"), raw.way.as_deref()?);
     stack.zip(way)
+}
+
+/// The first parameter of the command: a number, or the name of what is done to the heap.
+pub(super) fn check_parameter(
+    key: &impl Fn(&str) -> String,
+    raw: &RawBoot,
+    fault: Option<Fault>,
+    problems: &mut Problems,
+) -> u32 {
+    let (key, found) = (key("damage"), raw.damage.as_deref());
+    if fault != Some(Fault::HeapCorrupt) {
+        if let Some(name) = found {
+            problems.add(key, name, "nothing unless the fault is \"heap-corrupt\"");
+        }
+        return raw.parameter.unwrap_or(0);
+    }
+    if raw.parameter.is_some() || found.is_none() {
+        let found = found.unwrap_or("nothing");
+        problems.add(key, found, "a name and no parameter, as the fault is \"heap-corrupt\"");
+        return 0;
+    }
+    let damage = found.and_then(|name| problems.name::<HeapDamage>(&key, name));
+    damage.map_or(0, |damage| damage.code().into())
 }
 
 /// Names of detectors that can be switched off.
@@ -54,6 +78,30 @@ pub(super) fn check_application(name: Option<&str>, problems: &mut Problems) -> 
         ("other-build", Damage::OtherBuild),
     ];
     name.and_then(|name| problems.choice("application", name, &choices)).unwrap_or(Damage::None)
+}
+
+/// What is done to a record before the boot.
+pub(super) fn check_tamper(
+    key: &impl Fn(&str) -> String,
+    raw: &RawTamper,
+    problems: &mut Problems,
+) -> Option<Tamper> {
+    let count = raw.count.unwrap_or(0);
+    let kinds = [
+        ("resembling", TamperKind::Resembling),
+        ("flip-bits", TamperKind::FlipBits(count)),
+        ("other-version", TamperKind::OtherVersion),
+        ("other-build", TamperKind::OtherBuild),
+    ];
+    let kind = problems.choice(&key("tamper.kind"), &raw.kind, &kinds)?;
+    let flips = matches!(kind, TamperKind::FlipBits(_));
+    if flips && !(1..=FLIP_LIMIT).contains(&count) {
+        problems.add(key("tamper.count"), count, format_args!("1 to {FLIP_LIMIT} bits"));
+    } else if !flips && raw.count.is_some() {
+        problems.add(key("tamper.count"), count, "no count unless the kind is \"flip-bits\"");
+    }
+    let slot = problems.slot(&key("tamper.slot"), raw.slot.as_deref());
+    Some(Tamper { slot, kind })
 }
 
 /// A boot before one whose tampering begins with a good record must leave that: whether it does is

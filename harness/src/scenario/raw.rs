@@ -53,6 +53,8 @@ pub struct RawBoot {
     pub stack: Option<String>,
     /// For `stack-overflow`: name of a way.
     pub way: Option<String>,
+    /// For `heap-corrupt`: name of a damage.
+    pub damage: Option<String>,
     /// Names of detectors that are switched off.
     #[serde(default)]
     pub without: Vec<String>,

@@ -8,6 +8,8 @@ mod ending;
 mod execute;
 mod full;
 mod heap;
+mod heap_address;
+#[cfg(feature = "injection")]
 mod heap_damage;
 mod heap_policy;
 mod heap_regions;
@@ -90,7 +92,11 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::HeapCallbacks if parameter == 0 => return heap_policy::failures_are_told(),
         Fault::HeapCallbacks => return heap_policy::allocations_are_told(),
         Fault::HeapAbort => heap_policy::abort_on_failure(),
-        Fault::HeapWrongAddress => heap_damage::release_wrong_address(parameter),
+        Fault::HeapWrongAddress => heap_address::release_wrong_address(parameter),
+        #[cfg(feature = "injection")]
+        Fault::HeapCorrupt => heap_damage::corrupt(parameter),
+        #[cfg(not(feature = "injection"))]
+        Fault::HeapCorrupt => {}
         Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
         Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
         Fault::StaticOverrun => variables::static_overrun(),
