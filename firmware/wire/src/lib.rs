@@ -11,8 +11,8 @@
 //! * [`section`]: device → host, tier 2 of it: sections behind the record, each sealed by itself.
 //! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
-//! * [`fault`], [`heap_damage`], [`detector`], [`kind`], [`thread`], [`status`]: the closed lists of
-//!   names.
+//! * [`fault`], [`heap_damage`], [`detector`], [`kind`], [`thread`], [`status`]: the closed
+//!   lists of names.
 //! * [`script`]: both directions, requests to a heap of the device and its answers, in turns.
 //! * [`cfsr`]: the fault bits that both sides judge by.
 //! * [`trail`]: how a chain of frame pointers is followed and when a return address is believed.
