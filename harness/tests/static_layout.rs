@@ -41,10 +41,11 @@ impl Layout {
 }
 
 const WITH_BOOTLOADER: &str = "netduinoplus2-bootloader";
-const BOARDS: [&str; 6] = [
+const BOARDS: [&str; 7] = [
     "mps2-an505",
     "netduinoplus2",
     WITH_BOOTLOADER,
+    "netduinoplus2-comprehensive",
     "netduinoplus2-crash-sram2",
     "netduinoplus2-executable",
     "netduinoplus2-crash-ccm",

@@ -33,8 +33,11 @@ use crashrig_wire::section::Allocation;
 pub const REGION_LIMIT: usize = 6;
 
 /// How much the heap checks.
-#[cfg(not(feature = "without-heap-check"))]
+#[cfg(not(any(feature = "heap-comprehensive", feature = "without-heap-check")))]
 pub type HeapLevel = crashrig_memory::heap::Light;
+/// Memory is filled as well.
+#[cfg(all(feature = "heap-comprehensive", not(feature = "without-heap-check")))]
+pub type HeapLevel = crashrig_memory::heap::Comprehensive;
 /// The mutant believes what it reads.
 #[cfg(feature = "without-heap-check")]
 pub type HeapLevel = crashrig_memory::heap::Off;

@@ -146,6 +146,7 @@ pub(crate) struct RawBoard {
     pub stacks: Option<RawStacks>,
     pub executable: Option<RawExecutable>,
     pub bootloader: Option<RawBootloader>,
+    pub image_features: Option<Vec<String>>,
     pub emulator: Option<RawEmulator>,
     pub probe: Option<RawProbe>,
 }

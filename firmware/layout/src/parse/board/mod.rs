@@ -54,6 +54,8 @@ pub struct Board {
     /// What of flash a bootloader has, if there is one: whole sectors from the first on. The
     /// application has the rest.
     pub bootloader: Option<AddressRange>,
+    /// Features of cargo that the image of this board is built with, e.g. `heap-comprehensive`.
+    pub image_features: Vec<String>,
     /// What stands behind the target.
     pub target: TargetKind,
     /// Addresses that follow.
