@@ -124,6 +124,11 @@ crate::names::closed_list! {
     /// A word of the heap is written over; then the heap is asked for what needs the word. Which
     /// and how is said by `damage`.
     HeapCorrupt = 62, "heap-corrupt";
+    /// All memory with the capabilities of the parameter is taken and given back; then it is taken
+    /// again, and a request more is the end of the boot.
+    HeapExhaustion = 63, "heap-exhaustion";
+    /// The same with every second small block free, and a request for more than one of them.
+    HeapFragmentation = 64, "heap-fragmentation";
 }
 
 crate::names::closed_list! {

@@ -287,7 +287,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         sections_cut_short: problems.names(&key("sections-cut-short"), &raw.sections_cut_short),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
-        failed_allocation: raw.failed_allocation.clone().map(|it| (it.size, it.capabilities)),
+        failed_allocation: raw.failed_allocation.clone(),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,

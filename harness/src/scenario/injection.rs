@@ -2,6 +2,7 @@
 //! that are switched off, the record before a boot, the application in flash.
 
 use super::check::FLIP_LIMIT;
+use super::heap_script::check_caps;
 use super::problems::Problems;
 use super::raw::{RawBoot, RawTamper};
 use super::{BootPlan, Damage, End, Tamper, TamperKind};
@@ -29,27 +30,38 @@ pub(super) fn check_overflow(
     stack.zip(way)
 }
 
-/// The first parameter of the command: a number, or the name of what is done to the heap.
+/// The first parameter of the command: a number, or what the fault has names for.
 pub(super) fn check_parameter(
     key: &impl Fn(&str) -> String,
     raw: &RawBoot,
     fault: Option<Fault>,
     problems: &mut Problems,
 ) -> u32 {
-    let (key, found) = (key("damage"), raw.damage.as_deref());
-    if fault != Some(Fault::HeapCorrupt) {
-        if let Some(name) = found {
-            problems.add(key, name, "nothing unless the fault is \"heap-corrupt\"");
+    let wanted = match fault {
+        Some(Fault::HeapCorrupt) => "damage",
+        Some(Fault::HeapExhaustion | Fault::HeapFragmentation) => "capabilities",
+        _ => "parameter",
+    };
+    for (name, is_given) in [
+        ("parameter", raw.parameter.is_some()),
+        ("damage", raw.damage.is_some()),
+        ("capabilities", raw.capabilities.is_some()),
+    ] {
+        if is_given && name != wanted {
+            problems.add(key(name), "a value", format_args!("{wanted} at most, with this fault"));
+        } else if !is_given && name == wanted && wanted != "parameter" {
+            problems.add(key(name), "nothing", "a value, with this fault");
         }
-        return raw.parameter.unwrap_or(0);
     }
-    if raw.parameter.is_some() || found.is_none() {
-        let found = found.unwrap_or("nothing");
-        problems.add(key, found, "a name and no parameter, as the fault is \"heap-corrupt\"");
-        return 0;
+    let damage = raw.damage.as_deref();
+    let damage = damage.and_then(|name| problems.name::<HeapDamage>(&key("damage"), name));
+    let names = raw.capabilities.as_deref().unwrap_or_default();
+    let caps = check_caps(&key("capabilities"), names, problems);
+    match wanted {
+        "damage" => damage.map_or(0, |damage| damage.code().into()),
+        "capabilities" => caps.bits(),
+        _ => raw.parameter.unwrap_or(0),
     }
-    let damage = found.and_then(|name| problems.name::<HeapDamage>(&key, name));
-    damage.map_or(0, |damage| damage.code().into())
 }
 
 /// Names of detectors that can be switched off.
