@@ -23,7 +23,8 @@ use core::mem::MaybeUninit;
 use core::ops::{ControlFlow, Range};
 use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Block, Corruption, Heap, Origin, Request, Totals,
+    AddressError, Alignment, AllocationError, Block, Corruption, Heap, Origin, ReallocationError,
+    Request, Totals,
 };
 use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
@@ -215,28 +216,81 @@ fn serve(
     caps: Capabilities,
     caller: u32,
 ) -> Result<u32, AllocationError> {
+    let request = request(size_bytes, alignment, caps, caller)?;
+    with(|heap| heap.request(&request)).map_err(|error| as_asked(error, size_bytes, caps))
+}
+
+/// What is looked for: what the caller asks for, and what DMA needs besides.
+fn request(
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+    caller: u32,
+) -> Result<Request, AllocationError> {
     let needs = DmaNeeds::of(caps, platform::platform().regions);
-    let out_of_memory =
-        |largest_free_block| AllocationError::OutOfMemory { size_bytes, caps, largest_free_block };
-    let Some(rounded_bytes) = size_bytes.checked_next_multiple_of(needs.align_bytes) else {
-        return Err(out_of_memory(0));
-    };
+    let largest_free_block = 0;
+    let too_large = AllocationError::OutOfMemory { size_bytes, caps, largest_free_block };
+    let rounded_bytes = size_bytes.checked_next_multiple_of(needs.align_bytes).ok_or(too_large)?;
     let align_bytes = match needs.align_bytes {
         1 => alignment.align_bytes,
         line_bytes => alignment.align_bytes.max(line_bytes),
     };
-    let request = Request {
+    Ok(Request {
         alignment: Alignment { align_bytes, ..alignment },
         origin: Origin { owner: 0, caller },
         ..Request::new(rounded_bytes, needs.capabilities)
-    };
-    with(|heap| heap.request(&request)).map_err(|error| match error {
+    })
+}
+
+/// An error in the words of who asked.
+fn as_asked(error: AllocationError, size_bytes: u32, caps: Capabilities) -> AllocationError {
+    match error {
         AllocationError::OutOfMemory { largest_free_block, .. } => {
-            out_of_memory(largest_free_block)
+            AllocationError::OutOfMemory { size_bytes, caps, largest_free_block }
         }
         AllocationError::Contradiction { .. } => AllocationError::Contradiction { caps },
         other => other,
-    })
+    }
+}
+
+/// Gives memory that was handed out another size, at the same address or at another one, which is
+/// answered. What it held goes along, as much as fits. Hooks see a release and an allocation only
+/// where it moves.
+///
+/// # Errors
+/// As [`Heap::reallocate`], or the caller is an interrupt handler; the memory is as before.
+#[inline(never)]
+pub fn reallocate(
+    address: u32,
+    size_bytes: u32,
+    alignment: Alignment,
+    caps: Capabilities,
+) -> Result<u32, Error<ReallocationError>> {
+    let caller = history::caller();
+    policy::check_caller(caller)?;
+    let result = request(size_bytes, alignment, caps, caller)
+        .map_err(ReallocationError::Allocation)
+        .and_then(|request| with(|heap| heap.reallocate(address, &request)));
+    match result {
+        Ok(found) => {
+            if found != address {
+                policy::before_free(address);
+                history::note(&Allocation { address, size: Allocation::RELEASE, caller });
+                note(&Ok(found), size_bytes, caps, caller);
+            }
+            Ok(found)
+        }
+        Err(ReallocationError::Allocation(error)) => {
+            let error = as_asked(error, size_bytes, caps);
+            let told = told(Err(error), size_bytes, caps, caller);
+            told.map_err(|_| Error::Heap(ReallocationError::Allocation(error)))
+        }
+        Err(ReallocationError::Address(error)) => {
+            policy::address_refused(&error);
+            errors::misuse(misuse::of_address(&error), Place::Caller(caller));
+            Err(Error::Heap(error.into()))
+        }
+    }
 }
 
 /// Takes memory back; how many bytes it was. A function of its own, so that its caller is known.

@@ -14,6 +14,7 @@ mod heap_damage;
 mod heap_exhaustion;
 mod heap_policy;
 mod heap_regions;
+mod heap_switches;
 mod instruction;
 mod leave;
 mod misuse;
@@ -37,6 +38,7 @@ pub fn held() -> u32 {
         | heap_policy::held()
         | heap_regions::held()
         | full::held()
+        | heap_switches::held()
         | execute::held()
 }
 
@@ -92,7 +94,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         | Fault::HeapWrongAddress
         | Fault::HeapCorrupt
         | Fault::HeapExhaustion
-        | Fault::HeapFragmentation => {
+        | Fault::HeapFragmentation
+        | Fault::HeapSwitches => {
             if carry_out_on_heap(fault, parameter) {
                 return;
             }
@@ -156,6 +159,10 @@ fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
             return parameter < 2;
         }
         Fault::HeapWrongAddress => heap_address::release_wrong_address(parameter),
+        Fault::HeapSwitches => {
+            heap_switches::switch_at_every_instruction();
+            return true;
+        }
         Fault::HeapExhaustion => exhaust(parameter, Shape::Full),
         Fault::HeapFragmentation => exhaust(parameter, Shape::InPieces),
         _ => {}
