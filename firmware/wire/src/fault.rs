@@ -129,8 +129,9 @@ crate::names::closed_list! {
     HeapExhaustion = 63, "heap-exhaustion";
     /// The same with every second small block free, and a request for more than one of them.
     HeapFragmentation = 64, "heap-fragmentation";
-    /// None; memory is allocated, resized and freed again and again, while threads and a timer that
-    /// do the same come in between, each time one instruction later.
+    /// None; memory is asked for again and again, with a parameter of 1 for another size, with 2
+    /// given back, while threads and a timer that use the heap come in between, each time one
+    /// instruction later.
     HeapSwitches = 65, "heap-switches";
 }
 

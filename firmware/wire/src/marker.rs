@@ -99,8 +99,8 @@ crate::names::closed_list! {
     TerminatedStackReused = 29, "terminated-stack-reused";
     /// The clock ticked in the handler of an interrupt that nobody had given a priority.
     ClockPreempts = 30, "clock-preempts";
-    /// Threads and a timer that use the heap came in between at each instruction of an allocation,
-    /// a resize and a release, and the heap and its contents stayed sound.
+    /// Threads and a timer that use the heap came in between at each instruction of an operation of
+    /// the heap, and all contents and the heap stayed sound.
     HeapSwitched = 31, "heap-switched";
 }
 

@@ -1,11 +1,10 @@
 //! The heap used by one thread, while the clock ticks at each of its instructions in turn: four
 //! threads of higher priority and a timer come in between and use the heap as well.
 //!
-//! The tick is set to come after a fixed time. Before the work, the main thread waits for so many
-//! instructions that the work begins that long before the tick, and from one time to the next it
-//! waits for one instruction less. Where a tick falls into a critical section of the heap it is
-//! taken at its end. The sweep is over once the tick has come behind the work several times in a
-//! row. An emulator that counts instructions hits each of them; a chip, at least each cycle that
+//! The tick is set to come after a fixed time. Before it asks the heap, the main thread waits for
+//! so many instructions, and from one time to the next for one instruction less. A tick that falls
+//! into a critical section of the heap is taken at its end. The sweep is over once the tick has
+//! come behind the heap's answer several times in a row. An emulator that counts instructions hits each of them; a chip, at least each cycle that
 //! its clock can tell.
 //!
 //! Source: ARMv7-M ARM (DDI0403E) B3.3 for the timer: a new reload value is used at the next reload.
@@ -23,13 +22,16 @@ use crashrig_port::{clock, heap};
 use crashrig_wire::Observation;
 
 const CAPS: Capabilities = Capabilities::DEFAULT;
+/// What is filled, of each block.
+const BYTES: u32 = 24;
+const PATTERN: u32 = 0x5EED_0000;
 const THREADS: u32 = 4;
 const STACK_BYTES: u32 = 2048;
-/// More instructions than the work takes.
+/// More instructions than the heap takes.
 const LONGEST: u32 = 16_000;
 /// The timer has taken over its reload value when so many instructions have passed.
 const SETTLING: u32 = 32;
-/// So many ticks in a row behind the work, and it is over.
+/// So many ticks in a row behind the answer, and the sweep is over.
 const BEHIND: u32 = 16;
 /// Points may differ from instructions by what reading the clock takes, and a rounding.
 const TOLERANCE: u32 = 16;
@@ -47,13 +49,34 @@ pub fn held() -> u32 {
     HELD.load(Ordering::Relaxed)
 }
 
-/// Runs the sweep.
-pub fn switch_at_every_instruction() {
-    let held = sweep_among_others();
+/// What the main thread asks of the heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Allocate,
+    /// To a size for which there is no room where the block is.
+    Resize,
+    Free,
+}
+
+/// The block that the main thread has, and the one behind it, if that matters.
+#[derive(Debug, Clone, Copy, Default)]
+struct Blocks {
+    own: Option<u32>,
+    behind: Option<u32>,
+}
+
+/// Runs the sweep over one operation.
+pub fn switch_at_every_instruction(which: u32) {
+    let operation = match which {
+        0 => Operation::Allocate,
+        1 => Operation::Resize,
+        _ => Operation::Free,
+    };
+    let held = sweep_among_others(operation);
     note(&HELD, Observation::HeapSwitched, held == Ok(true));
 }
 
-fn sweep_among_others() -> Result<bool, Error> {
+fn sweep_among_others(operation: Operation) -> Result<bool, Error> {
     let mut threads = [None; THREADS as usize];
     for (place, number) in threads.iter_mut().zip(1..) {
         let options = Options { name: "user", priority: priority::HIGH, privileged: true };
@@ -61,8 +84,8 @@ fn sweep_among_others() -> Result<bool, Error> {
     }
     let timer = Timer::new(on_timer, 0)?;
     timer.start(1, 1)?;
-    let timing = Timing::measure();
-    let (points, others_came) = sweep(&timing);
+    let timing = Timing::measure(operation);
+    let (points, others_came) = sweep(&timing, operation);
     IS_OVER.store(true, Ordering::Relaxed);
     timing.restore();
     timer.stop()?;
@@ -70,25 +93,26 @@ fn sweep_among_others() -> Result<bool, Error> {
     for thread in threads.into_iter().flatten() {
         let _ = thread.join(FOREVER)?;
     }
-    let all = points.abs_diff(timing.work_instructions) <= TOLERANCE;
-    let expected = timing.work_instructions;
+    let expected = timing.instructions;
     defmt::info!("a switch at {=u32} of {=u32} instructions", points, expected);
     let whole = heap::check_integrity().is_ok() && IS_SOUND.load(Ordering::Relaxed);
-    Ok(all && others_came && whole)
+    Ok(points.abs_diff(expected) <= TOLERANCE && others_came && whole)
 }
 
-/// At how many points of the work the tick came, and whether everybody came with each.
-fn sweep(timing: &Timing) -> (u32, bool) {
+/// At how many points of the operation the tick came, and whether everybody came with each.
+fn sweep(timing: &Timing, operation: Operation) -> (u32, bool) {
     let (mut points, mut behind, mut others_came) = (0, 0, true);
     for delay in (0..LONGEST).rev() {
+        let mut blocks = prepare(operation);
         let rounds = ROUNDS.load(Ordering::Relaxed);
         let before = clock::uptime_ms();
         timing.set_tick();
         wait(delay);
         let first = clock::uptime_ms();
-        work(0);
+        act(operation, &mut blocks);
         let last = clock::uptime_ms();
         while clock::uptime_ms() == before {}
+        finish(operation, blocks);
         if first == before && last != before {
             (points, behind) = (points + 1, 0);
         } else if last == before {
@@ -104,32 +128,52 @@ fn sweep(timing: &Timing) -> (u32, bool) {
     (points, false)
 }
 
+fn prepare(operation: Operation) -> Blocks {
+    match operation {
+        Operation::Allocate => Blocks::default(),
+        Operation::Free => Blocks { own: allocate(), behind: None },
+        Operation::Resize => Blocks { own: allocate(), behind: allocate() },
+    }
+}
+
+#[inline(never)]
+fn act(operation: Operation, blocks: &mut Blocks) {
+    match (operation, blocks.own) {
+        (Operation::Allocate, _) => blocks.own = allocate(),
+        (Operation::Resize, Some(block)) => blocks.own = resize(block),
+        (Operation::Free, Some(block)) => blocks.own = heap::free(block).ok(),
+        (_, None) => {}
+    }
+}
+
+/// Looks whether it was done, and gives back what is left.
+fn finish(operation: Operation, blocks: Blocks) {
+    let is_done = blocks.own.is_some_and(|block| operation == Operation::Free || release(block, 0));
+    let behind = blocks.behind.is_none_or(|block| release(block, 0));
+    if !(is_done && behind) {
+        IS_SOUND.store(false, Ordering::Relaxed);
+    }
+}
+
 /// What the timer's cycles are in instructions.
 struct Timing {
     reload: u32,
     longest_cycles: u32,
-    work_instructions: u32,
+    /// How many instructions the operation takes.
+    instructions: u32,
 }
 
 impl Timing {
-    fn measure() -> Self {
-        let timer = timer();
-        let reload = timer.rvr.read();
-        let cycles = |work: fn()| {
-            cortex_m::interrupt::free(|_| {
-                set(0xFF_FFFF);
-                wait(SETTLING);
-                let first = timer.cvr.read();
-                work();
-                first - timer.cvr.read()
-            })
-        };
+    fn measure(operation: Operation) -> Self {
+        let reload = timer().rvr.read();
         let nothing = cycles(|| {});
         let longest_cycles = cycles(|| wait(LONGEST)) - nothing;
-        let work_cycles = cycles(|| work(0)) - nothing;
+        let mut blocks = prepare(operation);
+        let operation_cycles = cycles(|| act(operation, &mut blocks)) - nothing;
+        finish(operation, blocks);
         set(reload);
-        let work_instructions = work_cycles * (LONGEST / 16) / (longest_cycles / 16);
-        Self { reload, longest_cycles, work_instructions }
+        let instructions = operation_cycles * (LONGEST / 16) / (longest_cycles / 16);
+        Self { reload, longest_cycles, instructions }
     }
 
     /// Has the clock tick once, after so long as the longest wait takes.
@@ -143,6 +187,18 @@ impl Timing {
     fn restore(&self) {
         set(self.reload);
     }
+}
+
+/// How many cycles of the timer something takes, without interrupts.
+#[inline(always)]
+fn cycles(work: impl FnOnce()) -> u32 {
+    cortex_m::interrupt::free(|_| {
+        set(0xFF_FFFF);
+        wait(SETTLING);
+        let first = timer().cvr.read();
+        work();
+        first - timer().cvr.read()
+    })
 }
 
 fn timer() -> &'static cortex_m::peripheral::syst::RegisterBlock {
@@ -192,26 +248,35 @@ extern "C" fn on_timer(_: u32) {
 }
 
 /// Allocates, resizes and frees, and looks at what the memory holds.
-#[inline(never)]
 fn work(number: u32) {
-    const BYTES: u32 = 24;
-    let size_bytes = BYTES + 8 * number;
-    let pattern = 0x5EED_0000 | number;
-    let is_sound = heap::allocate(size_bytes, Alignment::NATURAL, CAPS).is_ok_and(|block| {
-        words(block, BYTES).for_each(|address| write(address, pattern));
-        let larger = heap::reallocate(block, 3 * size_bytes, Alignment::NATURAL, CAPS);
-        larger.is_ok_and(|block| {
-            let held = words(block, BYTES).all(|address| read(address) == pattern);
-            heap::free(block).is_ok() && held
-        })
-    });
-    if !is_sound {
+    let block = heap::allocate(BYTES + 8 * number, Alignment::NATURAL, CAPS).ok();
+    let block = block.map(|block| fill(block, number)).and_then(resize);
+    if !block.is_some_and(|block| release(block, number)) {
         IS_SOUND.store(false, Ordering::Relaxed);
     }
 }
 
-fn words(block: u32, bytes: u32) -> impl Iterator<Item = u32> {
-    (block..block + bytes).step_by(4)
+/// A block of the main thread.
+fn allocate() -> Option<u32> {
+    heap::allocate(BYTES, Alignment::NATURAL, CAPS).ok().map(|block| fill(block, 0))
+}
+
+fn resize(block: u32) -> Option<u32> {
+    heap::reallocate(block, 4 * BYTES, Alignment::NATURAL, CAPS).ok()
+}
+
+fn fill(block: u32, number: u32) -> u32 {
+    words(block).for_each(|address| write(address, PATTERN | number));
+    block
+}
+
+/// Frees a block that must hold what it was filled with.
+fn release(block: u32, number: u32) -> bool {
+    words(block).all(|address| read(address) == PATTERN | number) && heap::free(block).is_ok()
+}
+
+fn words(block: u32) -> impl Iterator<Item = u32> {
+    (block..block + BYTES).step_by(4)
 }
 
 fn read(address: u32) -> u32 {

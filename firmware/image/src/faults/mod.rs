@@ -160,7 +160,7 @@ fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
         }
         Fault::HeapWrongAddress => heap_address::release_wrong_address(parameter),
         Fault::HeapSwitches => {
-            heap_switches::switch_at_every_instruction();
+            heap_switches::switch_at_every_instruction(parameter);
             return true;
         }
         Fault::HeapExhaustion => exhaust(parameter, Shape::Full),
