@@ -95,13 +95,13 @@ struct Part {
 /// See [`FirmwareError`].
 pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
     let is_bootloaders = |feature: &String| BOOTLOADER_FEATURES.contains(&feature.as_str());
-    let (of_bootloader, mut of_image): (Vec<_>, Vec<_>) =
+    let (of_bootloader, of_image): (Vec<_>, Vec<_>) =
         request.features.iter().cloned().partition(is_bootloaders);
-    of_image.extend_from_slice(&request.board.image_features);
     let folder = request.folder();
     if request.board.bootloader.is_some() {
         part(&Request { features: &of_bootloader, ..*request }, &BOOTLOADER, &folder)?;
     }
+    let of_image = [&request.board.image_features[..], &of_image].concat();
     part(&Request { features: &of_image, ..*request }, &IMAGE, &folder)
 }
 

@@ -45,6 +45,7 @@ const BOARDS: [&str; 7] = [
     "mps2-an505",
     "netduinoplus2",
     WITH_BOOTLOADER,
+    "netduinoplus2-comprehensive",
     "netduinoplus2-crash-sram2",
     "netduinoplus2-executable",
     "netduinoplus2-tracking",

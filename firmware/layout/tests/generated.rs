@@ -12,6 +12,7 @@ const BOARDS: [&str; 8] = [
     "mps2-an505",
     "netduinoplus2",
     "netduinoplus2-bootloader",
+    "netduinoplus2-comprehensive",
     "netduinoplus2-crash-ccm",
     "netduinoplus2-crash-sram2",
     "netduinoplus2-executable",

@@ -51,17 +51,8 @@ pub struct Reported {
     pub status: Status,
     /// What else there is to say, by the status.
     pub value: u32,
-    /// Who reports it.
-    pub by: Reporter,
-}
-
-/// Who reports an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reporter {
-    /// Any code.
-    Anyone,
-    /// A bootloader that refuses an application.
-    Bootloader,
+    /// What noticed it: [`Detector::ErrorCall`] for any code that has no detector of its own.
+    pub detector: Detector,
 }
 
 /// Where software noticed a crash that no exception reported.
@@ -128,9 +119,9 @@ pub fn record_of_software(
     } else {
         entry.running
     };
-    let (kind, detector) = match error.map(|error| error.by) {
-        Some(Reporter::Anyone) => (Kind::Error, Detector::ErrorCall),
-        Some(Reporter::Bootloader) => (Kind::BadImage, Detector::Bootloader),
+    let (kind, detector) = match error.map(|error| error.detector) {
+        Some(Detector::Bootloader) => (Kind::BadImage, Detector::Bootloader),
+        Some(detector) => (Kind::Error, detector),
         None => (Kind::Panic, Detector::PanicHandler),
     };
     let mut record = blank(kind, detector, thread, identity, map);

@@ -34,6 +34,15 @@ crate::names::closed_list! {
     ErrorCall = 13, "error-call";
     /// The bootloader's check of the application.
     Bootloader = 14, "bootloader";
+    /// The heap found a size or a link of its own wrong before it used it.
+    HeapHeader = 15, "heap-header";
+    /// The heap found one of the words in front of a block or behind it overwritten.
+    HeapCanary = 16, "heap-canary";
+    /// The heap found memory written to after it was released.
+    HeapFill = 17, "heap-fill";
+    /// The heap was given an address that it has not handed out, or has taken back already; the
+    /// status says which.
+    HeapAddress = 18, "heap-address";
 }
 
 impl Detector {

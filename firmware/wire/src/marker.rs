@@ -102,6 +102,9 @@ crate::names::closed_list! {
     /// What is built on the heap did what it promises: its trace, accounts or allocators, as the
     /// fault says.
     HeapServices = 31, "heap-services";
+    /// Threads and a timer that use the heap came in between at each instruction of an operation of
+    /// the heap, and all contents and the heap stayed sound.
+    HeapSwitched = 32, "heap-switched";
 }
 
 crate::names::closed_list! {

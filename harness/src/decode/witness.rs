@@ -107,7 +107,11 @@ impl Core {
             | Detector::StackCanary
             | Detector::PanicHandler
             | Detector::ErrorCall
-            | Detector::Bootloader => !is_fault,
+            | Detector::Bootloader
+            | Detector::HeapHeader
+            | Detector::HeapCanary
+            | Detector::HeapFill
+            | Detector::HeapAddress => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
         }
     }

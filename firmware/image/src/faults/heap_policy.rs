@@ -41,9 +41,14 @@ fn told() -> (u32, [u32; 4]) {
     (CALLS.swap(0, Ordering::Relaxed), TOLD.each_ref().map(|word| word.load(Ordering::Relaxed)))
 }
 
+/// What the heap calls is called: for failures, or with a parameter of 1 for all else.
+pub fn callbacks(parameter: u32) {
+    if parameter == 0 { failures_are_told() } else { allocations_are_told() }
+}
+
 /// Each failure is told once, with size, capabilities, caller and largest free block; a size of
 /// zero is none, and nor is an attempt that another follows.
-pub fn failures_are_told() {
+fn failures_are_told() {
     fn hook(failure: &Failure) {
         let &Failure { size_bytes, capabilities, caller, largest_free_block } = failure;
         tell([size_bytes, capabilities.bits(), caller, largest_free_block]);
@@ -86,7 +91,7 @@ fn preferences_are_tried_in_order() -> bool {
 }
 
 /// Each allocation and each release is told, and a failed one is not.
-pub fn allocations_are_told() {
+fn allocations_are_told() {
     fn on_allocate(address: u32, size_bytes: u32, capabilities: Capabilities) {
         tell([address, size_bytes, capabilities.bits(), 1]);
     }

@@ -8,11 +8,16 @@ mod ending;
 mod execute;
 mod full;
 mod heap;
+mod heap_address;
 #[cfg(feature = "injection")]
 mod heap_allocators;
+#[cfg(feature = "injection")]
+mod heap_damage;
+mod heap_exhaustion;
 mod heap_policy;
 mod heap_regions;
 mod heap_services;
+mod heap_switches;
 mod instruction;
 mod leave;
 mod misuse;
@@ -38,6 +43,7 @@ pub fn held() -> u32 {
         | heap_services::held()
         | allocators_held()
         | full::held()
+        | heap_switches::held()
         | execute::held()
 }
 
@@ -89,29 +95,26 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
-        #[cfg(feature = "injection")]
-        Fault::HeapScript => return script::run(),
-        #[cfg(not(feature = "injection"))]
-        Fault::HeapScript => {}
-        #[cfg(feature = "injection")]
-        Fault::HeapAllocators => return heap_allocators::check_all(),
-        #[cfg(not(feature = "injection"))]
-        Fault::HeapAllocators => {}
-        Fault::HeapTrace => return heap_services::check_trace(),
-        #[cfg(feature = "heap-tracking")]
-        Fault::HeapAccounts => return heap_services::check_accounts(),
-        #[cfg(not(feature = "heap-tracking"))]
-        Fault::HeapAccounts => {}
-        Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
-        Fault::HeapStackOverflow => heap::heap_stack_overflow(),
-        Fault::HeapOverrun => heap::heap_overrun(),
-        Fault::HeapAndIsrStack => return full::heap_and_isr_stack(parameter),
-        Fault::HeapRegions => return heap_regions::check_all(),
-        Fault::HeapCallbacks if parameter == 0 => return heap_policy::failures_are_told(),
-        Fault::HeapCallbacks => return heap_policy::allocations_are_told(),
-        Fault::HeapAbort => heap_policy::abort_on_failure(),
-        Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
-        Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
+        Fault::HeapScript
+        | Fault::HeapStackOverflow
+        | Fault::HeapOverrun
+        | Fault::HeapAndIsrStack
+        | Fault::HeapRegions
+        | Fault::HeapCallbacks
+        | Fault::HeapAbort
+        | Fault::HeapInInterrupt
+        | Fault::HeapWrongAddress
+        | Fault::HeapCorrupt
+        | Fault::HeapExhaustion
+        | Fault::HeapFragmentation
+        | Fault::HeapSwitches
+        | Fault::HeapAllocators
+        | Fault::HeapTrace
+        | Fault::HeapAccounts => {
+            if carry_out_on_heap(fault, parameter) {
+                return;
+            }
+        }
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),
@@ -134,4 +137,64 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ErrorCall => control::error_call(),
     }
     defmt::error!("fault {=str} broke nothing", fault.name());
+}
+
+/// Carries out a fault of the heap. Answers whether nothing was to be broken.
+fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
+    use heap_exhaustion::{Shape, exhaust};
+    match fault {
+        #[cfg(feature = "injection")]
+        Fault::HeapScript => {
+            script::run();
+            return true;
+        }
+        #[cfg(feature = "injection")]
+        Fault::HeapCorrupt => heap_damage::corrupt(parameter),
+        Fault::HeapStackOverflow if parameter == 0 => heap::heap_stack_overflow(),
+        Fault::HeapStackOverflow => {
+            heap::look_at_neighbour();
+            return true;
+        }
+        Fault::HeapOverrun => heap::heap_overrun(),
+        Fault::HeapAndIsrStack => {
+            full::heap_and_isr_stack(parameter);
+            return true;
+        }
+        Fault::HeapRegions => {
+            heap_regions::check_all();
+            return true;
+        }
+        Fault::HeapCallbacks => {
+            heap_policy::callbacks(parameter);
+            return true;
+        }
+        Fault::HeapAbort => heap_policy::abort_on_failure(),
+        Fault::HeapInInterrupt => {
+            heap_policy::in_interrupt(parameter);
+            return parameter < 2;
+        }
+        Fault::HeapWrongAddress => heap_address::release_wrong_address(parameter),
+        Fault::HeapSwitches => {
+            heap_switches::switch_at_every_instruction(parameter);
+            return true;
+        }
+        #[cfg(feature = "injection")]
+        Fault::HeapAllocators => {
+            heap_allocators::check_all();
+            return true;
+        }
+        Fault::HeapTrace => {
+            heap_services::check_trace();
+            return true;
+        }
+        #[cfg(feature = "heap-tracking")]
+        Fault::HeapAccounts => {
+            heap_services::check_accounts();
+            return true;
+        }
+        Fault::HeapExhaustion => exhaust(parameter, Shape::Full),
+        Fault::HeapFragmentation => exhaust(parameter, Shape::InPieces),
+        _ => {}
+    }
+    false
 }

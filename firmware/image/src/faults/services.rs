@@ -1,6 +1,6 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
-use super::{misuse, threads};
+use super::{heap_exhaustion, misuse, threads};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
@@ -81,8 +81,7 @@ fn spawn_runs_out_of_memory() -> Result<bool, Error> {
         0
     }
     const LARGE_STACK_BYTES: u32 = 12 << 10;
-    let free = || heap::totals(STACK_MEMORY).map_or(0, |totals| totals.free_bytes);
-    let before = free();
+    let before = heap_exhaustion::state(STACK_MEMORY);
     let mut threads = [None; 12];
     let mut refused = None;
     for (place, number) in threads.iter_mut().zip(0..) {
@@ -95,12 +94,14 @@ fn spawn_runs_out_of_memory() -> Result<bool, Error> {
             }
         }
     }
+    let whole = heap::check_integrity().is_ok();
     let mut ended = true;
     for thread in threads.into_iter().flatten() {
         thread.terminate()?;
         ended &= thread.join(FOREVER)? == thread::TERMINATED;
     }
-    let intact = free() == before && heap::check_integrity().is_ok();
+    let as_before = heap_exhaustion::state(STACK_MEMORY) == before;
+    let intact = whole && as_before && heap::check_integrity().is_ok();
     Ok(refused == Some(Error::OutOfMemory) && ended && intact)
 }
 

@@ -145,3 +145,12 @@ pub(super) fn empty() {
     // empty heap.
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, STORE.0.get().cast(), 1) };
 }
+
+/// Where the heap keeps what lies in none of its regions, for an image that is to break it.
+#[cfg(feature = "injection")]
+pub fn state() -> core::ops::Range<u32> {
+    with(|heap| {
+        let start = core::ptr::from_ref(heap).addr() as u32;
+        start..start + core::mem::size_of::<Memory>() as u32
+    })
+}

@@ -86,6 +86,8 @@ crate::names::closed_list! {
     ImageBuildId = 4108, "image-build-id";
     /// A thread waits for the end of one that another waits for already.
     JoinTwice = 4109, "join-twice";
+    /// An address inside of a block was freed.
+    FreeInside = 4110, "free-inside";
 }
 
 /// The first number of custom codes.

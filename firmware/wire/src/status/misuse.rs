@@ -60,6 +60,8 @@ crate::names::closed_list! {
     InvalidArgument = 24, "invalid-argument";
     /// A thread waits for the end of one that another waits for already.
     JoinTwice = 25, "join-twice";
+    /// A pointer into a block is freed that is not the one that was handed out.
+    FreeInside = 26, "free-inside";
 }
 
 impl Misuse {
@@ -92,6 +94,7 @@ impl Misuse {
             Self::NotAllowed => (Module::Kernel, Code::InvalidOperation),
             Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
             Self::JoinTwice => (Module::Kernel, Code::JoinTwice),
+            Self::FreeInside => (Module::MemorySubsystem, Code::FreeInside),
         };
         Status::of_code(module, code)
     }
