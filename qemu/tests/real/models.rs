@@ -1,0 +1,160 @@
+//! A guest that drives DMA2 by its registers, the controllers supplied by the host, on every QEMU
+//! of this machine.
+
+use std::time::{Duration, Instant};
+
+use crashrig_qemu::models::dma::{Dma, Port, Reach};
+use crashrig_qemu::{Emulator, Launch, Limits, Program, Stop};
+
+use crate::support::Code::{self, Half, Load};
+use crate::support::{CODE, COUNTER, Rig, STAY, image, launch, limits, on_each, word};
+
+const SOURCE: u32 = 0x2000_4000;
+const TARGET: u32 = 0x2000_8000;
+const CCM: u32 = 0x1000_0000;
+const WORDS: u32 = 1024;
+
+/// Memory to memory, both addresses incrementing, words, interrupts on completion and error, on.
+const CONTROL: u32 = 2 << 13 | 2 << 11 | 1 << 10 | 1 << 9 | 2 << 6 | 1 << 4 | 1 << 2 | 1;
+/// Transfer complete and half transfer, and transfer error, of stream 0.
+const DONE: u32 = 1 << 5 | 1 << 4;
+const ERROR: u32 = 1 << 3;
+
+const WAIT: Code = Half(0xbf30); // wfi
+const SPIN: Code = Half(0xbf00); // nop
+
+/// Where the guest stays when the interrupt was taken.
+const AT_END: u32 = CODE + 2 * 17;
+/// The handler of the interrupt of stream 0 of DMA2, and its entry in the vector table.
+const HANDLER: u32 = CODE + 2 * 18;
+const VECTOR: usize = 4 * (16 + 56);
+
+/// Programs stream 0 of DMA2 and waits until the handler has counted. The handler keeps LISR, S0CR
+/// and S0NDTR behind the counter and clears all flags.
+fn transfer(target: u32, waits: Code) -> [Code; 32] {
+    [
+        Load(0, 0x4002_6410), // S0CR
+        Load(1, WORDS),
+        Half(0x6041), // str r1, [r0, #4]: S0NDTR
+        Load(1, SOURCE),
+        Half(0x6081), // str r1, [r0, #8]: S0PAR
+        Load(1, target),
+        Half(0x60c1), // str r1, [r0, #12]: S0M0AR
+        Load(2, 0xe000_e104),
+        Load(3, 1 << (56 - 32)),
+        Half(0x6013), // str r3, [r2]: the interrupt is enabled
+        Load(4, COUNTER),
+        Load(1, CONTROL),
+        Half(0x6001), // str r1, [r0]
+        waits,
+        Half(0x6825), // ldr r5, [r4]
+        Half(0x2d00), // cmp r5, #0
+        Half(0xd0fb), // beq to the waiting
+        STAY,
+        Load(1, 0x4002_6400),
+        Half(0x680a), // ldr r2, [r1]: LISR
+        Load(3, COUNTER),
+        Half(0x605a), // str r2, [r3, #4]
+        Half(0x690a), // ldr r2, [r1, #16]: S0CR
+        Half(0x609a), // str r2, [r3, #8]
+        Half(0x694a), // ldr r2, [r1, #20]: S0NDTR
+        Half(0x60da), // str r2, [r3, #12]
+        Half(0x223d), // movs r2, #0x3d
+        Half(0x608a), // str r2, [r1, #8]: LIFCR
+        Half(0x681a), // ldr r2, [r3]
+        Half(0x3201), // adds r2, #1
+        Half(0x601a), // str r2, [r3]
+        Half(0x4770), // bx lr
+    ]
+}
+
+/// The memory of the chip, as far as these tests touch it.
+fn controllers() -> Box<Dma> {
+    let ports = vec![Port::Memory1, Port::Memory2, Port::Peripheral2];
+    let sram = Reach { start: 0x2000_0000, size_bytes: 0x2_0000, ports, writable: true };
+    let ccm = Reach { start: CCM, size_bytes: 0x1_0000, ports: Vec::new(), writable: true };
+    Box::new(Dma::new(vec![sram, ccm]))
+}
+
+/// An emulator with such a guest, and data to be moved.
+fn start(program: &Program, code: &[Code]) -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let launch: Launch = launch(program, code, folder.path());
+    let mut bytes = image(code);
+    bytes.resize(bytes.len().max(VECTOR + 4), 0);
+    bytes[VECTOR..VECTOR + 4].copy_from_slice(&(HANDLER | 1).to_le_bytes());
+    std::fs::write(launch.image.as_ref().unwrap(), bytes).unwrap();
+    let mut emulator = Emulator::start(&launch).unwrap();
+    emulator.write(SOURCE, &data()).unwrap();
+    Rig::new(emulator, folder)
+}
+
+fn data() -> Vec<u8> {
+    (0..WORDS).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+}
+
+/// What a run has left behind: the time it took, the kept registers, the instructions.
+fn run(rig: &mut Rig) -> (Duration, [u32; 4], Option<u64>) {
+    let emulator = &mut rig.emulator;
+    emulator.attach(controllers()).unwrap();
+    let end = emulator.break_at(AT_END).unwrap();
+    let began = Instant::now();
+    emulator.resume().unwrap();
+    let stop = emulator.wait(&limits(Some(1_000_000), 20_000)).unwrap();
+    let took = began.elapsed();
+    assert_eq!(stop, Stop::Breakpoint { token: end });
+    let kept = [0, 4, 8, 12].map(|offset| word(emulator, COUNTER + offset));
+    (took, kept, emulator.instructions().unwrap())
+}
+
+#[test]
+fn a_transfer_is_done_and_its_interrupt_taken() {
+    on_each(|program| {
+        for waits in [WAIT, SPIN] {
+            let mut rig = start(program, &transfer(TARGET, waits));
+            let (took, kept, instructions) = run(&mut rig);
+            eprintln!("4 KiB moved in {took:?}, {instructions:?} instructions");
+            assert_eq!(kept, [1, DONE, CONTROL & !1, 0]);
+            let mut moved = vec![0; data().len()];
+            rig.emulator.read(TARGET, &mut moved).unwrap();
+            assert!(moved == data(), "what arrived is what was sent");
+        }
+    });
+}
+
+#[test]
+fn memory_out_of_reach_ends_in_a_transfer_error() {
+    on_each(|program| {
+        let mut rig = start(program, &transfer(CCM, WAIT));
+        let (_, kept, _) = run(&mut rig);
+        assert_eq!(kept, [1, ERROR, CONTROL & !1, WORDS]);
+    });
+}
+
+#[test]
+fn two_runs_are_equal() {
+    on_each(|program| {
+        let ends = [(); 2].map(|()| {
+            let mut rig = start(program, &transfer(TARGET, SPIN));
+            let (_, kept, instructions) = run(&mut rig);
+            (kept, instructions, rig.emulator.registers().unwrap())
+        });
+        assert_eq!(ends[0], ends[1]);
+    });
+}
+
+#[test]
+fn a_reset_resets_the_models() {
+    on_each(|program| {
+        let mut rig = start(program, &transfer(TARGET, SPIN));
+        run(&mut rig);
+        for _ in 0..2 {
+            rig.emulator.reset_warm().unwrap();
+            rig.emulator.write(COUNTER, &[0; 16]).unwrap();
+            rig.emulator.resume().unwrap();
+            let stop = rig.emulator.wait(&Limits::default()).unwrap();
+            assert!(matches!(stop, Stop::Breakpoint { .. }), "found {stop:?}");
+            assert_eq!(word(&mut rig.emulator, COUNTER), 1, "one interrupt in each boot");
+        }
+    });
+}
