@@ -27,7 +27,7 @@ use super::{Bus, MmioModel, Registers, Width};
 use crate::error::Error;
 
 /// Items that a transfer from memory to memory advances by in one step.
-pub const ITEMS_PER_STEP: u32 = 64;
+pub const ITEMS_PER_STEP: u32 = 128;
 
 /// Where the registers of DMA1 begin; those of DMA2 follow (§2.3, table 1).
 const START: u32 = 0x4002_6000;

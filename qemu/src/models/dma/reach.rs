@@ -43,13 +43,21 @@ const BUSES: [(u32, u32, &[Port]); 4] = [
     (0x5000_0000, 0x6_0c00, &[Port::Memory2, Port::Peripheral2]),
 ];
 
-/// Whether a port can read or write an item. An item never leaves the region it begins in, since it
-/// is aligned to its size.
-pub(super) fn reaches(memory: &[Reach], port: Port, address: u32, writes: bool) -> bool {
-    if let Some(reach) = memory.iter().find(|it| inside(address, it.start, it.size_bytes)) {
-        return reach.ports.contains(&port) && (reach.writable || !writes);
+/// How many bytes from an address a port can read or write without leaving what the address lies
+/// in; zero if it cannot at all. An item never leaves it either, since it is aligned to its size.
+pub(super) fn room_bytes(memory: &[Reach], port: Port, address: u32, writes: bool) -> u32 {
+    let room = |start: u32, size_bytes: u32| {
+        let offset = address.wrapping_sub(start);
+        (offset < size_bytes).then(|| size_bytes - offset)
+    };
+    if let Some((reach, room)) =
+        memory.iter().find_map(|it| Some((it, room(it.start, it.size_bytes)?)))
+    {
+        let can = reach.ports.contains(&port) && (reach.writable || !writes);
+        return if can { room } else { 0 };
     }
-    BUSES.iter().any(|(start, size, ports)| inside(address, *start, *size) && ports.contains(&port))
+    let buses = BUSES.iter().filter(|(.., ports)| ports.contains(&port));
+    buses.filter_map(|(start, size, _)| room(*start, *size)).next().unwrap_or_default()
 }
 
 /// Whether an address is one of memory, and not of a peripheral: it may be read in any width, and

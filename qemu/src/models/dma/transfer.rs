@@ -6,7 +6,7 @@
 //! Such a burst moves nothing here: what was to be written keeps its value, what was to be read
 //! reads as zero.
 
-use super::reach::{Port, Reach, is_memory, reaches};
+use super::reach::{Port, Reach, is_memory, room_bytes};
 use super::stream::{Direction, Stream, control, fifo, flag};
 use crate::error::Error;
 use crate::models::{Bus, Width};
@@ -43,8 +43,16 @@ impl Row {
 
     /// How many of the items from `from` to below `end` can be reached before one cannot.
     fn reached(&self, memory: &[Reach], from: u32, end: u32, writes: bool) -> u32 {
-        let found = (from..end).find(|it| !reaches(memory, self.port, self.address(*it), writes));
-        found.unwrap_or(end) - from
+        let mut index = from;
+        while index < end {
+            let room = room_bytes(memory, self.port, self.address(index), writes);
+            if room == 0 {
+                break;
+            }
+            let items = if self.step_bytes == 0 { end } else { room.div_ceil(self.step_bytes) };
+            index += items.min(end - index);
+        }
+        index - from
     }
 
     /// Whether an item belongs to a burst that crosses the boundary.
@@ -61,7 +69,7 @@ impl Row {
     fn is_plain(&self, memory: &[Reach], from: u32, end: u32) -> bool {
         self.step_bytes == self.width.bytes()
             && is_memory(memory, self.address(from))
-            && !(from..end).any(|index| self.is_lost(index))
+            && (self.burst == 1 || !(from..end).any(|index| self.is_lost(index)))
     }
 
     fn read(
