@@ -10,7 +10,7 @@
 //! or underrun of a FIFO (memory is always ready), and a peripheral that controls the flow (there
 //! is none, so such a stream never moves).
 //!
-//! Everything of the manual, its section numbers too, is from memory, not checked.
+//! The manual is quoted from memory, section numbers too, where it is not said to have been read.
 
 mod reach;
 mod requests;

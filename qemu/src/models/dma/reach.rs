@@ -1,8 +1,9 @@
 //! What each port of the two controllers reaches: the bus matrix.
 //!
 //! Memory comes from the chip file, by way of whoever makes the model. Peripherals are no regions
-//! of a chip file, so their buses stand here (RM0090 §2.1, figure 1, and §10.3.1: from memory, not
-//! checked). What is in neither is reached by nobody.
+//! of a chip file, so their buses stand here. That DMA1 gets to APB1 and fails at AHB1 was seen on
+//! an STM32F407 by others (a GPIO port read by it: transfer error); the rest is RM0090 §2.1, figure
+//! 1, and §10.3.1, from memory, not checked. What is in neither is reached by nobody.
 
 /// A port of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The registers of one stream, and what the controller does to them when it is enabled
 //! (RM0090 §10.5.5 to §10.5.10).
 //!
-//! Section numbers and rules of the manual are from memory, not checked against its text.
+//! Section numbers and rules are from memory, not checked, where they do not say otherwise.
 
 use crate::models::Width;
 
@@ -236,8 +236,9 @@ impl Stream {
     }
 
     /// EN was written as one. The manual demands that the flags of the stream were cleared before
-    /// (§10.5.5) and does not say what happens otherwise; here the stream stays off, as it does for
-    /// the reserved values of sizes and direction.
+    /// (§10.5.5). Otherwise it stays off, as was seen with TEIF on a chip of the family (issue 10
+    /// of plusk01/airdamon_f3). That reserved values of sizes and direction keep it off too is an
+    /// assumption.
     fn enable(&mut self) {
         let reserved = self.direction().is_none()
             || width(self.control >> 11).is_none()
@@ -279,9 +280,9 @@ impl Stream {
         self.begin_round();
     }
 
-    /// Whether the FIFO holds a whole number of memory bursts at its threshold (§10.3.13, table
-    /// 48), and a burst of the peripheral at all; that the latter is reported in the same way is an
-    /// assumption.
+    /// Whether the FIFO holds a whole number of memory bursts at its threshold (§10.3.13 with table
+    /// 48, read in a copy), and a burst of the peripheral at all; that the latter is reported in
+    /// the same way is an assumption.
     fn bursts_fit(&self) -> bool {
         let memory = self.memory_burst() * self.memory_width().bytes();
         let peripheral = self.peripheral_burst() * self.peripheral_width().bytes();

@@ -267,8 +267,8 @@ impl Stream {
         count.min(bytes / source.width.bytes())
     }
 
-    /// EN was cleared by software: what waits in the FIFO is written, and the end is reported as
-    /// that of a whole transfer is (§10.3.14, §10.3.15).
+    /// EN was cleared by software: what waits in the FIFO is written, the end is reported as that of
+    /// a whole transfer is, and SxNDTR keeps its value (§10.3.13, "FIFO flush", read in a copy).
     pub(super) fn suspend(&mut self, wiring: Wiring<'_>, bus: &mut dyn Bus) -> Result<(), Error> {
         self.drain(true, wiring, bus)?;
         self.flags |= flag::COMPLETE;

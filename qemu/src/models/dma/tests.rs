@@ -1,1 +1,0 @@
-//! The controllers against the register descriptions of RM0090 §10.5, with memory as an array.
