@@ -2,8 +2,8 @@
 //!
 //! Pure. Knows the forms that move general registers: offsets, indexed forms, pairs and lists
 //! (DDI0403E A5.2.4, A5.3.5 to A5.3.10, from memory, not checked against its text). Anything else
-//! is [`None`], never a guess: exclusive accesses, unaligned tables of branches, what is relative to
-//! the program counter or loads it, floating point.
+//! is [`None`], never a guess: exclusive accesses, tables of branches, what is relative to the
+//! program counter or loads it, floating point.
 
 use crate::models::Width;
 

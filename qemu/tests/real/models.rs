@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
-use crashrig_qemu::{Emulator, Launch, Limits, Program, Stop};
+use crashrig_qemu::{Emulator, Error, Launch, Limits, Program, Stop};
 
 use crate::support::Code::{self, Half, Load};
 use crate::support::{CODE, COUNTER, Rig, STAY, image, launch, limits, on_each, word};
@@ -86,7 +86,7 @@ fn start(program: &Program, code: &[Code]) -> Rig {
     let launch: Launch = launch(program, code, folder.path());
     let mut bytes = image(code);
     bytes.resize(bytes.len().max(VECTOR + 4), 0);
-    bytes[VECTOR..VECTOR + 4].copy_from_slice(&(HANDLER | 1).to_le_bytes());
+    bytes.splice(VECTOR..VECTOR + 4, (HANDLER | 1).to_le_bytes());
     std::fs::write(launch.image.as_ref().unwrap(), bytes).unwrap();
     let mut emulator = Emulator::start(&launch).unwrap();
     emulator.write(SOURCE, &data()).unwrap();
@@ -170,6 +170,112 @@ fn a_reset_resets_the_models() {
             let stop = rig.emulator.wait(&Limits::default()).unwrap();
             assert!(matches!(stop, Stop::Breakpoint { .. }), "found {stop:?}");
             assert_eq!(word(&mut rig.emulator, COUNTER), 1, "one interrupt in each boot");
+        }
+    });
+}
+
+/// Writes and reads S0PAR in several ways, the store in an IT block, and keeps what it has found.
+const FORMS: &[Code] = &[
+    Load(0, 0x4002_6410),
+    Load(1, 0x1234),
+    Half(0x4280), // cmp r0, r0
+    Half(0xbf0c), // ite eq
+    Half(0x6081), // streq r1, [r0, #8]
+    Half(0x2100), // movne r1, #0
+    Load(4, COUNTER),
+    Half(0x6021), // str r1, [r4]
+    Half(0x6882), // ldr r2, [r0, #8]
+    Half(0x6062), // str r2, [r4, #4]
+    Half(0x7a43), // ldrb r3, [r0, #9]
+    Half(0x60a3), // str r3, [r4, #8]
+    Half(0xe9d0), // ldrd r5, r6, [r0, #4]
+    Half(0x5601),
+    Half(0x60e6), // str r6, [r4, #12]
+    STAY,
+];
+
+#[test]
+fn accesses_of_several_forms_are_carried_out() {
+    on_each(|program| {
+        let mut rig = start(program, FORMS);
+        let emulator = &mut rig.emulator;
+        emulator.attach(controllers()).unwrap();
+        let token = emulator.break_at(CODE + 2 * 15).unwrap();
+        emulator.resume().unwrap();
+        assert_eq!(emulator.wait(&Limits::default()).unwrap(), Stop::Breakpoint { token });
+        let kept = [0, 4, 8, 12].map(|offset| word(emulator, COUNTER + offset));
+        assert_eq!(kept, [0x1234, 0x1234, 0x12, 0x1234]);
+    });
+}
+
+#[test]
+fn an_instruction_that_is_not_known_is_named() {
+    // ldrex r1, [r0]
+    let code = [Load(0, 0x4002_6410), Half(0xe850), Half(0x1f00), STAY];
+    on_each(|program| {
+        let mut rig = start(program, &code);
+        rig.emulator.attach(controllers()).unwrap();
+        rig.emulator.resume().unwrap();
+        let error = rig.emulator.wait(&Limits::default()).unwrap_err();
+        assert!(matches!(error, Error::Instruction { .. }), "found {error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with("carry out the instruction e850 1f00 at 0x00000042"), "{text}");
+    });
+}
+
+#[test]
+fn breakpoints_are_hit_while_a_transfer_goes_on() {
+    on_each(|program| {
+        for waits in [WAIT, SPIN] {
+            let mut rig = start(program, &transfer(TARGET, waits));
+            let emulator = &mut rig.emulator;
+            emulator.attach(controllers()).unwrap();
+            // Behind the store that starts it, in the handler, at the end.
+            for address in [CODE + 2 * 14, HANDLER, AT_END] {
+                let token = emulator.break_at(address).unwrap();
+                emulator.resume().unwrap();
+                let stop = emulator.wait(&Limits::default()).unwrap();
+                assert_eq!(stop, Stop::Breakpoint { token }, "at {address:#x}");
+                assert_eq!(emulator.registers().unwrap().pc, address);
+                emulator.remove(token).unwrap();
+            }
+            assert_eq!(word(emulator, COUNTER), 1);
+        }
+    });
+}
+
+#[test]
+fn a_guest_that_only_polls_ends_at_the_limit() {
+    // ldr r1, [r0]; b to it
+    let code = [Load(0, 0x4002_6410), Half(0x6801), Half(0xe7fd)];
+    on_each(|program| {
+        let mut rig = start(program, &code);
+        rig.emulator.attach(controllers()).unwrap();
+        rig.emulator.resume().unwrap();
+        let stop = rig.emulator.wait(&limits(None, 200)).unwrap();
+        assert_eq!(stop, Stop::WallLimit);
+        rig.emulator.resume().unwrap();
+        let stop = rig.emulator.wait(&limits(Some(100), 20_000)).unwrap();
+        assert_eq!(stop, Stop::InstructionLimit);
+    });
+}
+
+/// Starts the transfer, then asks for a reset in its middle.
+#[test]
+fn a_reset_in_the_middle_of_a_transfer_is_a_stop() {
+    let mut code = transfer(TARGET, SPIN).to_vec();
+    code.splice(14..17, [Load(2, 0xe000_ed0c), Load(3, 0x05fa_0004), Half(0x6013)]);
+    on_each(|program| {
+        let mut rig = start(program, &code);
+        let emulator = &mut rig.emulator;
+        emulator.attach(controllers()).unwrap();
+        for boot in 1..=3 {
+            emulator.resume().unwrap();
+            assert_eq!(emulator.wait(&Limits::default()).unwrap(), Stop::Reset, "in boot {boot}");
+            let last = TARGET + 4 * WORDS - 4;
+            assert_eq!(word(emulator, last), 0, "the end of it was not moved");
+            assert_ne!(word(emulator, TARGET + 4), 0, "its beginning was");
+            emulator.reset_warm().unwrap();
         }
     });
 }

@@ -97,7 +97,7 @@ impl Dma {
             if stands || best.is_some_and(|(priority, ..)| priority >= stream.priority()) {
                 continue;
             }
-            if direction == Direction::MemoryToMemory
+            if direction == Direction::Copy
                 || requests::requested((number, index, stream.channel()), direction, bus)?
             {
                 best = Some((stream.priority(), index, direction));
@@ -234,7 +234,7 @@ impl MmioModel for Dma {
     fn step(&mut self, bus: &mut dyn Bus) -> Result<bool, Error> {
         for number in 0..self.controllers.len() {
             let Some((index, direction)) = self.next(number, bus)? else { continue };
-            let limit = if direction == Direction::MemoryToMemory { ITEMS_PER_STEP } else { 1 };
+            let limit = if direction == Direction::Copy { ITEMS_PER_STEP } else { 1 };
             let stream = self.controllers.get_mut(number).and_then(|it| it.streams.get_mut(index));
             if let Some(stream) = stream {
                 stream.advance(limit, wiring(&self.memory, number), bus)?;

@@ -39,7 +39,7 @@ pub(super) fn requested(
     direction: Direction,
     bus: &mut dyn Bus,
 ) -> Result<bool, Error> {
-    let receives = direction == Direction::ToMemory;
+    let receives = direction == Direction::Receive;
     let serial = SERIALS.iter().find(|serial| {
         let places = if receives { serial.receives } else { serial.transmits };
         places.contains(&place)

@@ -48,10 +48,12 @@ pub(super) mod flag {
 /// SxCR.DIR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
-    ToMemory,
-    FromMemory,
-    /// From what the peripheral port reads to what the memory port writes.
-    MemoryToMemory,
+    /// From a peripheral to memory.
+    Receive,
+    /// From memory to a peripheral.
+    Transmit,
+    /// From memory that the peripheral port reads to memory that the memory port writes.
+    Copy,
 }
 
 /// One stream.
@@ -100,9 +102,9 @@ impl Stream {
 
     pub fn direction(&self) -> Option<Direction> {
         match self.control >> 6 & 3 {
-            0 => Some(Direction::ToMemory),
-            1 => Some(Direction::FromMemory),
-            2 => Some(Direction::MemoryToMemory),
+            0 => Some(Direction::Receive),
+            1 => Some(Direction::Transmit),
+            2 => Some(Direction::Copy),
             _ => None,
         }
     }
@@ -246,7 +248,7 @@ impl Stream {
         if self.flags != 0 || reserved {
             return;
         }
-        if self.direction() == Some(Direction::MemoryToMemory) {
+        if self.direction() == Some(Direction::Copy) {
             // Neither circular nor direct mode is allowed (§10.3.6); that the bits then have no
             // effect is an assumption.
             self.fifo_control |= fifo::USED;

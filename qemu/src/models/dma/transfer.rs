@@ -153,10 +153,10 @@ impl Stream {
         if self.is_endless() {
             count = count.min(self.credit_items);
         }
-        let moved = if self.direction() == Some(Direction::FromMemory) {
-            self.from_memory(count, wiring, bus)?
+        let moved = if self.direction() == Some(Direction::Transmit) {
+            self.transmit(count, wiring, bus)?
         } else {
-            self.to_memory(count, wiring, bus)?
+            self.receive(count, wiring, bus)?
         };
         self.credit_items = self.credit_items.saturating_sub(moved);
         let half = self.round_items / 2;
@@ -185,7 +185,7 @@ impl Stream {
         self.credit_items = credit;
     }
 
-    fn from_memory(
+    fn transmit(
         &mut self,
         count: u32,
         wiring: Wiring<'_>,
@@ -215,12 +215,7 @@ impl Stream {
         Ok(fit)
     }
 
-    fn to_memory(
-        &mut self,
-        count: u32,
-        wiring: Wiring<'_>,
-        bus: &mut dyn Bus,
-    ) -> Result<u32, Error> {
+    fn receive(&mut self, count: u32, wiring: Wiring<'_>, bus: &mut dyn Bus) -> Result<u32, Error> {
         let (memory, peripheral) = (self.memory_row(wiring), self.peripheral_row(wiring));
         let size = peripheral.width.bytes();
         let count = self.before_overlap(count, &peripheral, &memory);
@@ -239,7 +234,7 @@ impl Stream {
         let is_last = self.items == 0 || fit < count;
         let threshold = match self.direction() {
             // Memory is always ready for the next items, so nothing has to wait for the threshold.
-            Some(Direction::MemoryToMemory) => 0,
+            Some(Direction::Copy) => 0,
             _ => self.threshold_bytes() as usize,
         };
         if is_last || self.fifo.len() >= threshold {
@@ -267,8 +262,8 @@ impl Stream {
         count.min(bytes / source.width.bytes())
     }
 
-    /// EN was cleared by software: what waits in the FIFO is written, the end is reported as that of
-    /// a whole transfer is, and SxNDTR keeps its value (§10.3.13, "FIFO flush", read in a copy).
+    /// EN was cleared by software: what waits in the FIFO is written, the end is reported as that
+    /// of a whole transfer is, and SxNDTR keeps its value (§10.3.13, read in a copy).
     pub(super) fn suspend(&mut self, wiring: Wiring<'_>, bus: &mut dyn Bus) -> Result<(), Error> {
         self.drain(true, wiring, bus)?;
         self.flags |= flag::COMPLETE;

@@ -1,4 +1,4 @@
-//! Registers: their values after a reset, what is locked while a stream is enabled, flags and lines.
+//! Registers: values after a reset, what is locked while a stream is enabled, flags and lines.
 
 use super::*;
 
