@@ -95,6 +95,26 @@ impl Emulator {
         }
     }
 
+    /// Lets devices of the host answer a running guest for which nobody waits now, without waiting.
+    /// A stop that is found is kept for [`Emulator::wait`]. Does nothing without such devices.
+    ///
+    /// # Errors
+    /// When QEMU itself fails; that it has ended is for [`Emulator::wait`] to say.
+    pub fn attend(&mut self) -> Result<(), Error> {
+        if self.models.is_none() || self.state != State::Running || self.pending.is_some() {
+            return Ok(());
+        }
+        match self.look(None) {
+            Ok(stop) => {
+                self.pending = stop;
+                self.state = State::Running;
+                Ok(())
+            }
+            Err(Error::Closed { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// [`Emulator::wait`], with the end of QEMU as an error.
     fn follow(&mut self, limits: &Limits) -> Result<Stop, Error> {
         let wall_end = self.resumed_at + limits.wall;
