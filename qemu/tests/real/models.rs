@@ -82,8 +82,13 @@ fn controllers() -> Box<Dma> {
 
 /// An emulator with such a guest, and data to be moved.
 fn start(program: &Program, code: &[Code]) -> Rig {
+    start_with(program, code, |_| ())
+}
+
+fn start_with(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Rig {
     let folder = tempfile::tempdir().unwrap();
-    let launch: Launch = launch(program, code, folder.path());
+    let mut launch = launch(program, code, folder.path());
+    change(&mut launch);
     let mut bytes = image(code);
     bytes.resize(bytes.len().max(VECTOR + 4), 0);
     bytes.splice(VECTOR..VECTOR + 4, (HANDLER | 1).to_le_bytes());
@@ -277,5 +282,48 @@ fn a_reset_in_the_middle_of_a_transfer_is_a_stop() {
             assert_ne!(word(emulator, TARGET + 4), 0, "its beginning was");
             emulator.reset_warm().unwrap();
         }
+    });
+}
+
+/// Eleven bytes go to USART2 by stream 6 of DMA1, channel 4. Then LISR and HISR are polled.
+const TRANSMIT: &[Code] = &[
+    Load(0, 0x4000_4400),
+    Load(1, 0x2008),
+    Half(0x60c1), // str r1, [r0, #12]: CR1.UE and TE
+    Load(1, 0x80),
+    Half(0x6141), // str r1, [r0, #20]: CR3.DMAT
+    Load(2, 0x4002_60a0),
+    Load(1, 11),
+    Half(0x6051), // str r1, [r2, #4]: S6NDTR
+    Load(1, 0x4000_4404),
+    Half(0x6091), // str r1, [r2, #8]: S6PAR
+    Load(1, SOURCE),
+    Half(0x60d1), // str r1, [r2, #12]: S6M0AR
+    Load(1, 4 << 25 | 1 << 10 | 1 << 6 | 1),
+    Half(0x6011), // str r1, [r2]
+    Load(3, 0x4002_6000),
+    Half(0x685c), // ldr r4, [r3, #4]: HISR
+    Load(5, 1 << 21),
+    Half(0x422c), // tst r4, r5
+    Half(0xd0fb), // beq to the load of HISR
+    STAY,
+];
+
+#[test]
+fn a_serial_port_sends_what_dma_brings() {
+    on_each(|program| {
+        let output = tempfile::NamedTempFile::new().unwrap();
+        let file = format!("file:{}", output.path().display());
+        let mut rig = start_with(program, TRANSMIT, |launch| {
+            launch.more_options = vec!["-serial".into(), file.clone().into()];
+        });
+        let emulator = &mut rig.emulator;
+        emulator.write(SOURCE, b"hello worldXX").unwrap();
+        emulator.attach(controllers()).unwrap();
+        let token = emulator.break_at(CODE + 2 * 19).unwrap();
+        emulator.resume().unwrap();
+        let stop = emulator.wait(&limits(Some(1_000_000), 20_000)).unwrap();
+        assert_eq!(stop, Stop::Breakpoint { token });
+        assert_eq!(std::fs::read(output.path()).unwrap(), b"hello world");
     });
 }
