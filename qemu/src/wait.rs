@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::emulator::{Emulator, State};
 use crate::error::Error;
-use crate::gdb::Stepped;
+use crate::gdb::{Stepped, Token};
 use crate::stop::{Limits, Stop};
 
 /// Time between two looks at the counters, in milliseconds. A guest executes some ten million
@@ -124,10 +124,7 @@ impl Emulator {
         let interval = Duration::from_millis(LOOK_INTERVAL_MS);
         let mut next_look = Instant::now() + interval;
         loop {
-            let event = self.qmp.next_event(next_look.min(wall_end))?;
-            if event.is_some_and(|event| event.name == "STOP")
-                && let Some(stop) = self.look(None)?
-            {
+            if let Some(stop) = self.next(next_look.min(wall_end))? {
                 return Ok(stop);
             }
             // Also while events keep coming: each access to a modelled device is one.
@@ -143,6 +140,38 @@ impl Emulator {
                 return Ok(stop);
             }
         }
+    }
+
+    /// Follows the guest until something has happened, or `until`. A stop is of interest.
+    fn next(&mut self, until: Instant) -> Result<Option<Stop>, Error> {
+        if self.models.is_none() || !self.hub.is_running() {
+            let event = self.qmp.next_event(until)?;
+            let is_stop = event.is_some_and(|event| event.name == "STOP");
+            return if is_stop { self.look(None) } else { Ok(None) };
+        }
+        // A guest with devices of the host stops often, and GDB's answer says all of such a stop.
+        if !self.hub.wait_stopped(until)? {
+            return Ok(None);
+        }
+        match self.hub.stopped()? {
+            Some(token) => self.at_point(token),
+            None => self.look(None),
+        }
+    }
+
+    /// The guest stands at a point: a stop, unless it is a device of the host that it reaches for.
+    fn at_point(&mut self, token: Token) -> Result<Option<Stop>, Error> {
+        let stop =
+            if self.is_model(token) { self.serve(true)? } else { Some(Stop::Breakpoint { token }) };
+        self.state = match stop {
+            None => State::Running,
+            Some(Stop::Reset) => State::AtReset,
+            Some(_) => State::Stopped,
+        };
+        if stop.is_none() && !self.hub.is_running() {
+            return self.look(None);
+        }
+        Ok(stop)
     }
 
     /// The limit that is used up, if one is.
@@ -181,17 +210,7 @@ impl Emulator {
                     expected: "at a registered one",
                     found: status,
                 })?;
-                let stop = if self.is_model(token) {
-                    self.serve(true)?
-                } else {
-                    Some(Stop::Breakpoint { token })
-                };
-                self.state = match stop {
-                    None => State::Running,
-                    Some(Stop::Reset) => State::AtReset,
-                    Some(_) => State::Stopped,
-                };
-                return Ok(stop);
+                return self.at_point(token);
             }
             _ => {
                 return Err(Error::State {

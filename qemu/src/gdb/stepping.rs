@@ -2,6 +2,8 @@
 //!
 //! For the models of devices ([`crate::models`]); a step over a breakpoint stands in `hub.rs`.
 
+use std::time::Instant;
+
 use crate::error::Error;
 use crate::gdb::hub::{Hub, Kind, TRAP_SIGNAL, Token};
 use crate::gdb::packet;
@@ -58,6 +60,22 @@ impl Hub {
                 found: answer.chars().take(200).collect(),
             }),
         }
+    }
+
+    /// Writes core registers by GDB's names.
+    pub(crate) fn write_registers(&mut self, values: &[(&str, u32)]) -> Result<(), Error> {
+        self.client()?.write_registers(values)
+    }
+
+    /// Whether the guest was resumed through this connection and no stop of it was collected.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Waits until the guest that was resumed through this connection has stopped; false when it has
+    /// not in time.
+    pub(crate) fn wait_stopped(&mut self, until: Instant) -> Result<bool, Error> {
+        self.client()?.has_packet(until)
     }
 
     /// Whether interrupts are taken and time goes on in single steps. They do not by default.
