@@ -11,6 +11,7 @@ use crate::channel::answer_deadline;
 use crate::discover::Version;
 use crate::error::Error;
 use crate::gdb::{Access, Hub, Token};
+use crate::models::Reset;
 use crate::mtree::MappedRange;
 use crate::observer::Observer;
 use crate::output::{Mark, OutputFiles, read_from};
@@ -198,7 +199,7 @@ impl Emulator {
         self.qmp.wait_event("RESET")?;
         self.qmp.command("set-action", json!({ "reboot": "shutdown" }))?;
         self.hub.forget_position();
-        self.reset_models()?;
+        self.reset_models(Reset::System)?;
         self.pending = None;
         self.state = State::Stopped;
         Ok(())

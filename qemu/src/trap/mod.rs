@@ -23,10 +23,10 @@ use serde_json::json;
 pub(crate) use self::models::Models;
 use self::models::{Attached, Lines};
 use self::turn::{End, Turn};
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, State};
 use crate::error::Error;
 use crate::gdb::{Access, Token};
-use crate::models::MmioModel;
+use crate::models::{MmioModel, Reset};
 use crate::stop::Stop;
 
 /// Where the interrupt controller stands in QEMU's tree of objects: in 10.0, and in 7.2.
@@ -56,6 +56,22 @@ impl Emulator {
         Ok(())
     }
 
+    /// Takes the devices of the host back, so that another emulator can go on in place of this one:
+    /// what they keep is not lost with it.
+    ///
+    /// # Errors
+    /// When the guest runs, or QEMU refuses.
+    pub fn detach_all(&mut self) -> Result<Vec<Box<dyn MmioModel>>, Error> {
+        let Some(models) = self.models.take() else { return Ok(Vec::new()) };
+        let tokens = models.attached.iter().flat_map(|attached| &attached.tokens);
+        if self.state != State::Ended {
+            for token in tokens {
+                self.stopped_hub("take a device back")?.remove(*token)?;
+            }
+        }
+        Ok(models.attached.into_iter().map(|attached| attached.model).collect())
+    }
+
     fn interrupt_controller(&mut self) -> Result<&'static str, Error> {
         for path in CONTROLLERS {
             match self.qmp.command("qom-list", json!({ "path": path })) {
@@ -76,11 +92,16 @@ impl Emulator {
         self.models.as_ref().is_some_and(|models| models.own(token))
     }
 
-    /// All models after a reset of the chip, which has cleared what was pending.
-    pub(crate) fn reset_models(&mut self) -> Result<(), Error> {
+    /// Resets the devices that the host supplies, and lowers their interrupt lines. A warm reset of
+    /// the guest does it by itself, as of a reset that software has asked for; whoever means another
+    /// one says so here, before or after.
+    ///
+    /// # Errors
+    /// When QEMU has ended or does not answer.
+    pub fn reset_models(&mut self, reset: Reset) -> Result<(), Error> {
         let Some(models) = &mut self.models else { return Ok(()) };
         for attached in &mut models.attached {
-            attached.model.reset();
+            attached.model.reset(reset);
         }
         models.busy = false;
         for line in std::mem::take(&mut models.lines.high) {

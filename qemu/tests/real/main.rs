@@ -8,6 +8,7 @@ mod models;
 mod mtree;
 mod observer;
 mod points;
+mod retention;
 mod start;
 mod stores;
 mod support;

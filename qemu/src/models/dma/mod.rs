@@ -23,7 +23,7 @@ pub use reach::{Port, Reach};
 
 use self::stream::{Direction, Stream, control, flag};
 use self::transfer::Wiring;
-use super::{Bus, MmioModel, Registers, Width};
+use super::{Bus, MmioModel, Registers, Reset, Width};
 use crate::error::Error;
 
 /// Items that a transfer from memory to memory advances by in one step.
@@ -248,7 +248,7 @@ impl MmioModel for Dma {
         Ok(more)
     }
 
-    fn reset(&mut self) {
+    fn reset(&mut self, _: Reset) {
         self.controllers = [Controller::new(), Controller::new()];
     }
 }
