@@ -168,9 +168,8 @@ impl Target for EmulatorTarget {
         }
         let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;
         self.check_memory(&mut emulator)?;
-        let models = HostModels::new(&self.board, needs);
-        models.attach(&mut emulator)?;
+        HostModels::new(&self.board, needs).attach(&mut emulator)?;
         let reset_cause = self.reset_cause().cloned();
-        Ok(Box::new(EmulatorSession::new(emulator, launch, ram, reset_cause, models)))
+        Ok(Box::new(EmulatorSession::new(emulator, launch, ram, reset_cause)))
     }
 }

@@ -119,10 +119,8 @@ impl Backup {
                 }
             }
             POWER if has_power_clock => self.power_control = value & 0xffff & !CLEARING,
-            _ if address == POWER + 4 => {
-                if has_power_clock {
-                    self.regulator = value & REGULATOR != 0;
-                }
+            _ if address == POWER + 4 && has_power_clock => {
+                self.regulator = value & REGULATOR != 0;
             }
             _ if self.is_writable() => {
                 let index = (address.wrapping_sub(BACKUP_REGISTERS) / 4) as usize;

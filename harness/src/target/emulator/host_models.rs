@@ -9,6 +9,7 @@ use crashrig_layout::parse::{Board, Chip, HostModel};
 use crashrig_layout::{Master, Need, RegionKind};
 use crashrig_qemu::Emulator;
 use crashrig_qemu::models::MmioModel;
+use crashrig_qemu::models::backup::Backup;
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
 
 /// Ports of the DMA controllers, as bus masters. The peripheral port of DMA1 is none.
@@ -18,7 +19,7 @@ const PORTS: [(Master, Port); 3] = [
     (Master::Dma2Peripheral, Port::Peripheral2),
 ];
 
-/// The devices of one session, made anew for each start of its emulator.
+/// The devices of one session.
 pub(super) struct HostModels {
     models: Vec<HostModel>,
     reach: Vec<Reach>,
@@ -35,11 +36,12 @@ impl HostModels {
         }
     }
 
-    /// Gives them to an emulator whose guest has not run yet.
-    pub(super) fn attach(&self, emulator: &mut Emulator) -> Result<(), BenchError> {
-        for model in &self.models {
+    /// Gives them to the first emulator of the session, whose guest has not run yet.
+    pub(super) fn attach(self, emulator: &mut Emulator) -> Result<(), BenchError> {
+        for model in self.models {
             let model: Box<dyn MmioModel> = match model {
                 HostModel::Stm32f4Dma => Box::new(Dma::new(self.reach.clone())),
+                HostModel::Stm32f4Backup => Box::new(Backup::new()),
             };
             emulator.attach(model).map_err(BenchError::of)?;
         }
@@ -79,6 +81,7 @@ mod tests {
         check(&[], &[]);
         check(&[Need::Mpu, Need::Ccm], &[]);
         check(&[Need::Mpu, Need::Dma], &[HostModel::Stm32f4Dma]);
+        check(&[Need::BackupSram], &[HostModel::Stm32f4Backup]);
     }
 
     #[test]

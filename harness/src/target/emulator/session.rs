@@ -6,11 +6,11 @@
 
 use super::super::facts::command_line;
 use super::super::{BenchError, Boundary, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
-use super::HostModels;
 use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::parse::ChipResetCause;
 use crashrig_qemu::gdb::{Access, Token};
+use crashrig_qemu::models::Reset;
 use crashrig_qemu::{Emulator, Launch, Limits, Mark, RamRange, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,8 +30,6 @@ pub(super) struct EmulatorSession {
     running_since_start: bool,
     breakpoints: Vec<(Token, u32)>,
     mark: Mark,
-    /// What the host supplies.
-    models: HostModels,
     /// How the emulator was started.
     launch: Launch,
     /// How often.
@@ -45,7 +43,6 @@ impl EmulatorSession {
         launch: Launch,
         ram: Vec<(u32, u32)>,
         reset_cause: Option<ChipResetCause>,
-        models: HostModels,
     ) -> Self {
         Self {
             emulator,
@@ -54,7 +51,6 @@ impl EmulatorSession {
             running_since_start: false,
             breakpoints: Vec::new(),
             mark: Mark::default(),
-            models,
             launch,
             starts: 1,
         }
@@ -94,8 +90,13 @@ impl EmulatorSession {
         let mut launch = self.launch.clone();
         launch.output_folder = self.launch.output_folder.join(format!("start-{}", self.starts));
         std::fs::create_dir_all(&launch.output_folder).map_err(BenchError::of)?;
+        // To devices of the host it is a reset by the pin, as it is to the image.
+        let devices = self.emulator.detach_all().map_err(BenchError::of)?;
         self.emulator = Emulator::start(&launch).map_err(BenchError::of)?;
-        self.models.attach(&mut self.emulator)?;
+        for device in devices {
+            self.emulator.attach(device).map_err(BenchError::of)?;
+        }
+        self.emulator.reset_models(Reset::Pin).map_err(BenchError::of)?;
         self.running_since_start = false;
         self.breakpoints.clear();
         self.mark = Mark::default();
@@ -115,6 +116,7 @@ impl Session for EmulatorSession {
         } else if self.running_since_start {
             self.emulator.reset_warm().map_err(BenchError::of)?;
         }
+        self.emulator.reset_models(Reset::PowerOn).map_err(BenchError::of)?;
         let mut noise = Noise::new(seed);
         for (start, size) in self.ram.clone() {
             let mut bytes = vec![0; size as usize];
