@@ -122,6 +122,38 @@ impl Client {
         self.channel.send(&packet::encode(payload))
     }
 
+    /// Writes registers by name, which this QEMU must offer, and waits once for all of them.
+    pub(crate) fn write_registers(&mut self, values: &[(&str, u32)]) -> Result<(), Error> {
+        for (name, value) in values {
+            let place = self.description.place(name);
+            let place = place.ok_or_else(|| malformed("a register of that name", name))?;
+            self.send(&format!(
+                "P{:x}={}",
+                place.number,
+                packet::encode_hex(&value.to_le_bytes())
+            ))?;
+        }
+        for (name, _) in values {
+            let answer = self.receive(answer_deadline())?;
+            if answer.as_deref() != Some(b"OK") {
+                let answer = String::from_utf8_lossy(&answer.unwrap_or_default()).into_owned();
+                let command = format!("write register {name}");
+                return Err(Error::Refused { socket: "GDB", command, answer });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a packet is there to be received; false when none came in time.
+    pub(crate) fn has_packet(&mut self, until: Instant) -> Result<bool, Error> {
+        while matches!(packet::decode(self.channel.received()), Decoded::Incomplete) {
+            if !self.channel.receive(until)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Sends a packet and waits until QEMU has taken it. The stub acknowledges a packet and handles
     /// it in one go, so whatever is asked on another socket after this comes after it.
     pub(crate) fn send_taken(&mut self, payload: &str) -> Result<(), Error> {

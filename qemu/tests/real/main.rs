@@ -4,9 +4,11 @@
 
 mod emulator;
 mod keeper;
+mod models;
 mod mtree;
 mod observer;
 mod points;
+mod retention;
 mod start;
 mod stores;
 mod support;

@@ -10,6 +10,7 @@ use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::parse::ChipResetCause;
 use crashrig_qemu::gdb::{Access, Token};
+use crashrig_qemu::models::Reset;
 use crashrig_qemu::{Emulator, Launch, Limits, Mark, RamRange, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -89,7 +90,13 @@ impl EmulatorSession {
         let mut launch = self.launch.clone();
         launch.output_folder = self.launch.output_folder.join(format!("start-{}", self.starts));
         std::fs::create_dir_all(&launch.output_folder).map_err(BenchError::of)?;
+        // To devices of the host it is a reset by the pin, as it is to the image.
+        let devices = self.emulator.detach_all().map_err(BenchError::of)?;
         self.emulator = Emulator::start(&launch).map_err(BenchError::of)?;
+        for device in devices {
+            self.emulator.attach(device).map_err(BenchError::of)?;
+        }
+        self.emulator.reset_models(Reset::Pin).map_err(BenchError::of)?;
         self.running_since_start = false;
         self.breakpoints.clear();
         self.mark = Mark::default();
@@ -109,6 +116,7 @@ impl Session for EmulatorSession {
         } else if self.running_since_start {
             self.emulator.reset_warm().map_err(BenchError::of)?;
         }
+        self.emulator.reset_models(Reset::PowerOn).map_err(BenchError::of)?;
         let mut noise = Noise::new(seed);
         for (start, size) in self.ram.clone() {
             let mut bytes = vec![0; size as usize];
@@ -165,6 +173,7 @@ impl Session for EmulatorSession {
         let end = Instant::now() + deadline.wall;
         let start = self.instructions()?.unwrap_or(0);
         while Instant::now() < end {
+            self.emulator.attend().map_err(BenchError::of)?;
             // A device that has ended meanwhile answers no more; its boundary comes from `wait`.
             match self.emulator.instructions() {
                 Ok(Some(now)) if now.saturating_sub(start) < instructions => {
