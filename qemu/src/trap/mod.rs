@@ -93,8 +93,8 @@ impl Emulator {
     }
 
     /// Resets the devices that the host supplies, and lowers their interrupt lines. A warm reset of
-    /// the guest does it by itself, as of a reset that software has asked for; whoever means another
-    /// one says so here, before or after.
+    /// the guest does it by itself, as of a reset that software has asked for; whoever means
+    /// another one says so here, before or after.
     ///
     /// # Errors
     /// When QEMU has ended or does not answer.

@@ -1,9 +1,8 @@
 //! The heap behind Rust's own allocator traits, as an application uses it. Nothing breaks.
 
-use super::note;
+use crate::observe::note;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_port::heap::Capable;
 use crashrig_port::{errors, heap};
@@ -16,13 +15,6 @@ static ALLOCATOR: heap::Global = heap::Global;
 /// More than any region has.
 const TOO_MUCH: usize = 0x100_0000;
 const COUNT: u32 = 100;
-
-static HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// Two lines of a cache, and more than the heap aligns by itself.
 #[repr(align(64))]
@@ -43,7 +35,7 @@ pub fn check_all() {
         defmt::error!("{=str} did not hold", what);
     }
     let sound = heap::check_integrity().is_ok() && free() == before;
-    note(&HELD, Observation::HeapServices, sound && checks.iter().all(|(_, held)| *held));
+    note(Observation::HeapServices, sound && checks.iter().all(|(_, held)| *held));
 }
 
 fn is_aligned(pointer: *const Lines) -> bool {

@@ -4,12 +4,13 @@
 //! The tick is set to come after a fixed time. Before it asks the heap, the main thread waits for
 //! so many instructions, and from one time to the next for one instruction less. A tick that falls
 //! into a critical section of the heap is taken at its end. The sweep is over once the tick has
-//! come behind the heap's answer several times in a row. An emulator that counts instructions hits each of them; a chip, at least each cycle that
-//! its clock can tell.
+//! come behind the heap's answer several times in a row. An emulator that counts instructions hits
+//! each of them; a chip, at least each cycle that its clock can tell.
 //!
-//! Source: ARMv7-M ARM (DDI0403E) B3.3 for the timer: a new reload value is used at the next reload.
+//! Source: ARMv7-M ARM (DDI0403E) B3.3 for the timer: a new reload value is used at the next
+//! reload.
 
-use super::note;
+use crate::observe::note;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use cortex_m::peripheral::SYST;
@@ -38,16 +39,10 @@ const TOLERANCE: u32 = 16;
 /// Ticks are so much rarer than otherwise, so that one is over before the next.
 const SLOWER: u32 = 8;
 
-static HELD: AtomicU32 = AtomicU32::new(0);
 /// How often threads and timer have done their work.
 static ROUNDS: AtomicU32 = AtomicU32::new(0);
 static IS_SOUND: AtomicBool = AtomicBool::new(true);
 static IS_OVER: AtomicBool = AtomicBool::new(false);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// What the main thread asks of the heap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +68,7 @@ pub fn switch_at_every_instruction(which: u32) {
         _ => Operation::Free,
     };
     let held = sweep_among_others(operation);
-    note(&HELD, Observation::HeapSwitched, held == Ok(true));
+    note(Observation::HeapSwitched, held == Ok(true));
 }
 
 fn sweep_among_others(operation: Operation) -> Result<bool, Error> {

@@ -30,36 +30,8 @@ mod threads;
 mod variables;
 
 use crate::board;
-use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::platform;
-use crashrig_wire::{Fault, Observation};
-
-/// What a fault that breaks nothing has found to hold, as bits of observations.
-pub fn held() -> u32 {
-    services::held()
-        | heap::held()
-        | heap_policy::held()
-        | heap_regions::held()
-        | heap_services::held()
-        | allocators_held()
-        | full::held()
-        | heap_switches::held()
-        | execute::held()
-}
-
-#[cfg(feature = "injection")]
-use heap_allocators::held as allocators_held;
-#[cfg(not(feature = "injection"))]
-const fn allocators_held() -> u32 {
-    0
-}
-
-/// Notes an observation if it held.
-fn note(held: &AtomicU32, what: Observation, holds: bool) {
-    if holds {
-        held.fetch_or(what.bit(), Ordering::Relaxed);
-    }
-}
+use crashrig_wire::Fault;
 
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
