@@ -7,6 +7,7 @@ mod history;
 mod places;
 mod policy;
 mod report;
+mod resize;
 
 pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
 pub(crate) use places::{has_some_of, start};
@@ -15,6 +16,7 @@ pub use policy::{
     set_abort_on_failure, set_failure_hook, set_from_interrupt, set_hooks,
 };
 pub(crate) use report::write_sections;
+pub use resize::reallocate;
 
 use crate::errors::{self, Place};
 use crate::platform;
@@ -23,8 +25,7 @@ use core::mem::MaybeUninit;
 use core::ops::{ControlFlow, Range};
 use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Block, Corruption, Heap, Origin, ReallocationError,
-    Request, Totals,
+    AddressError, Alignment, AllocationError, Block, Corruption, Heap, Origin, Request, Totals,
 };
 use crashrig_memory::misuse;
 use crashrig_memory::words::Words;
@@ -87,12 +88,16 @@ static HEAP: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
 /// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
 fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
-    critical_section::with(|_| {
+    let reach = || {
         let heap = HEAP.0.get().cast::<Memory>();
         // SAFETY: `start` has filled the cell; interrupts are masked and no caller nests, so the
-        // reference is the only one.
+        // reference is the only one. The mutant shows what happens where it is not.
         work(unsafe { &mut *heap })
-    })
+    };
+    if cfg!(feature = "without-heap-lock") {
+        return reach();
+    }
+    critical_section::with(|_| reach())
 }
 
 /// Makes the heap one without regions.
@@ -250,46 +255,6 @@ fn as_asked(error: AllocationError, size_bytes: u32, caps: Capabilities) -> Allo
         }
         AllocationError::Contradiction { .. } => AllocationError::Contradiction { caps },
         other => other,
-    }
-}
-
-/// Gives memory that was handed out another size, at the same address or at another one, which is
-/// answered. What it held goes along, as much as fits. Hooks see a release and an allocation only
-/// where it moves.
-///
-/// # Errors
-/// As [`Heap::reallocate`], or the caller is an interrupt handler; the memory is as before.
-#[inline(never)]
-pub fn reallocate(
-    address: u32,
-    size_bytes: u32,
-    alignment: Alignment,
-    caps: Capabilities,
-) -> Result<u32, Error<ReallocationError>> {
-    let caller = history::caller();
-    policy::check_caller(caller)?;
-    let result = request(size_bytes, alignment, caps, caller)
-        .map_err(ReallocationError::Allocation)
-        .and_then(|request| with(|heap| heap.reallocate(address, &request)));
-    match result {
-        Ok(found) => {
-            if found != address {
-                policy::before_free(address);
-                history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-                note(&Ok(found), size_bytes, caps, caller);
-            }
-            Ok(found)
-        }
-        Err(ReallocationError::Allocation(error)) => {
-            let error = as_asked(error, size_bytes, caps);
-            let told = told(Err(error), size_bytes, caps, caller);
-            told.map_err(|_| Error::Heap(ReallocationError::Allocation(error)))
-        }
-        Err(ReallocationError::Address(error)) => {
-            policy::address_refused(&error);
-            errors::misuse(misuse::of_address(&error), Place::Caller(caller));
-            Err(Error::Heap(error.into()))
-        }
     }
 }
 

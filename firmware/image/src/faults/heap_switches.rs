@@ -4,10 +4,11 @@
 //! The tick is set to come after a fixed time. Before it asks the heap, the main thread waits for
 //! so many instructions, and from one time to the next for one instruction less. A tick that falls
 //! into a critical section of the heap is taken at its end. The sweep is over once the tick has
-//! come behind the heap's answer several times in a row. An emulator that counts instructions hits each of them; a chip, at least each cycle that
-//! its clock can tell.
+//! come behind the heap's answer several times in a row. An emulator that counts instructions hits
+//! each of them; a chip would be hit at cycles that are not all told apart.
 //!
-//! Source: ARMv7-M ARM (DDI0403E) B3.3 for the timer: a new reload value is used at the next reload.
+//! Source: ARMv7-M ARM (DDI0403E) B3.3 for the timer: a new reload value is used at the next
+//! reload.
 
 use super::note;
 use core::arch::asm;
