@@ -7,8 +7,8 @@
 //! come behind the heap's answer several times in a row. An emulator that counts instructions hits
 //! each of them; a chip would be hit at cycles that are not all told apart.
 //!
-//! Source: ARMv7-M ARM (DDI0403E) B3.3 for the timer: a new reload value is used at the next
-//! reload.
+//! That the timer takes a new reload value at its next reload is from memory (ARMv7-M ARM, B3.3),
+//! and was not looked up; the emulators do so, or the sweep would fail.
 
 use super::note;
 use core::arch::asm;
