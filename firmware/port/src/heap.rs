@@ -22,7 +22,7 @@ use crate::errors::{self, Place};
 use crate::platform;
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::ops::{ControlFlow, Range};
+use core::ops::ControlFlow;
 use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{
     AddressError, Alignment, AllocationError, Block, Corruption, Heap, Origin, Request, Totals,
@@ -320,7 +320,7 @@ pub fn walk(
 
 /// Where the heap keeps what lies in none of its regions, for an image that is to break it.
 #[cfg(feature = "injection")]
-pub fn state() -> Range<u32> {
+pub fn state() -> core::ops::Range<u32> {
     let start = HEAP.0.get().addr() as u32;
     start..start + core::mem::size_of::<Memory>() as u32
 }
