@@ -131,11 +131,18 @@ pub struct Deadline {
     pub wall: Duration,
     /// Bytes of log and console together.
     pub log_bytes: u64,
+    /// Bytes of the witness's log.
+    pub witness_bytes: u64,
 }
 
 impl Default for Deadline {
     fn default() -> Self {
-        Self { target_ms: 2_000, wall: Duration::from_secs(30), log_bytes: 4 << 20 }
+        Self {
+            target_ms: 2_000,
+            wall: Duration::from_secs(30),
+            log_bytes: 4 << 20,
+            witness_bytes: 16 << 20,
+        }
     }
 }
 
@@ -144,7 +151,12 @@ impl Deadline {
     #[must_use]
     pub fn of(fault: Fault) -> Self {
         if fault == Fault::HeapSwitches {
-            Self { target_ms: 60_000, wall: Duration::from_secs(60), log_bytes: 64 << 20 }
+            Self {
+                target_ms: 20_000,
+                wall: Duration::from_secs(120),
+                witness_bytes: 64 << 20,
+                ..Self::default()
+            }
         } else {
             Self::default()
         }

@@ -15,9 +15,6 @@ use crashrig_qemu::{Emulator, Launch, Limits, Mark, RamRange, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Bytes of witness log that a boot may cause before it counts as one that never ends.
-const WITNESS_LIMIT_BYTES: u64 = 16 << 20;
-
 /// Registers, streams and refusals of RAM on this side of a start take less than this each.
 const POLL: Duration = Duration::from_millis(1);
 
@@ -66,7 +63,7 @@ impl EmulatorSession {
             instructions: Some(self.instructions_in(deadline.target_ms)),
             wall: deadline.wall,
             output_bytes: deadline.log_bytes,
-            log_bytes: WITNESS_LIMIT_BYTES,
+            log_bytes: deadline.witness_bytes,
         }
     }
 
