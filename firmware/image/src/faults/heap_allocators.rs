@@ -98,7 +98,7 @@ fn failures_are_null() -> bool {
     held && bytes == [7; 24]
 }
 
-/// Memory has the capabilities that its allocator names, and keeps what it holds when it is resized;
+/// Memory has the capabilities that its allocator names, and keeps what it holds when resized;
 /// there is none where none has them.
 fn capabilities_are_kept() -> bool {
     const CAPS: Capabilities = Capabilities::DMA.union(Capabilities::BYTE);
