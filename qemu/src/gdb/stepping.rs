@@ -8,6 +8,9 @@ use crate::error::Error;
 use crate::gdb::hub::{Hub, Kind, TRAP_SIGNAL, Token};
 use crate::gdb::packet;
 
+/// Bytes in one packet, of which QEMU takes 4096 letters at most.
+const BLOCK_BYTES: usize = 1024;
+
 /// The registers of the core by which an instruction is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Core {
@@ -65,6 +68,15 @@ impl Hub {
     /// Writes core registers by GDB's names.
     pub(crate) fn write_registers(&mut self, values: &[(&str, u32)]) -> Result<(), Error> {
         self.client()?.write_registers(values)
+    }
+
+    /// Writes memory that is read-only to the core, too.
+    pub(crate) fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        let client = self.client()?;
+        for (block, address) in bytes.chunks(BLOCK_BYTES).zip((address..).step_by(BLOCK_BYTES)) {
+            client.write_as_core(address, block)?;
+        }
+        Ok(())
     }
 
     /// Whether the guest was resumed through this connection and no stop of it was collected.

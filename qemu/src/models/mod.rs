@@ -10,6 +10,7 @@
 
 pub mod backup;
 pub mod dma;
+pub mod flash;
 pub mod reset_cause;
 
 use crate::error::Error;
@@ -54,6 +55,8 @@ pub struct Registers {
     pub start: u32,
     /// Size in bytes.
     pub size_bytes: u32,
+    /// Whether reads are answered as well; otherwise only writes, and QEMU answers reads.
+    pub reads: bool,
 }
 
 impl Registers {
@@ -77,6 +80,12 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes memory that the guest can only read: flash.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
 
     /// Reads a register of another device, with one access.
     ///
@@ -162,6 +171,10 @@ impl Bus for NoBus {
     }
 
     fn write(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn program(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
         Ok(())
     }
 

@@ -43,8 +43,9 @@ impl Emulator {
         let registers = model.registers();
         let mut tokens = Vec::new();
         for range in &registers {
+            let access = if range.reads { Access::Any } else { Access::Write };
             let hub = self.stopped_hub("attach a model")?;
-            tokens.push(hub.watch(range.start, range.size_bytes, Access::Any)?);
+            tokens.push(hub.watch(range.start, range.size_bytes, access)?);
         }
         if self.models.is_none() {
             let lines = Lines { controller: self.interrupt_controller()?, high: BTreeSet::new() };
