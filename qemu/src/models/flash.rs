@@ -9,6 +9,8 @@
 //! protection, the bus error that follows a wrong key, mass erase while a sector is protected is
 //! refused as a whole, and parallelism against the supply voltage.
 
+use std::collections::BTreeMap;
+
 use super::{Bus, MmioModel, Registers, Reset, Width};
 use crate::error::Error;
 
@@ -77,6 +79,8 @@ impl Lock {
 pub struct Flash {
     /// First address and size in bytes of each sector, lowest first.
     sectors: Vec<(u32, u32)>,
+    /// What changed sectors hold, by number: an emulator that ends takes its flash with it.
+    changed: BTreeMap<usize, Vec<u8>>,
     lock: Lock,
     option_lock: Lock,
     access_control: u32,
@@ -93,6 +97,7 @@ impl Flash {
     pub const fn new(sectors: Vec<(u32, u32)>) -> Self {
         Self {
             sectors,
+            changed: BTreeMap::new(),
             lock: Lock::Closed,
             option_lock: Lock::Closed,
             access_control: 0,
@@ -132,7 +137,7 @@ impl Flash {
         bus.read(address, &mut old)?;
         // Programming clears bits and sets none.
         bytes.iter_mut().zip(old).for_each(|(byte, old)| *byte &= old);
-        bus.program(address, bytes)?;
+        self.change(address, bytes, bus)?;
         self.succeed();
         Ok(())
     }
@@ -171,10 +176,28 @@ impl Flash {
             self.fail(status::PROTECTED);
             return Ok(());
         }
-        for (start, size_bytes) in self.sectors.get(chosen).unwrap_or_default() {
-            bus.program(*start, &vec![0xff; *size_bytes as usize])?;
+        for (start, size_bytes) in self.sectors.get(chosen).unwrap_or_default().to_vec() {
+            self.change(start, &vec![0xff; size_bytes as usize], bus)?;
         }
         self.succeed();
+        Ok(())
+    }
+
+    /// Writes memory of one sector, and remembers the sector.
+    fn change(&mut self, address: u32, bytes: &[u8], bus: &mut dyn Bus) -> Result<(), Error> {
+        let Some(number) = self.sector(address) else { return Ok(()) };
+        let Some((start, size_bytes)) = self.sectors.get(number).copied() else { return Ok(()) };
+        bus.program(address, bytes)?;
+        let mut held = vec![0; size_bytes as usize];
+        match self.changed.remove(&number) {
+            Some(known) => held = known,
+            None => bus.read(start, &mut held)?,
+        }
+        let offset = (address - start) as usize;
+        if let Some(place) = held.get_mut(offset..offset + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        self.changed.insert(number, held);
         Ok(())
     }
 
@@ -234,6 +257,15 @@ impl MmioModel for Flash {
         ]
     }
 
+    fn attached(&mut self, bus: &mut dyn Bus) -> Result<(), Error> {
+        for (number, held) in &self.changed {
+            if let Some((start, _)) = self.sectors.get(*number) {
+                bus.program(*start, held)?;
+            }
+        }
+        Ok(())
+    }
+
     fn read(&mut self, address: u32, width: Width, bus: &mut dyn Bus) -> Result<u32, Error> {
         let offset = address.wrapping_sub(INTERFACE);
         let locked = |lock, bit| if lock == Lock::Open { 0 } else { bit };
@@ -278,7 +310,8 @@ impl MmioModel for Flash {
 
     /// Memory keeps what it holds.
     fn reset(&mut self, _: Reset) {
-        *self = Self::new(std::mem::take(&mut self.sectors));
+        let changed = std::mem::take(&mut self.changed);
+        *self = Self { changed, ..Self::new(std::mem::take(&mut self.sectors)) };
     }
 }
 

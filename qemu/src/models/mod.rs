@@ -112,6 +112,15 @@ pub trait MmioModel: std::fmt::Debug + Send {
     /// Where its registers are. Never changes.
     fn registers(&self) -> Vec<Registers>;
 
+    /// The model was attached to an emulator, perhaps in place of another one: what the emulator
+    /// itself has to hold of its state is put there.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn attached(&mut self, _bus: &mut dyn Bus) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// An access of the guest that reads. The answer stands in the low bits.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl Emulator {
             self.models = Some(Models { attached: Vec::new(), lines, busy: false });
         }
         if let Some(models) = &mut self.models {
-            models.attached.push(Attached { model, tokens, registers });
+            models.attach(Attached { model, tokens, registers }, &mut self.qtest, &mut self.hub)?;
         }
         Ok(())
     }
@@ -119,6 +119,7 @@ impl Emulator {
         let end = turn.run(at_access);
         self.models = Some(models);
         match end? {
+            End::GoOn if self.due.is_some() => Ok(self.due.take()),
             End::GoOn => self.hub.go_on().map(|()| None),
             End::Ask => Ok(None),
             End::Stop(stop) => Ok(Some(stop)),

@@ -78,6 +78,19 @@ impl Models {
         self.attached.iter().flat_map(|it| &it.tokens).any(|it| *it == token)
     }
 
+    /// Adds a device, and lets it put its state where the emulator has to hold it.
+    pub(super) fn attach(
+        &mut self,
+        mut device: Attached,
+        qtest: &mut Qtest,
+        hub: &mut Hub,
+    ) -> Result<(), Error> {
+        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
+        device.model.attached(&mut bus)?;
+        self.attached.push(device);
+        Ok(())
+    }
+
     /// One piece of work of each model; true if an interrupt line has become high.
     pub fn step(&mut self, qtest: &mut Qtest, hub: &mut Hub) -> Result<bool, Error> {
         let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };

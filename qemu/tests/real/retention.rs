@@ -143,5 +143,11 @@ fn flash_is_programmed_by_the_guest_and_keeps_it() {
             assert_eq!(word(&mut rig.emulator, WORD_IN_FLASH + 0xfffc), u32::MAX, "erased");
             assert_eq!(word(&mut rig.emulator, WORD_IN_FLASH + 0x1_0000), 0, "the next sector");
         }
+        let kept = rig.emulator.detach_all().unwrap();
+        let mut rig = start(program, PROGRAM);
+        assert_eq!(word(&mut rig.emulator, WORD_IN_FLASH), 0);
+        kept.into_iter().for_each(|model| rig.emulator.attach(model).unwrap());
+        assert_eq!(word(&mut rig.emulator, WORD_IN_FLASH), 0x1234_5678, "in another emulator");
+        assert_eq!(word(&mut rig.emulator, WORD_IN_FLASH + 0xfffc), u32::MAX);
     });
 }
