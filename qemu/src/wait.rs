@@ -179,9 +179,10 @@ impl Emulator {
 
     /// Stops a guest that has used up a limit; nothing if it was about to do something else.
     ///
-    /// A guest that reaches for a device of the host in the same moment is let down by QEMU (7.2 and
-    /// 10.0): it forgets to tell of the watchpoint, and aborts at the next one. So one that does it
-    /// often is stopped where it has just done it.
+    /// A guest that reaches for a device of the host in the same moment is let down by QEMU: it
+    /// does not tell of the watchpoint, and aborts at the next one ("Raised interrupt while not in
+    /// I/O function", seen with 10.0). So a guest that does it often is stopped where it has just
+    /// done it. One that does it rarely can still be met in that moment.
     fn stop_for(&mut self, limit: Stop) -> Result<Option<Stop>, Error> {
         let grace_end = Instant::now() + Duration::from_millis(GRACE_MS);
         if self.models.is_some() && self.hub.is_running() && self.hub.wait_stopped(grace_end)? {

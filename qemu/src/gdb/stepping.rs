@@ -84,8 +84,8 @@ impl Hub {
         self.running
     }
 
-    /// Waits until the guest that was resumed through this connection has stopped; false when it has
-    /// not in time.
+    /// Waits until the guest that was resumed through this connection has stopped; false when it
+    /// has not in time.
     pub(crate) fn wait_stopped(&mut self, until: Instant) -> Result<bool, Error> {
         self.client()?.has_packet(until)
     }

@@ -57,8 +57,8 @@ impl Emulator {
         Ok(())
     }
 
-    /// Takes the devices of the host back, so that another emulator can go on in place of this one:
-    /// what they keep is not lost with it.
+    /// Takes the devices of the host back, so that another emulator can go on in place of this
+    /// one: what they keep is not lost with it.
     ///
     /// # Errors
     /// When the guest runs, or QEMU refuses.
