@@ -94,8 +94,8 @@ impl Emulator {
     }
 
     /// Resets the devices that the host supplies, and lowers their interrupt lines. A warm reset of
-    /// the guest does it by itself, as of a reset that software has asked for; whoever means another
-    /// one says so here, before or after.
+    /// the guest does it by itself, as of a reset that software has asked for; whoever means
+    /// another one says so here, afterwards.
     ///
     /// # Errors
     /// When QEMU has ended or does not answer.
