@@ -9,6 +9,7 @@ mod mtree;
 mod observer;
 mod points;
 mod retention;
+mod serial;
 mod start;
 mod stores;
 mod support;
