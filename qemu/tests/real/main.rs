@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod emulator;
+mod equality;
 mod keeper;
 mod models;
 mod mtree;

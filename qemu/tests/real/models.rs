@@ -10,7 +10,7 @@ use crate::support::Code::{self, Half, Load};
 use crate::support::{CODE, COUNTER, Rig, STAY, image, launch, limits, on_each, word};
 
 pub const SOURCE: u32 = 0x2000_4000;
-const TARGET: u32 = 0x2000_8000;
+pub const TARGET: u32 = 0x2000_8000;
 const CCM: u32 = 0x1000_0000;
 const WORDS: u32 = 1024;
 
@@ -21,17 +21,17 @@ const DONE: u32 = 1 << 5 | 1 << 4;
 const ERROR: u32 = 1 << 3;
 
 const WAIT: Code = Half(0xbf30); // wfi
-const SPIN: Code = Half(0xbf00); // nop
+pub const SPIN: Code = Half(0xbf00); // nop
 
 /// Where the guest stays when the interrupt was taken.
-const AT_END: u32 = CODE + 2 * 21;
+pub const AT_END: u32 = CODE + 2 * 21;
 /// The handler of the interrupt of stream 0 of DMA2, and its entry in the vector table.
-const HANDLER: u32 = CODE + 2 * 22;
-const VECTOR: usize = 4 * (16 + 56);
+pub const HANDLER: u32 = CODE + 2 * 22;
+pub const VECTOR: usize = 4 * (16 + 56);
 
 /// Programs stream 0 of DMA2 and waits until the handler has counted. The handler keeps LISR, S0CR
 /// and S0NDTR behind the counter and clears all flags.
-fn transfer(target: u32, waits: Code) -> [Code; 36] {
+pub fn transfer(target: u32, waits: Code) -> [Code; 36] {
     [
         Load(0, 0x4002_6410), // S0CR
         Load(1, WORDS),
@@ -89,11 +89,11 @@ fn start(program: &Program, code: &[Code]) -> Rig {
 pub fn start_with(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let mut launch = launch(program, code, folder.path());
-    change(&mut launch);
     let mut bytes = image(code);
     bytes.resize(bytes.len().max(VECTOR + 4), 0);
     bytes.splice(VECTOR..VECTOR + 4, (HANDLER | 1).to_le_bytes());
     std::fs::write(launch.image.as_ref().unwrap(), bytes).unwrap();
+    change(&mut launch);
     let mut emulator = Emulator::start(&launch).unwrap();
     emulator.write(SOURCE, &data()).unwrap();
     Rig::new(emulator, folder)
