@@ -1,4 +1,4 @@
-//! Single steps in which time and interrupts go on, and accesses that the host carries out itself.
+//! Single steps in which interrupts are taken, and accesses that the host carries out itself.
 //!
 //! For the models of devices ([`crate::models`]); a step over a breakpoint stands in `hub.rs`.
 
@@ -90,10 +90,12 @@ impl Hub {
         self.client()?.has_packet(until)
     }
 
-    /// Whether interrupts are taken and time goes on in single steps. They do not by default.
-    pub(crate) fn set_steps_live(&mut self, live: bool) -> Result<(), Error> {
+    /// Whether interrupts are taken in single steps. They are not by default. Timers stand still in
+    /// both cases: with them QEMU lets target time jump to the next timer at the end of each step,
+    /// since it takes a stopped core for a sleeping one.
+    pub(crate) fn set_interrupts_in_steps(&mut self, taken: bool) -> Result<(), Error> {
         // Bit 0 is the step itself, bit 1 keeps interrupts out of it, bit 2 stops the timers.
-        self.client()?.ask_ok(if live { "Qqemu.sstep=1" } else { "Qqemu.sstep=7" })
+        self.client()?.ask_ok(if taken { "Qqemu.sstep=5" } else { "Qqemu.sstep=7" })
     }
 
     /// Executes one instruction, all points in force.

@@ -61,7 +61,7 @@ impl Turn<'_> {
             }
         }
         if self.stepped > 0 && matches!(end, End::GoOn | End::Stop(_)) {
-            self.emulator.hub.set_steps_live(false)?;
+            self.emulator.hub.set_interrupts_in_steps(false)?;
             end = self.sync()?.unwrap_or(end);
         }
         self.emulator.qmp.forget_events();
@@ -101,7 +101,7 @@ impl Turn<'_> {
             return self.wait(&core, code).map(|()| None);
         }
         if self.stepped == 0 {
-            self.emulator.hub.set_steps_live(true)?;
+            self.emulator.hub.set_interrupts_in_steps(true)?;
         }
         self.stepped += 1;
         match self.emulator.hub.step()? {
