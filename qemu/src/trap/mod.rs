@@ -5,16 +5,15 @@
 //! instruction. What waits for a stop of the guest sees nothing of it.
 //!
 //! **What makes a model go on** is only ever the guest. While a model has work that can go on, the
-//! guest is stepped by single instructions, interrupts taken, and each instruction is
-//! followed by one [`MmioModel::step`]; so the core and a transfer race for memory, and both run
-//! the same in every run. A guest that waits (WFI, WFE) while there is work: the model works until
+//! guest is stepped by single instructions, interrupts taken, and each instruction is followed by
+//! one [`MmioModel::step`]; so the core and a transfer race for memory, the same way in every run. A guest that waits (WFI, WFE) while there is work: the model works until
 //! it raises an interrupt or has nothing left to do, and in the first case the wait is over, which
 //! the architecture allows for any reason. No work: the guest runs at full speed.
 //!
-//! **Target time.** In such steps it passes by instructions, but timers fire only afterwards. At each
-//! stop at a watchpoint QEMU lets it jump to the next timer of the guest (measured with 7.2 and
-//! 10.0: each access was followed by a tick). So a guest that measures how long its accesses take
-//! measures too much, by up to one tick for each, and by the same in each run.
+//! **Target time.** In such steps it passes by instructions, but timers fire only afterwards. At
+//! each stop at a watchpoint QEMU lets it jump to the next timer of the guest (measured with 7.2
+//! and 10.0: ticks came with accesses, not with instructions). So a guest that measures how long
+//! its accesses take measures too much, by up to one tick for each, and by the same in each run.
 //!
 //! Must never happen here: time of the host that decides what the guest sees.
 

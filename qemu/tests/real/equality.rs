@@ -42,7 +42,7 @@ fn two_runs_with_a_timer_are_equal() {
             let mut rig = start_with(program, &code, |launch| {
                 let path = launch.image.as_ref().unwrap();
                 let mut bytes = std::fs::read(path).unwrap();
-                bytes.splice(VECTOR..VECTOR + 4, (HANDLER + moved | 1).to_le_bytes());
+                bytes.splice(VECTOR..VECTOR + 4, ((HANDLER + moved) | 1).to_le_bytes());
                 bytes.splice(TIMER_VECTOR..TIMER_VECTOR + 4, (tick | 1).to_le_bytes());
                 std::fs::write(path, bytes).unwrap();
             });
