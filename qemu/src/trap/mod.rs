@@ -4,10 +4,11 @@
 //! at the program counter is decoded, the model is asked, and the guest goes on behind the
 //! instruction. What waits for a stop of the guest sees nothing of it.
 //!
-//! **What makes a model go on** is only ever the guest. While a model has work that can go on, the
-//! guest is stepped by single instructions, interrupts taken, and each instruction is followed by
-//! one [`MmioModel::step`]; so the core and a transfer race for memory, the same way in every run. A guest that waits (WFI, WFE) while there is work: the model works until
-//! it raises an interrupt or has nothing left to do, and in the first case the wait is over, which
+//! **What makes a model go on** is only ever the guest. While a model has work that can go on,
+//! the guest is stepped by single instructions, interrupts taken, and each instruction is
+//! followed by one [`MmioModel::step`]; so the core and a transfer race for memory, the same way
+//! in every run. A guest that waits (WFI, WFE) while there is work: the model works until it
+//! raises an interrupt or has nothing left to do, and in the first case the wait is over, which
 //! the architecture allows for any reason. No work: the guest runs at full speed.
 //!
 //! **Target time.** In such steps it passes by instructions, but timers fire only afterwards. At
