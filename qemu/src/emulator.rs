@@ -58,6 +58,8 @@ pub struct Emulator {
     pub(crate) observer: Option<Observer>,
     /// Devices that the host supplies; nothing while they are at work.
     pub(crate) models: Option<Models>,
+    /// A limit that is used up: the guest stops with it once a device has answered.
+    pub(crate) due: Option<Stop>,
     pub(crate) state: State,
     /// A stop that was noticed before anybody waited for it.
     pub(crate) pending: Option<Stop>,

@@ -92,9 +92,14 @@ impl Client {
 
     /// Writes a word as the core would, its own devices included.
     pub(crate) fn write_word_as_core(&mut self, address: u32, value: u32) -> Result<(), Error> {
+        self.write_as_core(address, &value.to_le_bytes())
+    }
+
+    /// Writes up to 2000 bytes as a debugger of the core would: memory that it only reads as well.
+    pub(crate) fn write_as_core(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
         self.ask_ok("Qqemu.PhyMemMode:0")?;
-        let digits = packet::encode_hex(&value.to_le_bytes());
-        let written = self.ask_ok(&format!("M{address:x},4:{digits}"));
+        let digits = packet::encode_hex(bytes);
+        let written = self.ask_ok(&format!("M{address:x},{:x}:{digits}", bytes.len()));
         self.ask_ok("Qqemu.PhyMemMode:1")?;
         written
     }

@@ -147,7 +147,7 @@ fn noise() -> Vec<u8> {
 
 impl MmioModel for Backup {
     fn registers(&self) -> Vec<Registers> {
-        let range = |start, size_bytes| Registers { start, size_bytes };
+        let range = |start, size_bytes| Registers { start, size_bytes, reads: true };
         vec![
             range(AHB1_ENABLE, 4),
             range(APB1_ENABLE, 4),

@@ -10,6 +10,7 @@
 
 pub mod backup;
 pub mod dma;
+pub mod flash;
 pub mod reset_cause;
 
 use crate::error::Error;
@@ -54,6 +55,8 @@ pub struct Registers {
     pub start: u32,
     /// Size in bytes.
     pub size_bytes: u32,
+    /// Whether reads are answered as well; otherwise only writes, and QEMU answers reads.
+    pub reads: bool,
 }
 
 impl Registers {
@@ -77,6 +80,12 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes memory that the guest can only read: flash.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
 
     /// Reads a register of another device, with one access.
     ///
@@ -102,6 +111,15 @@ pub trait Bus {
 pub trait MmioModel: std::fmt::Debug + Send {
     /// Where its registers are. Never changes.
     fn registers(&self) -> Vec<Registers>;
+
+    /// The model was attached to an emulator, perhaps in place of another one: what the emulator
+    /// itself has to hold of its state is put there.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn attached(&mut self, _bus: &mut dyn Bus) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// An access of the guest that reads. The answer stands in the low bits.
     ///
@@ -162,6 +180,10 @@ impl Bus for NoBus {
     }
 
     fn write(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn program(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
         Ok(())
     }
 

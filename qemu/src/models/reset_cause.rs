@@ -48,7 +48,7 @@ impl ResetCause {
 
 impl MmioModel for ResetCause {
     fn registers(&self) -> Vec<Registers> {
-        vec![Registers { start: REGISTER, size_bytes: 4 }]
+        vec![Registers { start: REGISTER, size_bytes: 4, reads: true }]
     }
 
     fn read(&mut self, address: u32, width: Width, _: &mut dyn Bus) -> Result<u32, Error> {

@@ -51,7 +51,7 @@ impl Turn<'_> {
         if at_access {
             self.access()?;
         } else {
-            self.models.step(&mut self.emulator.qtest)?;
+            self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
         }
         let mut end = End::GoOn;
         while self.models.busy && self.stepped < STEP_LIMIT {
@@ -61,7 +61,7 @@ impl Turn<'_> {
             }
         }
         if self.stepped > 0 && matches!(end, End::GoOn | End::Stop(_)) {
-            self.emulator.hub.set_steps_live(false)?;
+            self.emulator.hub.set_interrupts_in_steps(false)?;
             end = self.sync()?.unwrap_or(end);
         }
         self.emulator.qmp.forget_events();
@@ -77,11 +77,15 @@ impl Turn<'_> {
         let code = hub.code(pc)?;
         let transfer =
             thumb::decode(code, &core.registers).ok_or(Error::Instruction { pc, code })?;
-        let changes = self.models.access(&transfer, &core, &mut self.emulator.qtest)?;
+        let changes = self.models.access(
+            &transfer,
+            &core,
+            (&mut self.emulator.qtest, &mut self.emulator.hub),
+        )?;
         let named =
             |(register, value): (u8, u32)| Some((*NAMES.get(usize::from(register))?, value));
         self.pass(&core, transfer.length, changes.into_iter().filter_map(named).collect())?;
-        self.models.step(&mut self.emulator.qtest)?;
+        self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
         Ok(())
     }
 
@@ -97,7 +101,7 @@ impl Turn<'_> {
             return self.wait(&core, code).map(|()| None);
         }
         if self.stepped == 0 {
-            self.emulator.hub.set_steps_live(true)?;
+            self.emulator.hub.set_interrupts_in_steps(true)?;
         }
         self.stepped += 1;
         match self.emulator.hub.step()? {
@@ -117,14 +121,14 @@ impl Turn<'_> {
         {
             return Ok(Some(end));
         }
-        self.models.step(&mut self.emulator.qtest)?;
+        self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
         Ok(None)
     }
 
     /// The guest waits for an interrupt: the models work until there is one, or nothing is left.
     fn wait(&mut self, core: &Core, code: [u16; 2]) -> Result<(), Error> {
         while self.models.busy {
-            if self.models.step(&mut self.emulator.qtest)? {
+            if self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)? {
                 let length = if thumb::is_wide(code[0]) { 4 } else { 2 };
                 return self.pass(core, length, Vec::new());
             }

@@ -11,6 +11,7 @@ use crashrig_qemu::Emulator;
 use crashrig_qemu::models::MmioModel;
 use crashrig_qemu::models::backup::Backup;
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
+use crashrig_qemu::models::flash::Flash;
 
 /// Ports of the DMA controllers, as bus masters. The peripheral port of DMA1 is none.
 const PORTS: [(Master, Port); 3] = [
@@ -23,6 +24,8 @@ const PORTS: [(Master, Port); 3] = [
 pub(super) struct HostModels {
     models: Vec<HostModel>,
     reach: Vec<Reach>,
+    /// Sectors of flash, by first address and size in bytes.
+    sectors: Vec<(u32, u32)>,
 }
 
 impl HostModels {
@@ -33,6 +36,7 @@ impl HostModels {
         Self {
             models: models.filter(|model| needs.contains(&model.need())).collect(),
             reach: reach(&board.chip),
+            sectors: sectors(&board.chip),
         }
     }
 
@@ -42,11 +46,17 @@ impl HostModels {
             let model: Box<dyn MmioModel> = match model {
                 HostModel::Stm32f4Dma => Box::new(Dma::new(self.reach.clone())),
                 HostModel::Stm32f4Backup => Box::new(Backup::new()),
+                HostModel::Stm32f4Flash => Box::new(Flash::new(self.sectors.clone())),
             };
             emulator.attach(model).map_err(BenchError::of)?;
         }
         Ok(())
     }
+}
+
+fn sectors(chip: &Chip) -> Vec<(u32, u32)> {
+    let sectors = chip.flash().into_iter().flat_map(|flash| &flash.sectors);
+    sectors.map(|sector| (sector.start, sector.size_bytes)).collect()
 }
 
 fn reach(chip: &Chip) -> Vec<Reach> {
@@ -82,6 +92,13 @@ mod tests {
         check(&[Need::Mpu, Need::Ccm], &[]);
         check(&[Need::Mpu, Need::Dma], &[HostModel::Stm32f4Dma]);
         check(&[Need::BackupSram], &[HostModel::Stm32f4Backup]);
+    }
+
+    #[test]
+    fn sectors_are_those_of_the_part() {
+        let sectors = sectors(&board().chip);
+        assert_eq!(sectors.len(), 12);
+        assert_eq!(sectors.get(4), Some(&(0x0801_0000, 0x1_0000)));
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn wiring(memory: &[Reach], number: usize) -> Wiring<'_> {
 
 impl MmioModel for Dma {
     fn registers(&self) -> Vec<Registers> {
-        vec![Registers { start: START, size_bytes: 2 * CONTROLLER_BYTES }]
+        vec![Registers { start: START, size_bytes: 2 * CONTROLLER_BYTES, reads: true }]
     }
 
     /// Registers are to be accessed by words (§10.5). Of a narrower read the bytes are given that
