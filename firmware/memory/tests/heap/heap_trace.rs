@@ -133,6 +133,19 @@ fn a_pause_keeps_looking_at_releases() {
     assert_eq!(addresses(&trace), [6]);
 }
 
+/// The numbers go on where the records end, and the newest record outlives those before it.
+#[test]
+fn releases_of_blocks_without_a_record_are_counted() {
+    for (mode, left) in [(Mode::All, vec![3, 4]), (Mode::Leaks, vec![4])] {
+        let mut trace = started(2, mode);
+        (1..=4).for_each(|address| trace.allocated(address, 100, origin(0)));
+        (1..=3).for_each(|address| trace.freed(address, 9));
+        let Summary { total_allocations, total_frees, dropped, .. } = trace.summary();
+        assert_eq!((total_allocations, total_frees, dropped), (4, 3, 2));
+        assert_eq!(addresses(&trace), left);
+    }
+}
+
 /// A block that went while the trace was stopped leaves its record behind; the next one at its
 /// address is another.
 #[test]
