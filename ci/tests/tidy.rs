@@ -25,6 +25,7 @@ macro_rules! rules {
 
 rules! {
     source_files_say_what_they_are, "module-docs";
+    source_files_are_compiled, "modules";
     source_files_are_short, "file-length";
     lines_are_short, "line-length";
     lines_end_where_they_end, "line-ends";

@@ -15,6 +15,7 @@ pub mod heap_contract;
 mod ignored_table;
 pub mod manifests;
 pub mod markdown;
+pub mod modules;
 pub mod ratchet;
 pub mod shape;
 pub mod tables;
@@ -74,6 +75,7 @@ pub const RULES: &[Rule] = &[
         holds: "every source file opens by saying what it is",
         check: shape::module_docs,
     },
+    Rule { name: "modules", holds: "every source file is part of a crate", check: modules::check },
     Rule {
         name: "file-length",
         holds: "a source file has at most 350 lines, or its reason in `ci/tidy.toml`",

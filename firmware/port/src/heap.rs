@@ -31,7 +31,7 @@ pub(crate) use report::write_sections;
 #[cfg(feature = "injection")]
 pub use store::state;
 pub use tracing::{
-    trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
+    trace_pause, trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
     trace_summary,
 };
 

@@ -99,9 +99,12 @@ fn a_thread_overflows_it() -> bool {
 }
 
 /// With all records kept, a release says from where; a new size is a release and an allocation.
+/// Zeroed memory is traced as any other.
 fn releases_are_kept() -> bool {
     let mut held = heap::trace_restart(Mode::All).is_ok();
-    let block = take(24);
+    let block = heap::allocate_zeroed(3, 8, Alignment::NATURAL, Capabilities::DEFAULT);
+    let block = block.unwrap_or(0);
+    held &= heap::trace_record(0).is_some_and(|it| (it.address, it.size_bytes) == (block, 24));
     let resized = heap::reallocate(block, 48, Alignment::NATURAL, Capabilities::DEFAULT);
     held &= resized.is_ok_and(give);
     held &= heap::trace_stop().is_ok();

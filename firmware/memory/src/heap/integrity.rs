@@ -1,14 +1,15 @@
 //! The check of a whole region: every header, every link, each against every other word that knows.
 //!
-//! It finds any one changed word of the heap's own and names it. Three passes, each resting on the
-//! one before: the chain of blocks; the lists from their heads; and, block by block, whether a free
-//! one was met in a list, and what it wears. Each is bounded by the size of the region.
+//! It finds any one changed word of the heap's own and names it. Four passes, each resting on the
+//! one before: the chain of blocks; the lists from their heads; block by block, whether a free one
+//! was met in a list, and what it wears; and what the heap keeps outside of the region, the map of
+//! the lists and the sums. Each is bounded by the size of the region or the number of lists.
 
 use super::block::{FREE, Header, NO_LINK, next_link, previous_link};
 use super::error::{Corruption, Expected};
 use super::level::Level;
 use super::tlsf::Tlsf;
-use super::tlsf_lists::Class;
+use super::tlsf_lists::{Class, check_word};
 use super::{dress, links};
 use crate::words::Words;
 
@@ -18,22 +19,48 @@ use crate::words::Words;
 /// The first word found wrong.
 pub(super) fn check<L: Level>(region: &Tlsf<L>, words: &impl Words) -> Result<(), Corruption> {
     region.extent.check_ends(words)?;
-    let mut free_blocks = 0;
+    let mut sums = Sums::default();
     for block in region.extent.blocks(words) {
-        free_blocks += u32::from(block?.is_free);
+        sums.count(&block?);
     }
     let mut listed_blocks = 0;
-    for (class, head) in region.lists.heads() {
-        listed_blocks += check_list(region, words, class, head)?;
+    for (class, _) in region.lists.heads() {
+        listed_blocks += check_list(region, words, class)?;
     }
     for block in region.extent.blocks(words) {
         let block = block?;
-        if listed_blocks != free_blocks {
+        if listed_blocks != sums.free_blocks {
             check_listed(region, words, &block)?;
         }
         dress::check::<L>(words, &block)?;
     }
-    Ok(())
+    region.lists.check_map()?;
+    check_sums(region, &sums)
+}
+
+/// What the heap counts, as a walk counts it.
+#[derive(Default)]
+struct Sums {
+    allocated_blocks: u32,
+    free_blocks: u32,
+    free_bytes: u32,
+}
+
+impl Sums {
+    fn count(&mut self, block: &Header) {
+        if block.is_free {
+            self.free_blocks += 1;
+            self.free_bytes += block.size_bytes;
+        } else {
+            self.allocated_blocks += 1;
+        }
+    }
+}
+
+fn check_sums<L: Level>(region: &Tlsf<L>, sums: &Sums) -> Result<(), Corruption> {
+    check_word(&region.allocated_blocks, sums.allocated_blocks)?;
+    check_word(&region.free_blocks, sums.free_blocks)?;
+    check_word(&region.free_sum_bytes, sums.free_bytes)
 }
 
 /// One list from its head; answers its length. It ends because each block leads back to the one
@@ -42,16 +69,10 @@ fn check_list<L: Level>(
     region: &Tlsf<L>,
     words: &impl Words,
     class: Class,
-    head: u32,
 ) -> Result<u32, Corruption> {
     let Some(block) = links::head(&region.extent, &region.lists, words, class)? else {
         return Ok(0);
     };
-    let back = words.read(previous_link(head));
-    if back != NO_LINK {
-        let expected = Expected::Word(NO_LINK);
-        return Err(Corruption { address: previous_link(head), expected, found: back });
-    }
     let mut length = 1;
     let mut last = block;
     while let Some(next) = links::successor(&region.extent, &region.lists, words, &last)? {
@@ -78,8 +99,12 @@ fn check_listed<L: Level>(
     if is_head || forward == Some(block.address) {
         return Ok(());
     }
-    // All that can be reached from the heads has proved sound. Either the block before has lost its
-    // link, or this one was never in a list and is free by its flag alone.
+    // All that can be reached from the heads has proved sound. Either the list has lost its head,
+    // or the block before its link, or this one was never in a list and is free by its flag alone.
+    let lost_head = region.lists.lost_head(class, block.address);
+    if let Some(corruption) = lost_head.filter(|_| previous == NO_LINK) {
+        return Err(corruption);
+    }
     Err(if let Some(found) = forward.filter(|forward| *forward == NO_LINK) {
         let expected = Expected::Word(block.address);
         Corruption { address: next_link(previous), expected, found }

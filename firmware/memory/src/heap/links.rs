@@ -6,7 +6,7 @@ use super::error::{Corruption, Expected};
 use super::tlsf_lists::{Class, Lists};
 use crate::words::Words;
 
-/// The first block of a list, checked to be a free one of that list.
+/// The first block of a list, checked to be a free one of that list with none before it.
 ///
 /// # Errors
 /// The word that is wrong.
@@ -28,7 +28,43 @@ pub(super) fn head(
     if Class::of(block.size_bytes) != class {
         return Err(wrong(Expected::Size));
     }
+    check_is_first(words, head)?;
     Ok(Some(block))
+}
+
+/// The first block of a list, if it has one, is free, of that list and the first: what another one
+/// in front of it relies on, told from few words.
+///
+/// # Errors
+/// The word that is wrong.
+#[inline]
+pub(super) fn check_head(
+    extent: &Extent,
+    lists: &Lists,
+    words: &impl Words,
+    class: Class,
+) -> Result<(), Corruption> {
+    let address = lists.head(class);
+    if address == NO_LINK {
+        return Ok(());
+    }
+    let is_block = extent.can_be_block(address) && {
+        let block = Header::read(words, address);
+        block.is_free && Class::of(block.size_bytes) == class
+    };
+    if !is_block {
+        // Trouble may take its time: more words are asked which one is wrong.
+        head(extent, lists, words, class)?;
+    }
+    check_is_first(words, address)
+}
+
+/// The head of a list has none before it.
+fn check_is_first(words: &impl Words, head: u32) -> Result<(), Corruption> {
+    let address = previous_link(head);
+    let found = words.read(address);
+    let wrong = Corruption { address, expected: Expected::Word(NO_LINK), found };
+    if found == NO_LINK { Ok(()) } else { Err(wrong) }
 }
 
 /// Both links of a free block lead to free blocks of its list that lead back to it.

@@ -30,6 +30,8 @@ mod level;
 mod links;
 mod region;
 mod request;
+#[cfg(test)]
+mod state_bits;
 mod tlsf;
 mod tlsf_lists;
 mod tlsf_lookup;

@@ -211,7 +211,11 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         if L::IS_CHECKED {
             dress::seal(&mut self.words, fresh, size_bytes);
         }
-        self.free(address)?;
+        if let Err(error) = self.free(address) {
+            // The old block stays its owner's, so the copy is nobody's.
+            let _may_be_refused = self.free(fresh);
+            return Err(error.into());
+        }
         Ok(fresh)
     }
 

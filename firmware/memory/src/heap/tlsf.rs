@@ -8,12 +8,12 @@
 
 use super::Alignment;
 use super::block::{Extent, Header, LINKED_BYTES, NO_LINK, next_link, previous_link};
-use super::dress;
 use super::dress::{check_fill, fill_free};
 use super::error::{AddressError, Corruption};
 use super::level::Level;
 use super::tlsf_lists::{Class, Lists};
 use super::tlsf_lookup::Neighbours;
+use super::{dress, links};
 use crate::words::Words;
 use core::marker::PhantomData;
 
@@ -25,7 +25,7 @@ pub(super) struct Tlsf<L> {
     /// The free ones by size.
     pub lists: Lists,
     /// Sizes of all free blocks together, their headers included.
-    free_sum_bytes: u32,
+    pub free_sum_bytes: u32,
     /// How many free blocks there are.
     pub free_blocks: u32,
     /// How many blocks are handed out.
@@ -112,21 +112,23 @@ impl<L: Level> Tlsf<L> {
         let (block, held_bytes) = self.allocated_block(words, address)?;
         let Neighbours { previous, next } = self.free_neighbours(words, &block)?;
         let mut merged = Header { is_free: true, ..block };
-        self.free_blocks += 1;
         if let Some(next) = next {
-            self.absorb(words, &next);
             merged.size_bytes += next.size_bytes;
         }
         if let Some(previous) = previous {
-            self.absorb(words, &previous);
             merged.address = previous.address;
             merged.size_bytes += previous.size_bytes;
+        }
+        self.check_list(words, merged.size_bytes)?;
+        self.free_blocks = self.free_blocks.wrapping_add(1);
+        for neighbour in next.iter().chain(&previous) {
+            self.absorb(words, neighbour);
         }
         if L::IS_CHECKED {
             self.erase(words, &block, previous.is_some(), next.is_some());
         }
-        self.allocated_blocks -= 1;
-        self.free_sum_bytes += block.size_bytes;
+        self.allocated_blocks = self.allocated_blocks.wrapping_sub(1);
+        self.free_sum_bytes = self.free_sum_bytes.wrapping_add(block.size_bytes);
         self.extent.write(words, &merged);
         self.insert(words, &merged);
         Ok(held_bytes)
@@ -149,15 +151,18 @@ impl<L: Level> Tlsf<L> {
             return Ok(None);
         }
         let end = block.address + wanted;
+        let rest_bytes = available - wanted;
+        if rest_bytes >= L::SMALLEST_BYTES {
+            self.check_list(words, rest_bytes)?;
+        }
         if let Some(next) = next {
             if L::IS_FILLED && end > next.address {
                 check_fill(words, &next, next.address, end + LINKED_BYTES)?;
             }
             self.absorb(words, &next);
-            self.free_sum_bytes -= next.size_bytes;
+            self.free_sum_bytes = self.free_sum_bytes.wrapping_sub(next.size_bytes);
         }
         let mut resized = *block;
-        let rest_bytes = available - wanted;
         if rest_bytes >= L::SMALLEST_BYTES {
             let rest = Header { address: end, size_bytes: rest_bytes, is_free: true };
             if L::IS_FILLED {
@@ -167,8 +172,8 @@ impl<L: Level> Tlsf<L> {
             }
             self.extent.write(words, &rest);
             self.insert(words, &rest);
-            self.free_blocks += 1;
-            self.free_sum_bytes += rest_bytes;
+            self.free_blocks = self.free_blocks.wrapping_add(1);
+            self.free_sum_bytes = self.free_sum_bytes.wrapping_add(rest_bytes);
             resized.size_bytes = wanted;
         } else {
             resized.size_bytes = available;
@@ -181,7 +186,8 @@ impl<L: Level> Tlsf<L> {
     /// that is handed out, and a rest.
     ///
     /// # Errors
-    /// Somebody wrote to it after it was freed; nothing has changed.
+    /// Somebody wrote to it after it was freed, or the list for a part is wrong; nothing has
+    /// changed.
     #[inline(always)]
     fn take(
         &mut self,
@@ -200,13 +206,19 @@ impl<L: Level> Tlsf<L> {
             let end = taken.address + block_bytes + LINKED_BYTES;
             check_fill(words, block, taken.address, end)?;
         }
-        self.pop(words, block, class);
         let rest_bytes = taken.size_bytes - block_bytes;
+        if gap > 0 {
+            self.check_list(words, gap)?;
+        }
+        if rest_bytes >= L::SMALLEST_BYTES {
+            self.check_list(words, rest_bytes)?;
+        }
+        self.pop(words, block, class);
         if gap > 0 {
             let gap = Header { size_bytes: gap, ..*block };
             self.extent.write(words, &gap);
             self.insert(words, &gap);
-            self.free_blocks += 1;
+            self.free_blocks = self.free_blocks.wrapping_add(1);
         }
         if rest_bytes >= L::SMALLEST_BYTES {
             let address = taken.address + block_bytes;
@@ -215,11 +227,11 @@ impl<L: Level> Tlsf<L> {
             self.extent.write(words, &rest);
             self.insert(words, &rest);
         } else {
-            self.free_blocks -= 1;
+            self.free_blocks = self.free_blocks.wrapping_sub(1);
         }
         self.extent.write(words, &taken);
-        self.allocated_blocks += 1;
-        self.free_sum_bytes -= taken.size_bytes;
+        self.allocated_blocks = self.allocated_blocks.wrapping_add(1);
+        self.free_sum_bytes = self.free_sum_bytes.wrapping_sub(taken.size_bytes);
         Ok(taken)
     }
 
@@ -242,7 +254,17 @@ impl<L: Level> Tlsf<L> {
         fill_free(words, block.address + from, block.next() + beyond);
     }
 
-    /// Makes a free block the first of its list.
+    /// A block of a size can be made the first of its list: the head, which will be written to, is
+    /// one.
+    #[inline(always)]
+    fn check_list(&self, words: &impl Words, size_bytes: u32) -> Result<(), Corruption> {
+        if !L::IS_CHECKED {
+            return Ok(());
+        }
+        links::check_head(&self.extent, &self.lists, words, Class::of(size_bytes))
+    }
+
+    /// Makes a free block the first of its list, which is checked.
     #[inline(always)]
     fn insert(&mut self, words: &mut impl Words, block: &Header) {
         let class = Class::of(block.size_bytes);
@@ -277,6 +299,6 @@ impl<L: Level> Tlsf<L> {
         } else {
             words.write(next_link(previous), next);
         }
-        self.free_blocks -= 1;
+        self.free_blocks = self.free_blocks.wrapping_sub(1);
     }
 }

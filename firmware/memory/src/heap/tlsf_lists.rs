@@ -9,6 +9,7 @@
 //! real-time systems" (2004), from memory; the code is our own.
 
 use super::block::{GRANULE_BYTES, NO_LINK};
+use super::error::{Corruption, Expected};
 
 /// Each power of two has so many lists.
 const COLUMNS: u32 = 8;
@@ -53,7 +54,7 @@ impl Class {
 }
 
 /// The heads of all lists of one region. Invariant: a bit is set where a list has a head, and in
-/// `words` where a word of the map has a bit.
+/// `words` where a word of the map has a bit. A stray store may break it like any other.
 #[derive(Debug)]
 pub(super) struct Lists {
     words: u32,
@@ -121,11 +122,49 @@ impl Lists {
         Some(Class(number * WORD_BITS + bit))
     }
 
+    /// The map says which lists have a head, and `words` which words of the map have a bit.
+    ///
+    /// # Errors
+    /// The word of the map that is wrong, if the heads are right.
+    pub fn check_map(&self) -> Result<(), Corruption> {
+        let mut words = 0;
+        let heads = self.heads.chunks(WORD_BITS as usize);
+        for ((number, word), heads) in (0..).zip(&self.map).zip(heads) {
+            let bit = |(bit, head): (u32, &u32)| u32::from(*head != NO_LINK) << bit;
+            let bits = (0..).zip(heads).map(bit).fold(0, |bits, bit| bits | bit);
+            check_word(word, bits)?;
+            words |= u32::from(bits != 0) << number;
+        }
+        check_word(&self.words, words)
+    }
+
+    /// What is wrong with a list that has no head, though the map says it has one and a block says
+    /// it is the first.
+    pub fn lost_head(&self, class: Class, block: u32) -> Option<Corruption> {
+        let is_mapped = self.map.get(class.word())? & class.bit() != 0;
+        let head = self.heads.get(class.0 as usize)?;
+        if is_mapped && *head == NO_LINK { check_word(head, block).err() } else { None }
+    }
+
+    /// Every word, for a test to damage: the map's, then the heads.
+    #[cfg(test)]
+    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        core::iter::once(&mut self.words).chain(&mut self.map).chain(&mut self.heads)
+    }
+
     /// All lists that have a block, with their heads.
     pub fn heads(&self) -> impl Iterator<Item = (Class, u32)> {
         let heads = (0..).map(Class).zip(self.heads.iter().copied());
         heads.filter(|(_, head)| *head != NO_LINK)
     }
+}
+
+/// Holds a word of the heap's own state against what it should be. It has an address on the target
+/// as words of a region have; on a host, the lower half of one.
+pub(super) fn check_word(word: &u32, expected: u32) -> Result<(), Corruption> {
+    let address = core::ptr::from_ref(word).addr() as u32;
+    let wrong = Corruption { address, expected: Expected::Word(expected), found: *word };
+    if *word == expected { Ok(()) } else { Err(wrong) }
 }
 
 #[cfg(test)]

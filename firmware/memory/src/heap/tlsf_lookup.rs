@@ -35,7 +35,9 @@ impl<L: Level> Tlsf<L> {
         let block = if L::IS_CHECKED {
             match links::head(&self.extent, &self.lists, words, class)? {
                 Some(block) => block,
-                None => return Ok(None),
+                None if may_be_small => return Ok(None),
+                // The map says it has a block.
+                None => return self.lists.check_map().map(|()| None),
             }
         } else {
             let head = self.lists.head(class);
@@ -48,7 +50,7 @@ impl<L: Level> Tlsf<L> {
             return Ok(None);
         }
         if L::IS_CHECKED {
-            links::check(&self.extent, &self.lists, words, &block)?;
+            links::successor(&self.extent, &self.lists, words, &block)?;
         }
         Ok(Some((block, class)))
     }
@@ -177,6 +179,10 @@ impl<L: Level> Tlsf<L> {
     /// # Errors
     /// A word that is wrong.
     pub(super) fn largest_free_block(&self, words: &impl Words) -> Result<u32, Corruption> {
+        if L::IS_CHECKED {
+            // What the map hides could be larger.
+            self.lists.check_map()?;
+        }
         let Some(class) = self.lists.top() else { return Ok(0) };
         let head = links::head(&self.extent, &self.lists, words, class)?;
         Ok(head.map_or(0, |block| L::usable_bytes(block.size_bytes)))

@@ -53,7 +53,7 @@ pub enum Mode {
 pub struct Summary {
     /// What is kept.
     pub mode: Mode,
-    /// Whether it runs.
+    /// Whether it runs, paused or not.
     pub is_running: bool,
     /// Allocations while it ran.
     pub total_allocations: u32,
@@ -95,6 +95,8 @@ pub struct Trace<'a> {
     records: &'a mut [Record],
     oldest: usize,
     summary: Summary,
+    /// Only releases are recorded. Not while it is stopped.
+    is_paused: bool,
 }
 
 impl Default for Trace<'_> {
@@ -118,7 +120,7 @@ impl<'a> Trace<'a> {
     /// A trace without records, which does not run.
     #[must_use]
     pub const fn new() -> Self {
-        Self { records: &mut [], oldest: 0, summary: Self::BEFORE_START }
+        Self { records: &mut [], oldest: 0, summary: Self::BEFORE_START, is_paused: false }
     }
 
     /// Gives it memory for records; what it had recorded is lost.
@@ -147,7 +149,7 @@ impl<'a> Trace<'a> {
         if capacity == 0 {
             return Err(TraceError::NoRecords);
         }
-        self.oldest = 0;
+        (self.oldest, self.is_paused) = (0, false);
         self.summary = Summary { mode, is_running: true, capacity, ..Self::BEFORE_START };
         Ok(())
     }
@@ -160,26 +162,40 @@ impl<'a> Trace<'a> {
         if !self.summary.is_running {
             return Err(TraceError::NotRunning);
         }
-        self.summary.is_running = false;
+        (self.summary.is_running, self.is_paused) = (false, false);
         Ok(())
     }
 
-    /// Goes on where it was stopped. A block that came or went in between is not known of.
+    /// From now on only releases are recorded: what a program has not given back in the end, of all
+    /// that it had at this moment, is what leaks.
+    ///
+    /// # Errors
+    /// It does not run, or is paused already.
+    pub fn pause(&mut self) -> Result<(), TraceError> {
+        if !self.summary.is_running || self.is_paused {
+            return Err(TraceError::NotRunning);
+        }
+        self.is_paused = true;
+        Ok(())
+    }
+
+    /// Goes on where it was stopped or paused. A block that came in between, or went while it was
+    /// stopped, is not known of.
     ///
     /// # Errors
     /// It runs, or it has no memory for records.
     pub fn resume(&mut self) -> Result<(), TraceError> {
-        if self.summary.is_running {
+        if self.summary.is_running && !self.is_paused {
             return Err(TraceError::Running);
         }
         if self.records.is_empty() {
             return Err(TraceError::NoRecords);
         }
-        self.summary.is_running = true;
+        (self.summary.is_running, self.is_paused) = (true, false);
         Ok(())
     }
 
-    /// Whether it runs.
+    /// Whether it runs, paused or not.
     #[must_use]
     #[inline]
     pub const fn is_running(&self) -> bool {
@@ -209,7 +225,7 @@ impl<'a> Trace<'a> {
     /// A block was handed out.
     #[inline]
     pub fn allocated(&mut self, address: u32, size_bytes: u32, origin: Origin) {
-        if self.is_running() {
+        if self.is_running() && !self.is_paused {
             self.push(address, size_bytes, origin);
         }
     }

@@ -1,11 +1,13 @@
 //! Who has how much: accounts beside a heap, against a naive map of blocks.
 
-use crate::ram::{Ram, Random, at_each_level, one_bank};
+use crate::ram::{Ram, Random, at_each_level, one_bank, two_banks};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
-    Account, Accounts, AddressError, AllocationError, Heap, Level, OTHERS, Origin, Request, Tracked,
+    Account, Accounts, AddressError, AllocationError, Block, Heap, Level, OTHERS, Origin, Request,
+    Tracked,
 };
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 const DMA: Capabilities = Capabilities::DMA;
 
@@ -17,6 +19,7 @@ mod at {
         who_finds_no_row_is_one_of_the_others,
         a_number_that_is_used_again_is_alive_again,
         what_the_heap_refuses_is_not_accounted,
+        a_walk_says_who_has_what_in_which_region,
     );
 }
 
@@ -264,4 +267,36 @@ fn what_the_heap_refuses_is_not_accounted<L: Level>() {
     bench.free(address).unwrap();
     assert!(bench.free(address).is_err());
     assert_eq!((bench.of(1).frees, bench.of(1).peak_bytes), (1, size_bytes));
+}
+
+/// An account is of all regions together. Which block is whose in which region, a walk tells.
+fn a_walk_says_who_has_what_in_which_region<L: Level>() {
+    let (mut heap, _) = two_banks::<Tracked<L>>();
+    let mut accounts = Accounts::<4>::new();
+    // Only one of the two banks is in reach of DMA; the other one comes first for all else.
+    let asked = [(1, DMA, 40), (2, DMA, 24), (1, Capabilities::BYTE, 56), (1, DMA, 8)];
+    let mut expected = Vec::new();
+    for (owner, caps, size_bytes) in asked {
+        let origin = Origin { owner, caller: 0x800 };
+        let request = Request { origin, ..Request::new(size_bytes, caps) };
+        let serve = |heap: &mut Heap<_, _, 4>, it: &Request| heap.request(it);
+        let address = accounts.allocate(&mut heap, &request, |_| true, serve).unwrap();
+        expected.push((owner, usize::from(caps != DMA), address));
+    }
+    let mut found = Vec::new();
+    let visit = |block: Block| {
+        if !block.is_free {
+            found.push((block.origin.owner, block.region, block.address));
+        }
+        ControlFlow::Continue(())
+    };
+    heap.walk(Capabilities::NONE, visit).unwrap();
+    found.sort_by_key(|(.., address)| expected.iter().position(|it| it.2 == *address));
+    assert_eq!(found, expected);
+    for (owner, blocks) in [(1, 3), (2, 1)] {
+        assert_eq!(accounts.of(owner).unwrap().blocks, blocks);
+    }
+    accounts.free(&mut heap, expected[2].2).unwrap();
+    assert_eq!(accounts.of(1).unwrap().blocks, 2, "released in the other region");
+    assert_eq!(accounts.of(3), None, "who never asked has no account");
 }

@@ -108,6 +108,44 @@ fn it_can_be_stopped_and_go_on() {
     assert_eq!(short.summary().capacity, 2);
 }
 
+#[test]
+fn a_pause_keeps_looking_at_releases() {
+    let mut trace = started(4, Mode::Leaks);
+    trace.allocated(1, 8, origin(0));
+    trace.allocated(2, 8, origin(0));
+    assert_eq!((trace.pause(), trace.pause()), (Ok(()), Err(TraceError::NotRunning)));
+    trace.allocated(3, 8, origin(0));
+    trace.freed(3, 9);
+    assert_eq!(addresses(&trace), [1, 2], "who came in the pause is not known");
+    trace.freed(1, 9);
+    assert_eq!((addresses(&trace), trace.summary().total_allocations), (vec![2], 2));
+    assert_eq!((trace.resume(), trace.resume()), (Ok(()), Err(TraceError::Running)));
+    trace.allocated(4, 8, origin(0));
+    assert_eq!((addresses(&trace), trace.summary().total_frees), (vec![2, 4], 2));
+    // To stop it ends a pause, and so does to start it anew.
+    trace.pause().unwrap();
+    assert_eq!((trace.stop(), trace.pause()), (Ok(()), Err(TraceError::NotRunning)));
+    trace.resume().unwrap();
+    trace.allocated(5, 8, origin(0));
+    trace.pause().unwrap();
+    trace.start(Mode::Leaks).unwrap();
+    trace.allocated(6, 8, origin(0));
+    assert_eq!(addresses(&trace), [6]);
+}
+
+/// The numbers go on where the records end, and the newest record outlives those before it.
+#[test]
+fn releases_of_blocks_without_a_record_are_counted() {
+    for (mode, left) in [(Mode::All, vec![3, 4]), (Mode::Leaks, vec![4])] {
+        let mut trace = started(2, mode);
+        (1..=4).for_each(|address| trace.allocated(address, 100, origin(0)));
+        (1..=3).for_each(|address| trace.freed(address, 9));
+        let Summary { total_allocations, total_frees, dropped, .. } = trace.summary();
+        assert_eq!((total_allocations, total_frees, dropped), (4, 3, 2));
+        assert_eq!(addresses(&trace), left);
+    }
+}
+
 /// A block that went while the trace was stopped leaves its record behind; the next one at its
 /// address is another.
 #[test]

@@ -14,6 +14,7 @@
     reason = "a test stops at what it did not expect, in its helpers too"
 )]
 
+mod heap_accounts;
 mod heap_bits;
 mod heap_blocks;
 mod heap_contract;
@@ -21,4 +22,5 @@ mod heap_corruption;
 mod heap_model;
 mod heap_regions;
 mod heap_resize;
+mod heap_trace;
 mod ram;

@@ -11,6 +11,14 @@ const OPEN_TO_THREADS: &[u32] = &[0, 1, 2, 3, 12, 13];
 const OPEN_TO_EVERYONE: &[u32] = &[14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
 const FOR_PRIVILEGED_THREADS: &[u32] = &[4, 5, 6, 7, 8, 9, 10, 11, 24];
 
+/// Handles of nothing, of objects and of threads.
+const HANDLES: &[u32] = if cfg!(miri) { &[2] } else { &[0, 1, 2, 3, 4, 9, u32::MAX] };
+
+/// All that a kernel holds, written down; Miri, which takes a second for each, does not compare.
+fn state(kernel: &Kernel) -> String {
+    if cfg!(miri) { String::new() } else { format!("{kernel:?}") }
+}
+
 /// A call by its number; it names the object or thread, and waits for ever where it can.
 fn call(number: u32, handle: u32) -> Call {
     let words = match number {
@@ -50,13 +58,13 @@ fn every_call_stands_in_the_table() {
 #[test]
 fn an_unprivileged_thread_gets_what_is_open_and_nothing_else() {
     let refusal = refused(Error::NotPrivileged);
-    for handle in [0, 1, 2, 3, 4, 9, u32::MAX] {
+    for &handle in HANDLES {
         for number in FOR_PRIVILEGED_THREADS {
             let call = call(*number, handle);
             let mut kernel = kernel(false);
-            let before = format!("{kernel:?}");
+            let before = state(&kernel);
             assert_eq!(kernel.call(Caller::Thread, call), refusal, "{call:?}");
-            assert_eq!(format!("{kernel:?}"), before, "{call:?} changed something");
+            assert_eq!(state(&kernel), before, "{call:?} changed something");
             let privileged = self::kernel(true).call(Caller::Thread, call);
             assert_ne!(privileged, refusal, "{call:?}");
         }
@@ -70,13 +78,13 @@ fn an_unprivileged_thread_gets_what_is_open_and_nothing_else() {
 #[test]
 fn an_interrupt_never_waits() {
     let refusal = refused(Error::FromInterrupt);
-    for handle in [0, 1, 2, 3, 4, 9, u32::MAX] {
+    for &handle in HANDLES {
         for number in [OPEN_TO_THREADS, FOR_PRIVILEGED_THREADS].concat() {
             let call = call(number, handle);
             let mut kernel = kernel(true);
-            let before = format!("{kernel:?}");
+            let before = state(&kernel);
             assert_eq!(kernel.call(Caller::Interrupt, call), refusal, "{call:?}");
-            assert_eq!(format!("{kernel:?}"), before, "{call:?} changed something");
+            assert_eq!(state(&kernel), before, "{call:?} changed something");
         }
         for number in OPEN_TO_EVERYONE {
             let call = call(*number, handle);

@@ -128,7 +128,7 @@ impl Play {
         self.kernel.current().map(|slot| self.letters[usize::from(slot)])
     }
 
-    fn take(&mut self, step: Step, place: &str) {
+    fn take(&mut self, step: Step, place: std::fmt::Arguments<'_>) {
         match step {
             By(letter, call, expected) => {
                 assert_eq!(self.running(), Some(letter), "who runs, {place}");
@@ -170,7 +170,7 @@ pub fn check(name: &str, objects: &[Call], threads: &[(char, u32)], steps: &[Ste
     for begin in BEGINNINGS.iter().copied() {
         let mut play = Play::new(begin, objects, threads);
         for (number, step) in steps.iter().enumerate() {
-            play.take(*step, &format!("{name} from {begin}, step {number}: {step:?}"));
+            play.take(*step, format_args!("{name} from {begin}, step {number}: {step:?}"));
         }
     }
 }

@@ -33,7 +33,15 @@ pub fn trace_stop() -> Result<(), TraceError> {
     with_store(|store| store.trace.stop())
 }
 
-/// Goes on with a trace that was stopped, and keeps its records.
+/// Has the trace record releases and no new allocations, until it goes on or is stopped.
+///
+/// # Errors
+/// None runs, or it is paused.
+pub fn trace_pause() -> Result<(), TraceError> {
+    with_store(|store| store.trace.pause())
+}
+
+/// Goes on with a trace that was stopped or paused, and keeps its records.
 ///
 /// # Errors
 /// It runs, or there was never one.
