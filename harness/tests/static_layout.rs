@@ -41,7 +41,7 @@ impl Layout {
 }
 
 const WITH_BOOTLOADER: &str = "netduinoplus2-bootloader";
-const BOARDS: [&str; 7] = [
+const BOARDS: [&str; 8] = [
     "mps2-an505",
     "netduinoplus2",
     WITH_BOOTLOADER,

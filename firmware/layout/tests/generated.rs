@@ -8,7 +8,7 @@ use crashrig_layout::parse::{Board, Program};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const BOARDS: [&str; 8] = [
+const BOARDS: [&str; 9] = [
     "mps2-an505",
     "netduinoplus2",
     "netduinoplus2-bootloader",
