@@ -12,6 +12,7 @@ use crashrig_qemu::models::MmioModel;
 use crashrig_qemu::models::backup::Backup;
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
 use crashrig_qemu::models::flash::Flash;
+use crashrig_qemu::models::reset_cause::ResetCause;
 
 /// Ports of the DMA controllers, as bus masters. The peripheral port of DMA1 is none.
 const PORTS: [(Master, Port); 3] = [
@@ -47,6 +48,7 @@ impl HostModels {
                 HostModel::Stm32f4Dma => Box::new(Dma::new(self.reach.clone())),
                 HostModel::Stm32f4Backup => Box::new(Backup::new()),
                 HostModel::Stm32f4Flash => Box::new(Flash::new(self.sectors.clone())),
+                HostModel::Stm32f4ResetCause => Box::new(ResetCause::new()),
             };
             emulator.attach(model).map_err(BenchError::of)?;
         }
@@ -92,6 +94,7 @@ mod tests {
         check(&[Need::Mpu, Need::Ccm], &[]);
         check(&[Need::Mpu, Need::Dma], &[HostModel::Stm32f4Dma]);
         check(&[Need::BackupSram], &[HostModel::Stm32f4Backup]);
+        check(&[Need::ResetCause], &[HostModel::Stm32f4ResetCause]);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use super::super::facts::command_line;
 use super::super::{BenchError, Boundary, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
 use crate::noise::Noise;
 use crate::scenario::Fill;
-use crashrig_layout::parse::ChipResetCause;
 use crashrig_qemu::gdb::{Access, Token};
 use crashrig_qemu::models::Reset;
 use crashrig_qemu::{Emulator, Launch, Limits, Mark, RamRange, Stop};
@@ -22,8 +21,6 @@ const POLL: Duration = Duration::from_millis(1);
 pub(super) struct EmulatorSession {
     emulator: Emulator,
     ram: Vec<(u32, u32)>,
-    /// The register that a reset leaves its flags in, where the emulator keeps what is written.
-    reset_cause: Option<ChipResetCause>,
     running_since_start: bool,
     breakpoints: Vec<(Token, u32)>,
     mark: Mark,
@@ -35,16 +32,10 @@ pub(super) struct EmulatorSession {
 
 impl EmulatorSession {
     /// A session with an emulator that was just started.
-    pub(super) fn new(
-        emulator: Emulator,
-        launch: Launch,
-        ram: Vec<(u32, u32)>,
-        reset_cause: Option<ChipResetCause>,
-    ) -> Self {
+    pub(super) fn new(emulator: Emulator, launch: Launch, ram: Vec<(u32, u32)>) -> Self {
         Self {
             emulator,
             ram,
-            reset_cause,
             running_since_start: false,
             breakpoints: Vec::new(),
             mark: Mark::default(),
@@ -65,20 +56,6 @@ impl EmulatorSession {
             output_bytes: deadline.log_bytes,
             log_bytes: deadline.witness_bytes,
         }
-    }
-
-    /// What nobody has cleared of the register for causes of resets.
-    fn left_causes(&mut self) -> Result<u32, BenchError> {
-        let Some(cause) = self.reset_cause.clone() else { return Ok(0) };
-        let mut bytes = [0; 4];
-        self.read(cause.register, &mut bytes)?;
-        Ok(u32::from_le_bytes(bytes) & cause.mask())
-    }
-
-    /// Puts there what the chip would: the emulator clears it and sets nothing.
-    fn show_cause(&mut self, flags: impl Fn(&ChipResetCause) -> u32) -> Result<(), BenchError> {
-        let Some(cause) = self.reset_cause.clone() else { return Ok(()) };
-        self.write(cause.register, &flags(&cause).to_le_bytes())
     }
 
     /// Starts a new emulator in place of one that a lockup has ended.
@@ -122,7 +99,7 @@ impl Session for EmulatorSession {
             }
             self.write(start, &bytes)?;
         }
-        self.show_cause(|cause| cause.after_power_on)
+        Ok(())
     }
 
     fn reset_warm(&mut self) -> Result<(), BenchError> {
@@ -131,11 +108,9 @@ impl Session for EmulatorSession {
             for ((start, _), bytes) in self.ram.clone().into_iter().zip(kept) {
                 self.write(start, &bytes)?;
             }
-            return self.show_cause(|cause| cause.after_pin);
+            return Ok(());
         }
-        let left = self.left_causes()?;
-        self.emulator.reset_warm().map_err(BenchError::of)?;
-        self.show_cause(|cause| cause.after_software | left)
+        self.emulator.reset_warm().map_err(BenchError::of)
     }
 
     fn resume(&mut self) -> Result<(), BenchError> {
