@@ -5,7 +5,8 @@
 //! needed for something else. The rule is that of ESP-IDF's `heap_caps_malloc`: for each priority,
 //! for each region in the order they were added, a region is tried whose capabilities of that
 //! priority have any of the wanted ones and whose capabilities together have all of them.
-//! ESP-IDF's special cases for executable memory are not part of it.
+//! Of ESP-IDF's special cases for executable memory two hold here: it is given in whole words, and
+//! not for bytes or DMA. The third, an alias address for fetches, is not part of it.
 //!
 //! Within a region, two-level segregated fit finds a block in bounded time (`tlsf`). How much is
 //! checked on the way is the heap's [`Level`]: at a checked one every word read from memory is held
@@ -47,7 +48,7 @@ pub use error::{
 };
 pub use level::{Comprehensive, Level, Light, Off, Tracked};
 pub use region::PRIORITIES;
-pub use request::Request;
+pub use request::{Request, prefer};
 pub use totals::Totals;
 pub use trace::{Mode, Record, Summary, Trace, TraceError};
 

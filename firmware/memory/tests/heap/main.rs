@@ -1,8 +1,8 @@
 //! The capability heap on memory with made-up addresses.
 //!
-//! Random sequences come from a seed of this file's own generator, printed when a test fails. The
-//! one thing a property-testing crate would add is shrinking; for that its tree of some twenty
-//! crates is too much, and a failing seed is replayed in a moment.
+//! Random sequences come from fixed seeds of `ram`'s own generator, so a failure comes again with
+//! the next run. `proptest`, which tests on the host use, would add that a sequence is shortened,
+//! and take Miri far longer for each step.
 //!
 //! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
 //! would still take minutes there is ignored with its reason. `contract.toml` says what they show
