@@ -1,8 +1,8 @@
 //! The capability heap on memory with made-up addresses.
 //!
 //! Random sequences come from fixed seeds of `ram`'s own generator, so a failure comes again with
-//! the next run. `proptest`, which tests on the host use, would add that a sequence is shortened,
-//! and take Miri far longer for each step.
+//! the next run. `proptest` shortens the sequences that compare devices with this heap
+//! (`scenarios/tests/heap_differential`); these also run under Miri, where each step counts.
 //!
 //! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
 //! would still take minutes there is ignored with its reason. `contract.toml` says what they show
@@ -19,6 +19,7 @@ mod heap_bits;
 mod heap_blocks;
 mod heap_contract;
 mod heap_corruption;
+mod heap_fill;
 mod heap_model;
 mod heap_regions;
 mod heap_resize;

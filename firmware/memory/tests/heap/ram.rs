@@ -130,6 +130,13 @@ pub const fn fresh<L: Level>(size_bytes: u32) -> u32 {
     size_bytes - 8 - L::OVERHEAD_BYTES
 }
 
+/// The levels by the names of tests.
+pub mod levels {
+    use crashrig_memory::heap::Tracked;
+    pub use crashrig_memory::heap::{Comprehensive, Light, Off};
+    pub type TrackedComprehensive = Tracked<Comprehensive>;
+}
+
 /// Runs checks at each level, each as a test of its own. At the comprehensive one every word of
 /// memory is filled and looked at, which Miri does only where memory is `small`.
 macro_rules! at_each_level {
@@ -161,7 +168,7 @@ macro_rules! at_each_level {
         $(#[$attribute])?
         #[expect(non_snake_case, reason = "the level names the test")]
         fn $level() {
-            super::super::$check::<crashrig_memory::heap::$level>();
+            super::super::$check::<$crate::ram::levels::$level>();
         }
     };
 }
