@@ -218,7 +218,7 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         let fresh = self.request(&Request { is_zeroed: false, ..*request })?;
         dress::copy(&mut self.words, address, fresh, held_bytes.min(size_bytes));
         if L::IS_CHECKED {
-            dress::seal(&mut self.words, fresh, size_bytes);
+            dress::seal::<L>(&mut self.words, fresh, size_bytes);
         }
         if let Err(error) = self.free(address) {
             // The old block stays its owner's, so the copy is nobody's.

@@ -134,6 +134,7 @@ pub const fn fresh<L: Level>(size_bytes: u32) -> u32 {
 pub mod levels {
     use crashrig_memory::heap::Tracked;
     pub use crashrig_memory::heap::{Comprehensive, Light, Off};
+    pub type TrackedLight = Tracked<Light>;
     pub type TrackedComprehensive = Tracked<Comprehensive>;
 }
 
