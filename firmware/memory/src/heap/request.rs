@@ -196,15 +196,15 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// old size hold anything, whatever the request says of zeros.
     ///
     /// # Errors
-    /// The size is zero, the address is none that is handed out, there is no memory, or a word of
-    /// the heap's own is wrong. The block is as before.
+    /// The size is zero, the address is none that is handed out, the block holds a region, there is
+    /// no memory, or a word of the heap's own is wrong. The block is as before.
     pub fn reallocate(
         &mut self,
         address: u32,
         request: &Request,
     ) -> Result<u32, ReallocationError> {
         let size_bytes = check(request)?;
-        let index = self.region_of(address)?.0;
+        let index = self.region_to_change(address)?;
         let words = &mut self.words;
         let region = self.regions.get_mut(index);
         let region = region.ok_or(super::AddressError::Foreign { address })?;

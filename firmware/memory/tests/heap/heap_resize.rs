@@ -24,7 +24,6 @@ mod at {
         a_plain_block_moves_only_where_a_plain_request_goes,
         wishes_that_exclude_each_other_are_told,
         a_window_has_a_minimum_of_its_own,
-        a_region_may_lie_in_a_block_of_another,
     );
 }
 
@@ -279,22 +278,6 @@ fn a_window_has_a_minimum_of_its_own<L: Level>() {
     let lower = used(&mut heap, 2000);
     assert_eq!(heap.stop_monitoring(), Ok(()));
     assert_eq!(minimum(&heap), lower, "what happened in a window counts");
-}
-
-fn a_region_may_lie_in_a_block_of_another<L: Level>() {
-    let ram = Ram::new(&[MAIN]);
-    let mut heap: Heap<Ram, L, 2> = Heap::new(ram);
-    heap.add_region(MAIN.0, MAIN.1, [DMA, NONE, NONE]).unwrap();
-    let block = heap.allocate(1024, DMA).unwrap();
-    let special = Capabilities::RETENTION;
-    assert!(heap.add_region(block - 8, 1024, [special, NONE, NONE]).is_err());
-    assert!(heap.add_region(block + 1000, 64, [special, NONE, NONE]).is_err());
-    assert_eq!(heap.add_region(block, 1024, [special, NONE, NONE]), Ok(1));
-    let inner = heap.allocate(100, special).unwrap();
-    assert!(block <= inner && inner < block + 1024);
-    assert_eq!(heap.containing_block(inner).unwrap().region, 1);
-    assert_eq!(heap.check_integrity(NONE), Ok(()));
-    assert!(heap.free(inner).is_ok());
 }
 
 /// What a block knows of its owner follows it.
