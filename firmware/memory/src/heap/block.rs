@@ -10,8 +10,10 @@
 //! | 12 | previous link | free blocks: address of the one before in the list, or [`NO_LINK`] |
 //!
 //! Each size stands twice, so a change of either word is a disagreement of two neighbours. Which of
-//! the two words is wrong is decided by asking who else vouches for them. A header that stops being
-//! one is wiped, so no header of old is ever taken for one in force.
+//! the two words is wrong is decided by asking who else vouches for them. At a level with checks a
+//! header that stops being one is wiped, so no header of old is ever taken for one in force.
+//! Without checks it stays, but the block in front of it has become larger and does not lead to it
+//! any more.
 //!
 //! Nothing here writes through an address that was read from memory: it is checked to be a header
 //! of this region first.
@@ -124,6 +126,24 @@ impl Extent {
             && (size_bytes == self.end - address || self.can_be_block(address + size_bytes));
         let header = Header { address, size_bytes, is_free: flags == FREE };
         (flags & !FREE == 0 && leads_on).then_some(header)
+    }
+
+    /// The header at an address, if the blocks before and behind vouch for it. That is all a level
+    /// without checks asks of an address; which word is wrong it does not look for.
+    #[inline]
+    pub fn vouched(&self, words: &impl Words, address: u32) -> Option<Header> {
+        let header = self.shape(words, address)?;
+        if words.read(previous_size_word(header.next())) != header.size_bytes {
+            return None;
+        }
+        let before_bytes = words.read(previous_size_word(address));
+        let is_led_to = if address == self.first {
+            before_bytes == 0
+        } else {
+            let before = self.shape(words, address.wrapping_sub(before_bytes));
+            before.is_some_and(|before| before.size_bytes == before_bytes)
+        };
+        is_led_to.then_some(header)
     }
 
     /// Whether a block could begin at an address: then its header and links can be read.

@@ -1,8 +1,8 @@
 //! What the two-level segregated fit reads before it changes anything: the block for a request, the
 //! block at an address, and the free neighbours of one. Nothing here writes.
 
-use super::block::{GRANULE_BYTES, Header, NO_LINK, previous_size_word};
-use super::error::{AddressError, Corruption};
+use super::block::{Header, NO_LINK, next_link, previous_link, previous_size_word};
+use super::error::{AddressError, Corruption, Expected};
 use super::level::Level;
 use super::tlsf::Tlsf;
 use super::tlsf_lists::{Class, LARGEST_BLOCK_BYTES};
@@ -66,15 +66,36 @@ impl<L: Level> Tlsf<L> {
         if L::IS_CHECKED {
             return self.free_neighbours_checked(words, block);
         }
-        // The end mark is a block in use.
+        // Both were seen to lie in the region with the block; the end mark is a block in use.
         let next = Header::read(words, block.next());
         let previous_bytes = words.read(previous_size_word(block.address));
         let previous =
             (previous_bytes > 0).then(|| Header::read(words, block.address - previous_bytes));
-        Ok(Neighbours {
+        let neighbours = Neighbours {
             previous: previous.filter(|previous| previous.is_free),
             next: next.is_free.then_some(next),
-        })
+        };
+        for neighbour in neighbours.previous.iter().chain(&neighbours.next) {
+            self.keep_inside(words, neighbour)?;
+        }
+        Ok(neighbours)
+    }
+
+    /// Sees to it that a free block, which nothing else is known of, does not lead out of the
+    /// region: what looked like a block in use may be the contents of one.
+    #[inline]
+    fn keep_inside(&self, words: &impl Words, free: &Header) -> Result<(), Corruption> {
+        if self.extent.shape(words, free.address).is_none() {
+            let found = words.read(free.address);
+            return Err(Corruption { address: free.address, expected: Expected::Size, found });
+        }
+        for address in [next_link(free.address), previous_link(free.address)] {
+            let found = words.read(address);
+            if found != NO_LINK && !self.extent.can_be_block(found) {
+                return Err(Corruption { address, expected: Expected::FreeBlock, found });
+            }
+        }
+        Ok(())
     }
 
     fn free_neighbours_checked(
@@ -109,14 +130,10 @@ impl<L: Level> Tlsf<L> {
         if L::IS_CHECKED {
             return self.allocated_block_checked(words, address, at);
         }
-        if !at.is_multiple_of(GRANULE_BYTES) || at < self.extent.first {
-            return Err(self.explain(words, address));
+        match self.extent.vouched(words, at) {
+            Some(block) if !block.is_free => Ok((block, L::usable_bytes(block.size_bytes))),
+            _ => Err(self.explain(words, address)),
         }
-        let block = Header::read(words, at);
-        if block.is_free {
-            return Err(AddressError::AlreadyFree { address, block: address });
-        }
-        Ok((block, L::usable_bytes(block.size_bytes)))
     }
 
     fn allocated_block_checked(

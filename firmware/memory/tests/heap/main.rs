@@ -25,4 +25,5 @@ mod heap_model;
 mod heap_regions;
 mod heap_resize;
 mod heap_trace;
+mod heap_wrong;
 mod ram;
