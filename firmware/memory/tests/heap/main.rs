@@ -20,6 +20,7 @@ mod heap_blocks;
 mod heap_contract;
 mod heap_corruption;
 mod heap_fill;
+mod heap_kept;
 mod heap_lent;
 mod heap_model;
 mod heap_regions;
