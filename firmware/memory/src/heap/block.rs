@@ -128,30 +128,46 @@ impl Extent {
         (flags & !FREE == 0 && leads_on).then_some(header)
     }
 
-    /// The header at an address, if the blocks before and behind vouch for it. That is all a level
-    /// without checks asks of an address; which word is wrong it does not look for.
-    #[inline]
+    /// The header of a block in use at an address, if the blocks before and behind vouch for it.
+    /// That is all a level without checks asks of an address; which word is wrong it does not look
+    /// for, and every step is as short as can be.
+    #[inline(always)]
     pub fn vouched(&self, words: &impl Words, address: u32) -> Option<Header> {
-        let header = self.shape(words, address)?;
-        if words.read(previous_size_word(header.next())) != header.size_bytes {
+        if !self.can_be_block(address) {
+            return None;
+        }
+        let header = Header { address, size_bytes: words.read(address), is_free: false };
+        // A flag makes the size none of a block.
+        if !self.is_size(&header)
+            || words.read(previous_size_word(header.next())) != header.size_bytes
+        {
             return None;
         }
         let before_bytes = words.read(previous_size_word(address));
-        let is_led_to = if address == self.first {
-            before_bytes == 0
-        } else {
-            let before = self.shape(words, address.wrapping_sub(before_bytes));
-            before.is_some_and(|before| before.size_bytes == before_bytes)
-        };
+        if before_bytes == 0 {
+            return (address == self.first).then_some(header);
+        }
+        let before = address.wrapping_sub(before_bytes);
+        let is_led_to = self.can_be_block(before) && words.read(before) & !FREE == before_bytes;
         is_led_to.then_some(header)
     }
 
+    /// Whether a block of this size ends inside of the chain. Its address can be one's.
+    #[inline(always)]
+    pub const fn is_size(&self, block: &Header) -> bool {
+        block.size_bytes & FLAGS == 0
+            && block.size_bytes >= LINKED_BYTES
+            && block.size_bytes <= self.end - block.address
+    }
+
     /// Whether a block could begin at an address: then its header and links can be read.
+    #[inline(always)]
     pub fn can_be_block(&self, address: u32) -> bool {
-        self.first <= address
-            && address < self.end
-            && self.end - address >= LINKED_BYTES
-            && (address - self.first).is_multiple_of(GRANULE_BYTES)
+        // Turned, an offset that is no multiple of eight is larger than any.
+        const { assert!(GRANULE_BYTES == 1 << 3, "as many bits are turned") };
+        let offset = address.wrapping_sub(self.first).rotate_right(3);
+        let last = (self.end - self.first).saturating_sub(LINKED_BYTES);
+        offset <= last.rotate_right(3)
     }
 
     /// The header at an address, held against both neighbours.

@@ -83,9 +83,9 @@ impl<L: Level> Tlsf<L> {
 
     /// Sees to it that a free block, which nothing else is known of, does not lead out of the
     /// region: what looked like a block in use may be the contents of one.
-    #[inline]
+    #[inline(always)]
     fn keep_inside(&self, words: &impl Words, free: &Header) -> Result<(), Corruption> {
-        if self.extent.shape(words, free.address).is_none() {
+        if !self.extent.can_be_block(free.address) || !self.extent.is_size(free) {
             let found = words.read(free.address);
             return Err(Corruption { address: free.address, expected: Expected::Size, found });
         }
@@ -131,8 +131,8 @@ impl<L: Level> Tlsf<L> {
             return self.allocated_block_checked(words, address, at);
         }
         match self.extent.vouched(words, at) {
-            Some(block) if !block.is_free => Ok((block, L::usable_bytes(block.size_bytes))),
-            _ => Err(self.explain(words, address)),
+            Some(block) => Ok((block, L::usable_bytes(block.size_bytes))),
+            None => Err(self.explain(words, address)),
         }
     }
 
