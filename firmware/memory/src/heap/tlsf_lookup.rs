@@ -57,7 +57,7 @@ impl<L: Level> Tlsf<L> {
 
     /// The free blocks in front of one and behind it, each with everything checked that taking it
     /// out of its list needs.
-    #[inline]
+    #[inline(always)]
     pub(super) fn free_neighbours(
         &self,
         words: &impl Words,
@@ -67,16 +67,19 @@ impl<L: Level> Tlsf<L> {
             return self.free_neighbours_checked(words, block);
         }
         // Both were seen to lie in the region with the block; the end mark is a block in use.
+        let mut neighbours = Neighbours { previous: None, next: None };
         let next = Header::read(words, block.next());
+        if next.is_free {
+            self.keep_inside(words, &next)?;
+            neighbours.next = Some(next);
+        }
         let previous_bytes = words.read(previous_size_word(block.address));
-        let previous =
-            (previous_bytes > 0).then(|| Header::read(words, block.address - previous_bytes));
-        let neighbours = Neighbours {
-            previous: previous.filter(|previous| previous.is_free),
-            next: next.is_free.then_some(next),
-        };
-        for neighbour in neighbours.previous.iter().chain(&neighbours.next) {
-            self.keep_inside(words, neighbour)?;
+        if previous_bytes > 0 {
+            let previous = Header::read(words, block.address - previous_bytes);
+            if previous.is_free {
+                self.keep_inside(words, &previous)?;
+                neighbours.previous = Some(previous);
+            }
         }
         Ok(neighbours)
     }
@@ -85,17 +88,15 @@ impl<L: Level> Tlsf<L> {
     /// region: what looked like a block in use may be the contents of one.
     #[inline(always)]
     fn keep_inside(&self, words: &impl Words, free: &Header) -> Result<(), Corruption> {
-        if !self.extent.can_be_block(free.address) || !self.extent.is_size(free) {
-            let found = words.read(free.address);
-            return Err(Corruption { address: free.address, expected: Expected::Size, found });
-        }
-        for address in [next_link(free.address), previous_link(free.address)] {
-            let found = words.read(address);
-            if found != NO_LINK && !self.extent.can_be_block(found) {
-                return Err(Corruption { address, expected: Expected::FreeBlock, found });
-            }
-        }
-        Ok(())
+        let leads_inside = |link| {
+            let found = words.read(link);
+            found == NO_LINK || self.extent.can_be_block(found)
+        };
+        let is_inside = self.extent.can_be_block(free.address)
+            && self.extent.is_size(free)
+            && leads_inside(next_link(free.address))
+            && leads_inside(previous_link(free.address));
+        if is_inside { Ok(()) } else { Err(outside(words, free)) }
     }
 
     fn free_neighbours_checked(
@@ -204,4 +205,12 @@ impl<L: Level> Tlsf<L> {
         let head = links::head(&self.extent, &self.lists, words, class)?;
         Ok(head.map_or(0, |block| L::usable_bytes(block.size_bytes)))
     }
+}
+
+/// What is said of a free block that leads out of its region.
+#[cold]
+#[inline(never)]
+fn outside(words: &impl Words, free: &Header) -> Corruption {
+    let found = words.read(free.address);
+    Corruption { address: free.address, expected: Expected::Size, found }
 }
