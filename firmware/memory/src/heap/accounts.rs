@@ -171,9 +171,25 @@ impl<const ROWS: usize> Accounts<ROWS> {
         request: &Request,
         is_alive: impl Fn(u32) -> bool,
     ) -> Result<u32, ReallocationError> {
+        self.reallocate_in(heap, address, request, is_alive, Heap::reallocate)
+    }
+
+    /// As [`reallocate`](Self::reallocate), in the way that is given, such as
+    /// [`Heap::reallocate_default`].
+    ///
+    /// # Errors
+    /// Those of the heap; nothing has changed.
+    pub fn reallocate_in<W: Words, L: Level, const REGIONS: usize>(
+        &mut self,
+        heap: &mut Heap<W, L, REGIONS>,
+        address: u32,
+        request: &Request,
+        is_alive: impl Fn(u32) -> bool,
+        way: impl FnOnce(&mut Heap<W, L, REGIONS>, u32, &Request) -> Result<u32, ReallocationError>,
+    ) -> Result<u32, ReallocationError> {
         let request = self.stamped(request, is_alive);
         let (held_bytes, origin) = heap.charged(address)?;
-        let fresh = heap.reallocate(address, &request)?;
+        let fresh = way(heap, address, &request)?;
         let size_bytes = heap.size_of(fresh).unwrap_or(request.size_bytes);
         if fresh != address {
             // Both were held for a moment, and that is what the peak says.

@@ -38,8 +38,8 @@ fn a_region_ends_where_the_block_does<L: Level>() {
     let ram = Ram::new(&[MAIN]);
     let mut heap: Heap<Ram, L, 3> = Heap::new(ram);
     heap.add_region(MAIN.0, MAIN.1, [DMA, NONE, NONE]).unwrap();
-    let block = heap.allocate(1020, DMA).unwrap();
-    let held_bytes = if L::IS_CHECKED { 1020 } else { 1024 };
+    let block = heap.allocate(1013, DMA).unwrap();
+    let held_bytes = if L::IS_CHECKED { 1013 } else { 1016 };
     let overlap = Err(RegionError::Overlap { region: 0 });
     for size_bytes in [held_bytes + 1, held_bytes + 4, 2048, u32::MAX] {
         assert_eq!(heap.add_region(block, size_bytes, [SPECIAL, NONE, NONE]), overlap);
