@@ -1,5 +1,5 @@
-//! What one call leaves for the next: the region that served last, the least that was ever free, and
-//! what new memory holds.
+//! What one call leaves for the next: the region that served last, the least that was ever free,
+//! and what new memory holds.
 //!
 //! Each of these tests fails where one line of the heap is left out that all others do without.
 
