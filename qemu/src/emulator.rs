@@ -19,6 +19,7 @@ use crate::qmp::Qmp;
 use crate::qtest::Qtest;
 use crate::registers::Registers;
 use crate::stop::Stop;
+use crate::trap::Models;
 
 /// Most of QEMU's own words that are kept with its end, in bytes.
 const TEXT_LIMIT_BYTES: u64 = 16 * 1024;
@@ -54,6 +55,8 @@ pub struct Emulator {
     pub(crate) qtest: Qtest,
     pub(crate) hub: Hub,
     pub(crate) observer: Option<Observer>,
+    /// Devices that the host supplies; nothing while they are at work.
+    pub(crate) models: Option<Models>,
     pub(crate) state: State,
     /// A stop that was noticed before anybody waited for it.
     pub(crate) pending: Option<Stop>,
@@ -195,6 +198,7 @@ impl Emulator {
         self.qmp.wait_event("RESET")?;
         self.qmp.command("set-action", json!({ "reboot": "shutdown" }))?;
         self.hub.forget_position();
+        self.reset_models()?;
         self.pending = None;
         self.state = State::Stopped;
         Ok(())
@@ -249,7 +253,7 @@ impl Emulator {
         Err(Error::State { doing, expected: "stopped", found: self.state.name().to_owned() })
     }
 
-    fn stopped_hub(&mut self, doing: &'static str) -> Result<&mut Hub, Error> {
+    pub(crate) fn stopped_hub(&mut self, doing: &'static str) -> Result<&mut Hub, Error> {
         self.require_stopped(doing, true)?;
         Ok(&mut self.hub)
     }

@@ -123,6 +123,18 @@ pub enum Error {
         /// The state found, in QEMU's words where they are from QEMU.
         found: String,
     },
+    /// The guest reaches for a modelled register in a way that is not carried out on the host.
+    #[error(
+        "carry out the instruction {} at {pc:#010x} on a modelled register: expected a load or \
+         store of general registers, not exclusive and not relative to the program counter",
+        code_words(*code)
+    )]
+    Instruction {
+        /// Where it is.
+        pc: u32,
+        /// Its two halfwords, or the first one and what follows.
+        code: [u16; 2],
+    },
     /// The memory map that QEMU printed could not be read.
     #[error("read the memory map of the emulator: {problems}")]
     MemoryMap {
@@ -135,5 +147,14 @@ impl Error {
     /// Wraps an error of the operating system with what was tried.
     pub(crate) fn system(doing: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
         Self::System { doing: doing.into(), source: source.into() }
+    }
+}
+
+/// An instruction as an assembler lists it: one halfword, or two.
+fn code_words([first, second]: [u16; 2]) -> String {
+    if crate::thumb::is_wide(first) {
+        format!("{first:04x} {second:04x}")
+    } else {
+        format!("{first:04x}")
     }
 }

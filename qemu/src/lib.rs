@@ -22,6 +22,7 @@ mod error;
 pub mod gdb;
 mod guest_ram;
 pub mod keeper;
+pub mod models;
 pub mod mtree;
 pub mod observer;
 pub mod output;
@@ -32,7 +33,9 @@ mod registers;
 mod start;
 mod stop;
 pub mod stores;
+mod thumb;
 pub mod tools;
+mod trap;
 mod wait;
 
 pub use command::Launch;

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::channel::{Channel, answer_deadline};
 use crate::error::Error;
+use crate::models::Width;
 
 /// Bytes of memory moved by one command.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -83,23 +84,51 @@ impl Qtest {
     /// # Errors
     /// As [`Qtest::read`].
     pub fn read_word(&mut self, address: u32) -> Result<u32, Error> {
-        check_range(address, 4)?;
-        let answer = self.command(&format!("readl {address:#x}"))?;
-        let digits = answer.strip_prefix("0x").unwrap_or_default();
-        u64::from_str_radix(digits, 16)
-            .ok()
-            .and_then(|value| u32::try_from(value).ok())
-            .ok_or_else(|| malformed("a word in hexadecimal", &answer))
+        self.load(address, Width::Word)
     }
 
-    /// Writes a word with one access of four bytes. The only way to write device registers that
-    /// works on QEMU 7.2, whose GDB stub drops such writes.
+    /// Writes a word with one access of four bytes. See [`Qtest::store`].
     ///
     /// # Errors
     /// As [`Qtest::read`].
     pub fn write_word(&mut self, address: u32, value: u32) -> Result<(), Error> {
-        check_range(address, 4)?;
-        self.command(&format!("writel {address:#x} {value:#x}"))?;
+        self.store(address, Width::Word, value)
+    }
+
+    /// Reads with one access of a width, as a device expects it.
+    ///
+    /// # Errors
+    /// As [`Qtest::read`].
+    pub fn load(&mut self, address: u32, width: Width) -> Result<u32, Error> {
+        check_range(address, width.bytes() as usize)?;
+        let letter = letter(width);
+        let answer = self.command(&format!("read{letter} {address:#x}"))?;
+        let digits = answer.strip_prefix("0x").unwrap_or_default();
+        u64::from_str_radix(digits, 16)
+            .ok()
+            .and_then(|value| u32::try_from(value).ok())
+            .ok_or_else(|| malformed("a number in hexadecimal", &answer))
+    }
+
+    /// Writes with one access of a width. The only way to write device registers that works on QEMU
+    /// 7.2, whose GDB stub drops such writes.
+    ///
+    /// # Errors
+    /// As [`Qtest::read`].
+    pub fn store(&mut self, address: u32, width: Width, value: u32) -> Result<(), Error> {
+        check_range(address, width.bytes() as usize)?;
+        self.command(&format!("write{} {address:#x} {value:#x}", letter(width)))?;
+        Ok(())
+    }
+
+    /// Sets the level of an input of a device, given by its path in QEMU's tree of objects. A
+    /// number that the device does not have makes QEMU abort.
+    ///
+    /// # Errors
+    /// When there is no such device, or QEMU has ended or does not answer in time.
+    pub fn set_input(&mut self, device: &str, number: u32, high: bool) -> Result<(), Error> {
+        let level = u8::from(high);
+        self.command(&format!("set_irq_in {device} unnamed-gpio-in {number} {level}"))?;
         Ok(())
     }
 
@@ -126,6 +155,15 @@ impl Qtest {
 pub(crate) fn check_range(address: u32, size_bytes: usize) -> Result<(), Error> {
     let room = (1_u64 << 32) - u64::from(address);
     if size_bytes as u64 > room { Err(Error::Range { address, size_bytes }) } else { Ok(()) }
+}
+
+/// The letter of an access in the names of commands.
+const fn letter(width: Width) -> char {
+    match width {
+        Width::Byte => 'b',
+        Width::Half => 'w',
+        Width::Word => 'l',
+    }
 }
 
 fn malformed(expected: &'static str, found: &str) -> Error {

@@ -91,6 +91,7 @@ impl Emulator {
             qtest,
             hub: Hub::new(sockets.gdb),
             observer,
+            models: None,
             state: State::Stopped,
             pending: None,
             resumed_at_instruction: 0,

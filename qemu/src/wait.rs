@@ -46,6 +46,10 @@ impl Emulator {
         }
         match self.hub.step_over()? {
             Stepped::Nowhere => {}
+            Stepped::Hit(token) if self.is_model(token) => {
+                self.pending = self.serve(true)?;
+                return Ok(());
+            }
             Stepped::Hit(token) => {
                 self.pending = Some(Stop::Breakpoint { token });
                 return Ok(());
@@ -61,7 +65,11 @@ impl Emulator {
                 }
             }
         }
-        self.hub.go_on()
+        if self.models.is_none() {
+            return self.hub.go_on();
+        }
+        self.pending = self.serve(false)?;
+        Ok(())
     }
 
     /// Waits until the guest stops, or stops it when it has used up one of the limits.
@@ -87,31 +95,52 @@ impl Emulator {
         }
     }
 
+    /// Lets devices of the host answer a running guest for which nobody waits now, without waiting.
+    /// A stop that is found is kept for [`Emulator::wait`]. Does nothing without such devices.
+    ///
+    /// # Errors
+    /// When QEMU itself fails; that it has ended is for [`Emulator::wait`] to say.
+    pub fn attend(&mut self) -> Result<(), Error> {
+        if self.models.is_none() || self.state != State::Running || self.pending.is_some() {
+            return Ok(());
+        }
+        match self.look(None) {
+            Ok(stop) => {
+                self.pending = stop;
+                self.state = State::Running;
+                Ok(())
+            }
+            Err(Error::Closed { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// [`Emulator::wait`], with the end of QEMU as an error.
     fn follow(&mut self, limits: &Limits) -> Result<Stop, Error> {
         let wall_end = self.resumed_at + limits.wall;
         if let Some(stop) = self.look(None)? {
             return Ok(stop);
         }
+        let interval = Duration::from_millis(LOOK_INTERVAL_MS);
+        let mut next_look = Instant::now() + interval;
         loop {
-            let interval_end = Instant::now() + Duration::from_millis(LOOK_INTERVAL_MS);
-            let event = self.qmp.next_event(interval_end.min(wall_end))?;
-            match event.as_ref().map(|event| event.name.as_str()) {
-                Some("STOP") => {
-                    if let Some(stop) = self.look(None)? {
-                        return Ok(stop);
-                    }
-                }
-                Some(_) => {}
-                None => {
-                    let Some(limit) = self.limit(limits, wall_end)? else {
-                        continue;
-                    };
-                    self.qmp.command("stop", Value::Null)?;
-                    if let Some(stop) = self.look(Some(limit))? {
-                        return Ok(stop);
-                    }
-                }
+            let event = self.qmp.next_event(next_look.min(wall_end))?;
+            if event.is_some_and(|event| event.name == "STOP")
+                && let Some(stop) = self.look(None)?
+            {
+                return Ok(stop);
+            }
+            // Also while events keep coming: each access to a modelled device is one.
+            if Instant::now() < next_look.min(wall_end) {
+                continue;
+            }
+            next_look = Instant::now() + interval;
+            let Some(limit) = self.limit(limits, wall_end)? else {
+                continue;
+            };
+            self.qmp.command("stop", Value::Null)?;
+            if let Some(stop) = self.look(Some(limit))? {
+                return Ok(stop);
             }
         }
     }
@@ -152,8 +181,17 @@ impl Emulator {
                     expected: "at a registered one",
                     found: status,
                 })?;
-                self.state = State::Stopped;
-                return Ok(Some(Stop::Breakpoint { token }));
+                let stop = if self.is_model(token) {
+                    self.serve(true)?
+                } else {
+                    Some(Stop::Breakpoint { token })
+                };
+                self.state = match stop {
+                    None => State::Running,
+                    Some(Stop::Reset) => State::AtReset,
+                    Some(_) => State::Stopped,
+                };
+                return Ok(stop);
             }
             _ => {
                 return Err(Error::State {

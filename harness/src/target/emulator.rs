@@ -1,7 +1,9 @@
 //! The emulator as a target: one QEMU per session, RAM read over resets, everything kept as files.
 
+mod host_models;
 mod session;
 
+use self::host_models::HostModels;
 use self::session::EmulatorSession;
 use super::facts::{running_map, used_ram};
 use super::observer::ObserverSource;
@@ -166,7 +168,9 @@ impl Target for EmulatorTarget {
         }
         let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;
         self.check_memory(&mut emulator)?;
+        let models = HostModels::new(&self.board, needs);
+        models.attach(&mut emulator)?;
         let reset_cause = self.reset_cause().cloned();
-        Ok(Box::new(EmulatorSession::new(emulator, launch, ram, reset_cause)))
+        Ok(Box::new(EmulatorSession::new(emulator, launch, ram, reset_cause, models)))
     }
 }

@@ -9,7 +9,7 @@ use crate::gdb::client::{Client, StopReply};
 const POINT_LIMIT: usize = 256;
 
 /// The signal of a breakpoint, a watchpoint and a finished step.
-const TRAP_SIGNAL: u8 = 5;
+pub(super) const TRAP_SIGNAL: u8 = 5;
 
 /// The answer to a registration; a stop names the one it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ pub enum Access {
 
 /// What a point is, with GDB's number of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Break,
     Watch(Access),
 }
@@ -46,10 +46,10 @@ impl Kind {
 
 /// One registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Point {
-    token: Token,
-    kind: Kind,
-    address: u32,
+pub(super) struct Point {
+    pub(super) token: Token,
+    pub(super) kind: Kind,
+    pub(super) address: u32,
     size_bytes: u32,
 }
 
@@ -82,10 +82,10 @@ pub(crate) enum Stepped {
 pub struct Hub {
     socket: PathBuf,
     client: Option<Client>,
-    points: Vec<Point>,
+    pub(super) points: Vec<Point>,
     next_token: u32,
     /// The watchpoint at which the guest stands, before the access.
-    stands_at_watch: Option<Token>,
+    pub(super) stands_at_watch: Option<Token>,
     /// A stop reply is owed, because the guest was resumed through this connection.
     running: bool,
 }
@@ -282,7 +282,7 @@ impl Hub {
         Ok(reply)
     }
 
-    fn watch_token(&self, reply: &StopReply) -> Option<Token> {
+    pub(super) fn watch_token(&self, reply: &StopReply) -> Option<Token> {
         let address = reply.watched_address?;
         let hit = |point: &&Point| {
             let inside = address.wrapping_sub(point.address) < point.size_bytes.max(1);
@@ -300,7 +300,7 @@ impl Hub {
         })
     }
 
-    fn client(&mut self) -> Result<&mut Client, Error> {
+    pub(super) fn client(&mut self) -> Result<&mut Client, Error> {
         if self.client.is_none() {
             self.client = Some(Client::connect(&self.socket)?);
         }

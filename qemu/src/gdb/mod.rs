@@ -16,7 +16,9 @@ mod client;
 mod description;
 mod hub;
 mod packet;
+mod stepping;
 
 pub use client::StopReply;
 pub(crate) use hub::Stepped;
 pub use hub::{Access, Hub, Token};
+pub(crate) use stepping::{Core, Step};

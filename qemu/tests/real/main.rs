@@ -4,6 +4,7 @@
 
 mod emulator;
 mod keeper;
+mod models;
 mod mtree;
 mod observer;
 mod points;

@@ -122,6 +122,13 @@ pub struct Rig {
     _folder: tempfile::TempDir,
 }
 
+impl Rig {
+    /// An emulator that was started with its output in the folder.
+    pub fn new(emulator: Emulator, folder: tempfile::TempDir) -> Self {
+        Self { emulator, _folder: folder }
+    }
+}
+
 /// The launch of an image in a folder.
 pub fn launch(program: &Program, code: &[Code], folder: &Path) -> Launch {
     let path = folder.join("image.bin");

@@ -14,6 +14,7 @@ mod static_layout;
 pub use board::emulator::{
     Deviation, DeviationKind, Emulator, UnknownVersion, Version, VersionRange,
 };
+pub use board::host_models::HostModel;
 pub use board::map::{ExpectedKind, ExpectedRange};
 pub use board::{
     Board, CrashPlace, Executable, Probe, Program, Stacks, Support, TargetKind, rust_targets,

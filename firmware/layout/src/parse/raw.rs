@@ -186,6 +186,8 @@ pub(crate) struct RawBootloader {
 pub(crate) struct RawEmulator {
     pub machine: String,
     pub icount_shift: u8,
+    #[serde(default)]
+    pub host_models: Vec<String>,
     pub models: Vec<String>,
     #[serde(default)]
     pub lack: Vec<RawLack>,

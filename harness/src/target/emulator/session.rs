@@ -6,6 +6,7 @@
 
 use super::super::facts::command_line;
 use super::super::{BenchError, Boundary, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
+use super::HostModels;
 use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_layout::parse::ChipResetCause;
@@ -29,6 +30,8 @@ pub(super) struct EmulatorSession {
     running_since_start: bool,
     breakpoints: Vec<(Token, u32)>,
     mark: Mark,
+    /// What the host supplies.
+    models: HostModels,
     /// How the emulator was started.
     launch: Launch,
     /// How often.
@@ -42,6 +45,7 @@ impl EmulatorSession {
         launch: Launch,
         ram: Vec<(u32, u32)>,
         reset_cause: Option<ChipResetCause>,
+        models: HostModels,
     ) -> Self {
         Self {
             emulator,
@@ -50,6 +54,7 @@ impl EmulatorSession {
             running_since_start: false,
             breakpoints: Vec::new(),
             mark: Mark::default(),
+            models,
             launch,
             starts: 1,
         }
@@ -90,6 +95,7 @@ impl EmulatorSession {
         launch.output_folder = self.launch.output_folder.join(format!("start-{}", self.starts));
         std::fs::create_dir_all(&launch.output_folder).map_err(BenchError::of)?;
         self.emulator = Emulator::start(&launch).map_err(BenchError::of)?;
+        self.models.attach(&mut self.emulator)?;
         self.running_since_start = false;
         self.breakpoints.clear();
         self.mark = Mark::default();
@@ -165,6 +171,7 @@ impl Session for EmulatorSession {
         let end = Instant::now() + deadline.wall;
         let start = self.instructions()?.unwrap_or(0);
         while Instant::now() < end {
+            self.emulator.attend().map_err(BenchError::of)?;
             // A device that has ended meanwhile answers no more; its boundary comes from `wait`.
             match self.emulator.instructions() {
                 Ok(Some(now)) if now.saturating_sub(start) < instructions => {

@@ -1,5 +1,6 @@
 //! The emulator behind a board: its machine, and per version what is modelled and each deviation.
 
+use super::host_models::{self, HostModel};
 use super::map;
 use super::support::{Answers, Support};
 use crate::parse::chip::Chip;
@@ -37,6 +38,8 @@ pub struct Emulator {
     pub machine: String,
     /// Nanoseconds of target time for one instruction, as a power of two; 0 to 10.
     pub icount_shift: u8,
+    /// Devices that it has not and the host supplies.
+    pub host_models: Vec<HostModel>,
     /// Ranges of versions, lowest first; they never overlap.
     pub versions: Vec<VersionRange>,
 }
@@ -150,7 +153,12 @@ pub(super) fn check(raw: &RawEmulator, chip: &Chip, problems: &mut Problems<'_>)
         let Some((min, below)) = check_range(raw, &key, before, problems) else { continue };
         versions.push(VersionRange { min, below, support, deviations });
     }
-    Emulator { machine: raw.machine.clone(), icount_shift: raw.icount_shift, versions }
+    Emulator {
+        machine: raw.machine.clone(),
+        icount_shift: raw.icount_shift,
+        host_models: host_models::check(&raw.host_models, &versions, chip, problems),
+        versions,
+    }
 }
 
 fn check_range(

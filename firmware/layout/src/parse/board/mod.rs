@@ -5,6 +5,7 @@
 
 mod choices;
 pub(crate) mod emulator;
+pub(crate) mod host_models;
 mod load;
 pub(crate) mod map;
 mod support;

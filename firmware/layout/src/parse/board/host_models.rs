@@ -1,0 +1,69 @@
+//! Devices that a board has and its emulator has not: the host supplies them.
+
+use super::emulator::VersionRange;
+use crate::parse::chip::Chip;
+use crate::parse::problem::{Problems, quoted};
+use crate::{Master, Need};
+
+crate::names::closed_list! {
+    /// A device that the host supplies, to the scenarios that need it.
+    HostModel, "device that the host supplies";
+    /// DMA1 and DMA2 of the STM32F4.
+    Stm32f4Dma = "stm32f4-dma";
+}
+
+impl HostModel {
+    /// What it makes a target have. Scenarios with this need get the device, others do not.
+    #[must_use]
+    pub const fn need(self) -> Need {
+        match self {
+            Self::Stm32f4Dma => Need::Dma,
+        }
+    }
+
+    /// The bus masters that are part of it.
+    const fn masters(self) -> &'static [Master] {
+        match self {
+            Self::Stm32f4Dma => &[Master::Dma1Memory, Master::Dma2Memory, Master::Dma2Peripheral],
+        }
+    }
+}
+
+/// Checks the key `emulator.host_models`.
+pub(super) fn check(
+    names: &[String],
+    versions: &[VersionRange],
+    chip: &Chip,
+    problems: &mut Problems<'_>,
+) -> Vec<HostModel> {
+    let mut models: Vec<HostModel> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let key = format!("emulator.host_models[{index}]");
+        let Some(model) = problems.name::<HostModel>(key.clone(), name) else { continue };
+        if !problems.require(!models.contains(&model), &key, quoted(name), "each device once") {
+            continue;
+        }
+        for version in versions {
+            problems.require(
+                version.support.lacks(model.need()).is_none(),
+                key.clone(),
+                format!(
+                    "{} with the need `{}` among what {version} lacks",
+                    quoted(name),
+                    model.need()
+                ),
+                "the need in `models`, as the host supplies it to every version",
+            );
+        }
+        for master in model.masters() {
+            problems.require(
+                chip.regions.iter().any(|region| region.masters.contains(*master)),
+                key.clone(),
+                format!("{} for a chip without the bus master `{master}`", quoted(name)),
+                "a chip with each bus master of the device",
+            );
+        }
+        models.push(model);
+    }
+    models
+}

@@ -1,0 +1,134 @@
+//! Devices of a chip that QEMU does not have, as register models on the host.
+//!
+//! A model is pure: registers in, registers out, and a [`Bus`] for what it does as a bus master. It
+//! knows no socket, no emulator and no clock of the host; what makes it go on is only ever an event
+//! of the guest, so two runs of the same guest find the same values. How the guest reaches a model
+//! stands in [`crate::Emulator::attach`].
+//!
+//! Must never happen here: a model that answers where the chip would not. What a manual does not
+//! say is written down where it was decided.
+
+pub mod dma;
+
+use crate::error::Error;
+
+/// How much one access moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Width {
+    /// One byte.
+    Byte,
+    /// Two bytes.
+    Half,
+    /// Four bytes.
+    Word,
+}
+
+impl Width {
+    /// Its size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Self::Byte => 1,
+            Self::Half => 2,
+            Self::Word => 4,
+        }
+    }
+
+    /// The bits of a word that an access of this width moves.
+    #[must_use]
+    pub const fn mask(self) -> u32 {
+        match self {
+            Self::Byte => 0xff,
+            Self::Half => 0xffff,
+            Self::Word => u32::MAX,
+        }
+    }
+}
+
+/// Addresses that a model answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Registers {
+    /// The first one.
+    pub start: u32,
+    /// Size in bytes.
+    pub size_bytes: u32,
+}
+
+impl Registers {
+    /// Whether an address is one of them.
+    #[must_use]
+    pub const fn contains(&self, address: u32) -> bool {
+        address.wrapping_sub(self.start) < self.size_bytes
+    }
+}
+
+/// What a model does outside of its registers. The guest does not run meanwhile.
+pub trait Bus {
+    /// Reads memory, in any order and in accesses of any width.
+    ///
+    /// # Errors
+    /// Only of the bench. Whether the chip could read there is for the model to know.
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), Error>;
+
+    /// Writes memory, as [`Bus::read`].
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Reads a register of another device, with one access.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn load(&mut self, address: u32, width: Width) -> Result<u32, Error>;
+
+    /// Writes a register of another device, with one access.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn store(&mut self, address: u32, width: Width, value: u32) -> Result<(), Error>;
+
+    /// Sets the level of an interrupt line, numbered as in the NVIC. The model calls it whenever
+    /// the level may have changed.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn set_interrupt(&mut self, line: u32, high: bool) -> Result<(), Error>;
+}
+
+/// A device of the chip.
+pub trait MmioModel: std::fmt::Debug + Send {
+    /// Where its registers are. Never changes.
+    fn registers(&self) -> Vec<Registers>;
+
+    /// An access of the guest that reads. The answer stands in the low bits.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn read(&mut self, address: u32, width: Width, bus: &mut dyn Bus) -> Result<u32, Error>;
+
+    /// An access of the guest that writes.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn write(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+        bus: &mut dyn Bus,
+    ) -> Result<(), Error>;
+
+    /// Something happened that lets work go on which repeats for ever: an access of the guest to
+    /// these registers, or a stop of the guest for another reason.
+    fn event(&mut self);
+
+    /// Does a bounded piece of the work there is. Says whether there is more that can go on now.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn step(&mut self, bus: &mut dyn Bus) -> Result<bool, Error>;
+
+    /// The chip was reset. All interrupt lines of the model are low then.
+    fn reset(&mut self);
+}

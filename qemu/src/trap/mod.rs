@@ -1,0 +1,105 @@
+//! Devices that the host supplies: each access of the guest to their registers is carried out here.
+//!
+//! One watchpoint covers the registers of a model. QEMU stops before the access; the load or store
+//! at the program counter is decoded, the model is asked, and the guest goes on behind the
+//! instruction. What waits for a stop of the guest sees nothing of it.
+//!
+//! **What makes a model go on** is only ever the guest. While a model has work that can go on, the
+//! guest is stepped by single instructions, interrupts and timers alive, and each instruction is
+//! followed by one [`MmioModel::step`]; so the core and a transfer race for memory, and both run
+//! the same in every run. A guest that waits (WFI, WFE) while there is work: the model works until
+//! it raises an interrupt or has nothing left to do, and in the first case the wait is over, which
+//! the architecture allows for any reason. No work: the guest runs at full speed.
+//!
+//! Must never happen here: time of the host that decides what the guest sees.
+
+mod models;
+mod turn;
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+pub(crate) use self::models::Models;
+use self::models::{Attached, Lines};
+use self::turn::{End, Turn};
+use crate::emulator::Emulator;
+use crate::error::Error;
+use crate::gdb::{Access, Token};
+use crate::models::MmioModel;
+use crate::stop::Stop;
+
+/// Where the interrupt controller stands in QEMU's tree of objects: in 10.0, and in 7.2.
+const CONTROLLERS: [&str; 2] = ["/machine/soc/armv7m", "/machine/unattached/device[0]/armv7m"];
+
+impl Emulator {
+    /// Supplies a device from now on: the registers of the model answer in place of what QEMU has
+    /// there. For each access the guest is stopped for some hundred microseconds of the host's
+    /// time, of which it notices nothing.
+    ///
+    /// # Errors
+    /// When the guest runs, or QEMU refuses.
+    pub fn attach(&mut self, model: Box<dyn MmioModel>) -> Result<(), Error> {
+        let registers = model.registers();
+        let mut tokens = Vec::new();
+        for range in &registers {
+            let hub = self.stopped_hub("attach a model")?;
+            tokens.push(hub.watch(range.start, range.size_bytes, Access::Any)?);
+        }
+        if self.models.is_none() {
+            let lines = Lines { controller: self.interrupt_controller()?, high: BTreeSet::new() };
+            self.models = Some(Models { attached: Vec::new(), lines, busy: false });
+        }
+        if let Some(models) = &mut self.models {
+            models.attached.push(Attached { model, tokens, registers });
+        }
+        Ok(())
+    }
+
+    fn interrupt_controller(&mut self) -> Result<&'static str, Error> {
+        for path in CONTROLLERS {
+            match self.qmp.command("qom-list", json!({ "path": path })) {
+                Ok(_) => return Ok(path),
+                Err(Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Malformed {
+            socket: "QMP",
+            expected: "the interrupt controller of an STM32",
+            found: CONTROLLERS.join(" and ") + " missing",
+        })
+    }
+
+    /// Whether a watchpoint is that of a model.
+    pub(crate) fn is_model(&self, token: Token) -> bool {
+        self.models.as_ref().is_some_and(|models| models.own(token))
+    }
+
+    /// All models after a reset of the chip, which has cleared what was pending.
+    pub(crate) fn reset_models(&mut self) -> Result<(), Error> {
+        let Some(models) = &mut self.models else { return Ok(()) };
+        for attached in &mut models.attached {
+            attached.model.reset();
+        }
+        models.busy = false;
+        for line in std::mem::take(&mut models.lines.high) {
+            self.qtest.set_input(models.lines.controller, line, false)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the models work, and the guest go on: a stop is one that is not theirs. `at_access`
+    /// says that the guest stands before an access to a model.
+    pub(crate) fn serve(&mut self, at_access: bool) -> Result<Option<Stop>, Error> {
+        let Some(mut models) = self.models.take() else { return Ok(None) };
+        let mut turn = Turn { emulator: self, models: &mut models, stepped: 0 };
+        let end = turn.run(at_access);
+        self.models = Some(models);
+        match end? {
+            End::GoOn => self.hub.go_on().map(|()| None),
+            End::Ask => Ok(None),
+            End::Stop(stop) => Ok(Some(stop)),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The models of one emulator, and the bus as QEMU has it.
+
+use std::collections::BTreeSet;
+
+use crate::error::Error;
+use crate::gdb::{Core, Token};
+use crate::models::{Bus, MmioModel, Registers, Width};
+use crate::qtest::Qtest;
+use crate::thumb::{self, Transfer};
+
+/// The models of one emulator.
+#[derive(Debug)]
+pub(crate) struct Models {
+    pub(super) attached: Vec<Attached>,
+    pub(super) lines: Lines,
+    /// Whether one of them has work that can go on.
+    pub(super) busy: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub model: Box<dyn MmioModel>,
+    pub tokens: Vec<Token>,
+    pub registers: Vec<Registers>,
+}
+
+/// The interrupt lines of all models.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub controller: &'static str,
+    pub high: BTreeSet<u32>,
+}
+
+/// The bus as QEMU has it.
+struct HostBus<'a> {
+    qtest: &'a mut Qtest,
+    lines: &'a mut Lines,
+    /// Whether a line has become high.
+    raised: bool,
+}
+
+impl Bus for HostBus<'_> {
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        self.qtest.read(address, bytes)
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.qtest.write(address, bytes)
+    }
+
+    fn load(&mut self, address: u32, width: Width) -> Result<u32, Error> {
+        self.qtest.load(address, width)
+    }
+
+    fn store(&mut self, address: u32, width: Width, value: u32) -> Result<(), Error> {
+        self.qtest.store(address, width, value)
+    }
+
+    fn set_interrupt(&mut self, line: u32, high: bool) -> Result<(), Error> {
+        let changes =
+            if high { self.lines.high.insert(line) } else { self.lines.high.remove(&line) };
+        if changes {
+            self.raised |= high;
+            self.qtest.set_input(self.lines.controller, line, high)?;
+        }
+        Ok(())
+    }
+}
+
+impl Models {
+    /// Whether a watchpoint is one of theirs.
+    pub fn own(&self, token: Token) -> bool {
+        self.attached.iter().flat_map(|it| &it.tokens).any(|it| *it == token)
+    }
+
+    /// One piece of work of each model; true if an interrupt line has become high.
+    pub fn step(&mut self, qtest: &mut Qtest) -> Result<bool, Error> {
+        let mut bus = HostBus { qtest, lines: &mut self.lines, raised: false };
+        self.busy = false;
+        for attached in &mut self.attached {
+            self.busy |= attached.model.step(&mut bus)?;
+        }
+        Ok(bus.raised)
+    }
+
+    pub fn event(&mut self) {
+        for attached in &mut self.attached {
+            attached.model.event();
+        }
+    }
+
+    /// Carries out what an instruction does. Returns the registers that change.
+    pub fn access(
+        &mut self,
+        transfer: &Transfer,
+        core: &Core,
+        qtest: &mut Qtest,
+    ) -> Result<Vec<(u8, u32)>, Error> {
+        let mut bus = HostBus { qtest, lines: &mut self.lines, raised: false };
+        let mut changes: Vec<(u8, u32)> = transfer.writeback.into_iter().collect();
+        for access in &transfer.accesses {
+            let thumb::Access { address, width, register, .. } = *access;
+            let model = self
+                .attached
+                .iter_mut()
+                .find(|it| it.registers.iter().any(|range| range.contains(address)))
+                .map(|it| &mut it.model);
+            if !access.loads {
+                let value = core.registers.get(usize::from(register)).copied().unwrap_or_default();
+                let value = value & width.mask();
+                match model {
+                    Some(model) => model.write(address, width, value, &mut bus)?,
+                    None => bus.store(address, width, value)?,
+                }
+                continue;
+            }
+            let value = match model {
+                Some(model) => model.read(address, width, &mut bus)?,
+                None => bus.load(address, width)?,
+            };
+            changes.push((register, extended(value, width, access.signed)));
+        }
+        Ok(changes)
+    }
+}
+
+/// What a load leaves in its register.
+const fn extended(value: u32, width: Width, signed: bool) -> u32 {
+    match (width, signed) {
+        (Width::Byte, true) => value as u8 as i8 as i32 as u32,
+        (Width::Half, true) => value as u16 as i16 as i32 as u32,
+        _ => value,
+    }
+}
