@@ -62,6 +62,16 @@ pub enum Reporter {
     Anyone,
     /// A bootloader that refuses an application.
     Bootloader,
+    /// The check of a DMA transfer before it begins.
+    DmaCheck {
+        /// The address that it is about.
+        address: u32,
+    },
+    /// A driver whose DMA transfer failed.
+    DmaDriver {
+        /// The address that it is about.
+        address: u32,
+    },
 }
 
 /// Where software noticed a crash that no exception reported.
@@ -131,6 +141,8 @@ pub fn record_of_software(
     let (kind, detector) = match error.map(|error| error.by) {
         Some(Reporter::Anyone) => (Kind::Error, Detector::ErrorCall),
         Some(Reporter::Bootloader) => (Kind::BadImage, Detector::Bootloader),
+        Some(Reporter::DmaCheck { .. }) => (Kind::Error, Detector::DmaCapability),
+        Some(Reporter::DmaDriver { .. }) => (Kind::Error, Detector::DmaTransferError),
         None => (Kind::Panic, Detector::PanicHandler),
     };
     let mut record = blank(kind, detector, thread, identity, map);
@@ -138,6 +150,10 @@ pub fn record_of_software(
     record.value = error.map_or(location.line, |error| error.value);
     if let Some(error) = error {
         record.status = error.status;
+        if let Reporter::DmaCheck { address } | Reporter::DmaDriver { address } = error.by {
+            record.fault_address = address;
+            record.owner = map.owner_of(address);
+        }
     }
     record.source_file = location.file;
     record.source_file_length = u16::try_from(location.file_length).unwrap_or(u16::MAX);

@@ -107,6 +107,8 @@ impl Core {
             | Detector::StackCanary
             | Detector::PanicHandler
             | Detector::ErrorCall
+            | Detector::DmaCapability
+            | Detector::DmaTransferError
             | Detector::Bootloader => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
         }

@@ -86,6 +86,14 @@ crate::names::closed_list! {
     ImageBuildId = 4108, "image-build-id";
     /// A thread waits for the end of one that another waits for already.
     JoinTwice = 4109, "join-twice";
+    /// A DMA transfer that no controller can carry out.
+    DmaRefused = 4110, "dma-refused";
+    /// A DMA stream ended with an error.
+    DmaError = 4111, "dma-error";
+    /// A DMA transfer did not end in time.
+    DmaTimeOut = 4112, "dma-time-out";
+    /// Memory that a bus master is using was to be released or used otherwise.
+    MemoryBorrowed = 4113, "memory-borrowed";
 }
 
 /// The first number of custom codes.

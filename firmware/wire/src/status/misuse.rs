@@ -60,6 +60,14 @@ crate::names::closed_list! {
     InvalidArgument = 24, "invalid-argument";
     /// A thread waits for the end of one that another waits for already.
     JoinTwice = 25, "join-twice";
+    /// A DMA transfer that its controller cannot carry out.
+    DmaRefused = 26, "dma-refused";
+    /// A DMA transfer that ended with an error of the bus or of the FIFO.
+    DmaError = 27, "dma-error";
+    /// A DMA transfer that did not end in the time that its owner had set.
+    DmaTimeOut = 28, "dma-time-out";
+    /// A block is freed, or given another size, that a DMA transfer is using.
+    FreeInFlight = 29, "free-in-flight";
 }
 
 impl Misuse {
@@ -92,6 +100,10 @@ impl Misuse {
             Self::NotAllowed => (Module::Kernel, Code::InvalidOperation),
             Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
             Self::JoinTwice => (Module::Kernel, Code::JoinTwice),
+            Self::DmaRefused => (Module::Driver, Code::DmaRefused),
+            Self::DmaError => (Module::Driver, Code::DmaError),
+            Self::DmaTimeOut => (Module::Driver, Code::DmaTimeOut),
+            Self::FreeInFlight => (Module::MemorySubsystem, Code::MemoryBorrowed),
         };
         Status::of_code(module, code)
     }

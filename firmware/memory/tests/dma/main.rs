@@ -1,0 +1,11 @@
+//! The DMA contract on the host: every rule at its limits, buffers, and transfers on a stream of
+//! bytes.
+
+#[cfg(not(miri))]
+mod types;
+
+mod arming;
+mod buffers;
+mod chip;
+mod raw;
+mod transfers;
