@@ -73,12 +73,18 @@ pub(crate) fn misuse((misuse, value): (Misuse, u32), place: Place) {
 /// Reports an error that nobody survives: hook, record, reset.
 #[track_caller]
 pub fn fatal(status: Status, value: u32) -> ! {
+    fatal_by(status, value, Reporter::Anyone)
+}
+
+/// As [`fatal`], for what has a detector of its own.
+#[track_caller]
+pub(crate) fn fatal_by(status: Status, value: u32, by: Reporter) -> ! {
     let location = Location::caller();
     let context = context(status, value, location);
     if let Raised::First(Some(hook)) = with(|errors| errors.raise(&context)) {
         hook.call();
     }
-    fault::capture_error(Reported { status, value, by: Reporter::Anyone }, location)
+    fault::capture_error(Reported { status, value, by }, location)
 }
 
 /// The first error of this boot, warnings included.

@@ -4,6 +4,7 @@
 mod access;
 mod benchmark;
 mod control;
+mod dma;
 mod ending;
 mod execute;
 mod full;
@@ -112,6 +113,16 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::HeapAbort => heap_policy::abort_on_failure(),
         Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
         Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
+        Fault::DmaServices => return dma::services(),
+        Fault::DmaSerial => return dma::serial_port(),
+        Fault::DmaErrorBeside => return dma::error_beside(),
+        Fault::DmaFreedInFlight => return dma::freed_in_flight(),
+        Fault::DmaOverCrashRegion => return dma::over_crash_region(),
+        Fault::DmaMisuse => dma::misuse(parameter),
+        Fault::DmaEndless => dma::endless(),
+        Fault::DmaOverrun => dma::overrun(),
+        Fault::DmaCircularCrash => dma::circular_crash(board::UNMAPPED_ADDRESS),
+        Fault::DmaOverVectors => dma::over_vectors(),
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),
