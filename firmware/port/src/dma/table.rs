@@ -1,8 +1,7 @@
 //! What each stream does and did last: kept for its owner, for the watchdog and for a record.
 //!
-//! The table lies above the static stacks, where an overflowing one cannot reach it. The fault path
-//! reads it while nothing else runs; a change that it has interrupted makes it unreadable, never
-//! half read.
+//! The fault path reads it while nothing else runs; a change that it has interrupted makes it
+//! unreadable, never half read.
 
 use super::registers;
 use core::cell::RefCell;
@@ -71,7 +70,6 @@ struct Table {
     next_number: u32,
 }
 
-#[unsafe(link_section = ".upper.dma_table")]
 static TABLE: Mutex<RefCell<Table>> =
     Mutex::new(RefCell::new(Table { entries: [None; STREAMS], next_number: 0 }));
 
