@@ -68,15 +68,26 @@ pub(super) fn end(id: StreamId, state: TransferState) {
     let (Some(plan), Some(misuse)) = (plan, of_transfer(state)) else { return };
     // The controller does not say which address it was. The bus matrix does, if it is that.
     let address = match check(&plan, id.controller, &matrix()) {
-        Err(Refusal { rule: DmaRule::OutOfReach | DmaRule::Unmapped, address, .. })
-        | Err(Refusal { rule: DmaRule::ReadOnly | DmaRule::Alias, address, .. })
-            if state == TransferState::TransferError =>
+        Err(Refusal { rule, address, .. })
+            if state == TransferState::TransferError && is_of_reach(rule) =>
         {
             address
         }
         _ => table::progress(&plan, items_left),
     };
     failed(id, misuse, address);
+}
+
+/// Whether a rule says that an address cannot be accessed, so that the bus says it too.
+const fn is_of_reach(rule: DmaRule) -> bool {
+    matches!(
+        rule,
+        DmaRule::OutOfReach
+            | DmaRule::Unmapped
+            | DmaRule::ReadOnly
+            | DmaRule::Alias
+            | DmaRule::CopyController
+    )
 }
 
 /// The handler of every stream's interrupt.

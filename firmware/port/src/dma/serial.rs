@@ -45,8 +45,13 @@ pub fn enable() {
     // SAFETY: only the clock of USART1 is added.
     unsafe { register.write_volatile(before | CLOCK_BIT) };
     write(BAUD_RATE, DIVIDER);
-    write(CONTROL_3, TRANSMIT_BY_DMA);
+    set_requests(true);
     write(CONTROL_1, ENABLE_TRANSMITTER);
+}
+
+/// Lets the transmitter ask for bytes, or not.
+pub fn set_requests(on: bool) {
+    write(CONTROL_3, if on { TRANSMIT_BY_DMA } else { 0 });
 }
 
 /// Begins to send bytes.
