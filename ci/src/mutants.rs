@@ -42,6 +42,14 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-switch-check",
         removes: "the check of the stack of the thread that leaves, at each switch",
     },
+    Mutant {
+        feature: "without-heap-check",
+        removes: "the checks of the heap's own words before they are used, and its canaries",
+    },
+    Mutant {
+        feature: "without-heap-lock",
+        removes: "the critical section around each operation of the heap",
+    },
     Mutant { feature: "without-record-crc", removes: "the check of the CRC when a record is read" },
     Mutant {
         feature: "without-emergency-stack",

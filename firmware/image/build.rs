@@ -9,6 +9,8 @@ use std::{env, fs};
 const BOARD_VARIABLE: &str = "CRASHRIG_BOARD";
 const DEFAULT_BOARD: &str = "netduinoplus2";
 
+/// The package whose features a board may name.
+const IMAGE: &str = "crashrig-image";
 /// The package that is the bootloader's; this build script serves both images.
 const BOOTLOADER: &str = "crashrig-bootloader";
 
@@ -21,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = env::var(BOARD_VARIABLE).unwrap_or_else(|_| DEFAULT_BOARD.to_owned());
     let board = Board::load(&firmware.join("boards"), &name)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    check_features(&board)?;
     let is_bootloader = env::var("CARGO_PKG_NAME")? == BOOTLOADER;
     let program = if is_bootloader { Program::Bootloader } else { Program::Application };
     fs::write(out.join("memory.x"), crashrig_layout::emit::memory_x(&board, program))?;
@@ -34,6 +37,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rustc-link-search={}", firmware.join("port").display());
         for argument in ["-Tsections.x", "-Tdefmt.x", "--build-id=sha1", "--nmagic"] {
             println!("cargo:rustc-link-arg-bins={argument}");
+        }
+    }
+    Ok(())
+}
+
+/// The board's image is built with the features that its file names, or not at all.
+fn check_features(board: &Board) -> Result<(), Box<dyn Error>> {
+    if env::var("CARGO_PKG_NAME")? != IMAGE || env::var("CARGO_CFG_TARGET_OS")? != "none" {
+        return Ok(());
+    }
+    for feature in &board.image_features {
+        let variable = format!("CARGO_FEATURE_{}", feature.to_uppercase().replace('-', "_"));
+        if env::var_os(variable).is_none() {
+            let board = &board.name;
+            return Err(format!("build without {feature}: expected it, as {board} wants").into());
         }
     }
     Ok(())

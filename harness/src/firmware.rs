@@ -66,7 +66,8 @@ pub struct Request<'a> {
     pub target_folder: &'a Path,
     /// The board.
     pub board: &'a Board,
-    /// Features of the image or the bootloader; none but for mutants.
+    /// Features of the image or the bootloader beside those that the board names; none but for
+    /// mutants and levels of the heap.
     pub features: &'a [String],
 }
 
@@ -100,6 +101,7 @@ pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
     if request.board.bootloader.is_some() {
         part(&Request { features: &of_bootloader, ..*request }, &BOOTLOADER, &folder)?;
     }
+    let of_image = [&request.board.image_features[..], &of_image].concat();
     part(&Request { features: &of_image, ..*request }, &IMAGE, &folder)
 }
 

@@ -313,12 +313,17 @@ impl Judge {
             let found = found.map_or("none".to_owned(), |broken| words(broken.found));
             self.equal(VerdictKind::Record, "broken-word", words(word), found);
         }
-        if let Some((size, names)) = &expected.failed_allocation {
-            let told = |size, names: &[String]| format!("{size} bytes of {}", names.join("+"));
+        if let Some(expected) = &expected.failed_allocation {
+            let told = |size, names: &[String], largest_free: Option<u32>| {
+                let free = largest_free.map_or(String::new(), |it| format!(", {it} bytes free"));
+                format!("{size} bytes of {}{free}", names.join("+"))
+            };
             let found = crash.sections.failed_allocation.as_ref().map_or("none".into(), |it| {
-                told(it.size, &crate::capabilities::names(it.capabilities))
+                let largest_free = expected.largest_free.map(|_| it.largest_free);
+                told(it.size, &crate::capabilities::names(it.capabilities), largest_free)
             });
-            self.equal(VerdictKind::Record, "failed-allocation", told(*size, names), found);
+            let wanted = told(expected.size, &expected.capabilities, expected.largest_free);
+            self.equal(VerdictKind::Record, "failed-allocation", wanted, found);
         }
     }
 

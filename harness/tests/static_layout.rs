@@ -41,12 +41,14 @@ impl Layout {
 }
 
 const WITH_BOOTLOADER: &str = "netduinoplus2-bootloader";
-const BOARDS: [&str; 6] = [
+const BOARDS: [&str; 8] = [
     "mps2-an505",
     "netduinoplus2",
     WITH_BOOTLOADER,
+    "netduinoplus2-comprehensive",
     "netduinoplus2-crash-sram2",
     "netduinoplus2-executable",
+    "netduinoplus2-tracking",
     "netduinoplus2-crash-ccm",
 ];
 

@@ -11,6 +11,7 @@ use crate::channel::answer_deadline;
 use crate::discover::Version;
 use crate::error::Error;
 use crate::gdb::{Access, Hub, Token};
+use crate::models::Reset;
 use crate::mtree::MappedRange;
 use crate::observer::Observer;
 use crate::output::{Mark, OutputFiles, read_from};
@@ -57,6 +58,8 @@ pub struct Emulator {
     pub(crate) observer: Option<Observer>,
     /// Devices that the host supplies; nothing while they are at work.
     pub(crate) models: Option<Models>,
+    /// A limit that is used up: the guest stops with it once a device has answered.
+    pub(crate) due: Option<Stop>,
     pub(crate) state: State,
     /// A stop that was noticed before anybody waited for it.
     pub(crate) pending: Option<Stop>,
@@ -198,7 +201,7 @@ impl Emulator {
         self.qmp.wait_event("RESET")?;
         self.qmp.command("set-action", json!({ "reboot": "shutdown" }))?;
         self.hub.forget_position();
-        self.reset_models()?;
+        self.reset_models(Reset::System)?;
         self.pending = None;
         self.state = State::Stopped;
         Ok(())

@@ -92,6 +92,7 @@ impl Emulator {
             hub: Hub::new(sockets.gdb),
             observer,
             models: None,
+            due: None,
             state: State::Stopped,
             pending: None,
             resumed_at_instruction: 0,

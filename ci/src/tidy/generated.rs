@@ -33,6 +33,7 @@ const FACTS: &[Fact] = &[
     Fact { document: STYLE, table: |_| Some(mutants()) },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "fault", "Fault") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "fault", "Way") },
+    Fact { document: GLOSSARY, table: |tree| wire_list(tree, "heap_damage", "HeapDamage") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "detector", "Detector") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "kind", "Kind") },
     Fact { document: GLOSSARY, table: |tree| wire_list(tree, "thread", "Context") },

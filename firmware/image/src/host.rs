@@ -1,5 +1,6 @@
 //! What the host and this image share: the mailbox it reads, the end marker it writes.
 
+use crate::observe;
 use crashrig_memory::retain::BootFindings;
 use crashrig_port::host_block::HostBlock;
 use crashrig_port::{clock, fault, platform};
@@ -47,12 +48,12 @@ pub fn clear_marker() {
 }
 
 /// Ends the boot: the marker, then a reset.
-pub fn end(findings: &BootFindings, run_id: u32, observed: u32) -> ! {
+pub fn end(findings: &BootFindings, run_id: u32) -> ! {
     let marker = EndMarker {
         run_id,
         boot: findings.boot,
         build_id: platform::build_id(),
-        observed,
+        observed: observe::observed(),
         first: findings.first,
         last: findings.last,
         ticks: clock::uptime_ms(),

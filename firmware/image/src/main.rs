@@ -100,7 +100,7 @@ mod device {
         if boot.clocks_missing > 0 {
             defmt::warn!("{=u32} memory clocks did not come up", boot.clocks_missing);
         }
-        let observed = observe::at_start(&boot);
+        observe::at_start(&boot);
         if command.is_some_and(|command| command.has(Mailbox::ACKNOWLEDGE)) {
             crashrig_port::fault::acknowledge_records();
             defmt::info!("crash records marked as read");
@@ -108,7 +108,7 @@ mod device {
         let command = host::settled(command);
         if let BootMode::Safe { crashes_in_a_row } = boot.mode {
             defmt::warn!("safe mode after {=u16} bad ends in a row", crashes_in_a_row);
-            host::end(&boot.findings, run_id, observed)
+            host::end(&boot.findings, run_id)
         }
         let (fault, parameters) =
             command.map_or((Fault::None, [0; 4]), |command| (command.fault, command.parameters));
@@ -119,9 +119,9 @@ mod device {
         }
         defmt::info!("fault {=str}", fault.name());
         faults::carry_out(fault, parameters);
-        let observed = observed | observe::at_end() | faults::held();
-        defmt::info!("end of boot, observed {=u32:#b}", observed);
-        host::end(&boot.findings, run_id, observed)
+        observe::at_end();
+        defmt::info!("end of boot, observed {=u64:#b}", observe::observed());
+        host::end(&boot.findings, run_id)
     }
 }
 

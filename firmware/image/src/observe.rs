@@ -32,6 +32,9 @@ static KEPT: HostBlock<4> = HostBlock::new();
 #[used]
 static MORE: HostBlock<1024> = HostBlock::new();
 
+/// What has held so far, as bits of observations, the low ones first.
+static HELD: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
 static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
 
 static REPORTED: AtomicBool = AtomicBool::new(false);
@@ -56,15 +59,15 @@ pub fn isr_stack_reported() -> Option<u32> {
 /// takes.
 const TICK_WAIT_TURNS: u32 = 1_000_000;
 
-/// Checks at the start of the main thread. Returns the bits of what held.
-pub fn at_start(boot: &Boot) -> u32 {
+/// Checks at the start of the main thread.
+pub fn at_start(boot: &Boot) {
     let data =
         DATA.iter().zip(PATTERN).all(|(cell, value)| cell.swap(!value, Ordering::Relaxed) == value);
     let zero = ZEROED.iter().all(|cell| cell.swap(u32::MAX, Ordering::Relaxed) == 0);
     let spare = interrupts::count() - 1;
     interrupts::install(spare, ram_handler);
     interrupts::raise(spare);
-    mask(&[
+    note_all(&[
         (Observation::DataInitialised, data),
         (Observation::BssZero, zero),
         (Observation::NoInitKept, no_init_kept()),
@@ -76,7 +79,7 @@ pub fn at_start(boot: &Boot) -> u32 {
         (Observation::HeapIsTheRest, heap_is_the_rest()),
         (Observation::CrashReportCalled, REPORTED.load(Ordering::Relaxed)),
         (Observation::SafeMode, boot.mode != BootMode::Normal),
-    ])
+    ]);
 }
 
 /// Whether the regions for plain allocations are what the linker leaves, but for the part for code,
@@ -93,13 +96,27 @@ fn heap_is_the_rest() -> bool {
 }
 
 /// Checks that need the boot to have run for a while.
-pub fn at_end() -> u32 {
+pub fn at_end() {
     let ticked = (0..TICK_WAIT_TURNS).any(|_| clock::uptime_ms() > 0);
-    mask(&[(Observation::ClockTicked, ticked)])
+    note(Observation::ClockTicked, ticked);
 }
 
-fn mask(observations: &[(Observation, bool)]) -> u32 {
-    observations.iter().filter(|(_, held)| *held).fold(0, |bits, (what, _)| bits | what.bit())
+/// What has held so far, as bits of observations.
+pub fn observed() -> u64 {
+    let [low, high] = HELD.each_ref().map(|word| u64::from(word.load(Ordering::Relaxed)));
+    high << u32::BITS | low
+}
+
+/// Notes an observation, if it held.
+pub fn note(what: Observation, holds: bool) {
+    let (word, bit) = (usize::from(what.code()) / 32, u32::from(what.code()) % 32);
+    if let Some(word) = HELD.get(word).filter(|_| holds) {
+        word.fetch_or(1 << bit, Ordering::Relaxed);
+    }
+}
+
+fn note_all(observations: &[(Observation, bool)]) {
+    observations.iter().for_each(|(what, holds)| note(*what, *holds));
 }
 
 extern "C" fn ram_handler() {

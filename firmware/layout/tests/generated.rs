@@ -8,13 +8,15 @@ use crashrig_layout::parse::{Board, Program};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const BOARDS: [&str; 7] = [
+const BOARDS: [&str; 9] = [
     "mps2-an505",
     "netduinoplus2",
     "netduinoplus2-bootloader",
+    "netduinoplus2-comprehensive",
     "netduinoplus2-crash-ccm",
     "netduinoplus2-crash-sram2",
     "netduinoplus2-executable",
+    "netduinoplus2-tracking",
     "stm32f4-discovery",
 ];
 

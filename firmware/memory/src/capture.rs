@@ -51,27 +51,10 @@ pub struct Reported {
     pub status: Status,
     /// What else there is to say, by the status.
     pub value: u32,
-    /// Who reports it.
-    pub by: Reporter,
-}
-
-/// Who reports an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reporter {
-    /// Any code.
-    Anyone,
-    /// A bootloader that refuses an application.
-    Bootloader,
-    /// The check of a DMA transfer before it begins.
-    DmaCheck {
-        /// The address that it is about.
-        address: u32,
-    },
-    /// A driver whose DMA transfer failed.
-    DmaDriver {
-        /// The address that it is about.
-        address: u32,
-    },
+    /// What noticed it: [`Detector::ErrorCall`] for any code that has no detector of its own.
+    pub detector: Detector,
+    /// The address that it is about, if it is about one.
+    pub address: Option<u32>,
 }
 
 /// Where software noticed a crash that no exception reported.
@@ -138,11 +121,9 @@ pub fn record_of_software(
     } else {
         entry.running
     };
-    let (kind, detector) = match error.map(|error| error.by) {
-        Some(Reporter::Anyone) => (Kind::Error, Detector::ErrorCall),
-        Some(Reporter::Bootloader) => (Kind::BadImage, Detector::Bootloader),
-        Some(Reporter::DmaCheck { .. }) => (Kind::Error, Detector::DmaCapability),
-        Some(Reporter::DmaDriver { .. }) => (Kind::Error, Detector::DmaTransferError),
+    let (kind, detector) = match error.map(|error| error.detector) {
+        Some(Detector::Bootloader) => (Kind::BadImage, Detector::Bootloader),
+        Some(detector) => (Kind::Error, detector),
         None => (Kind::Panic, Detector::PanicHandler),
     };
     let mut record = blank(kind, detector, thread, identity, map);
@@ -150,7 +131,7 @@ pub fn record_of_software(
     record.value = error.map_or(location.line, |error| error.value);
     if let Some(error) = error {
         record.status = error.status;
-        if let Reporter::DmaCheck { address } | Reporter::DmaDriver { address } = error.by {
+        if let Some(address) = error.address {
             record.fault_address = address;
             record.owner = map.owner_of(address);
         }

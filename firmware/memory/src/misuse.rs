@@ -1,7 +1,8 @@
 //! Which refusals of kernel and heap are mistakes of the caller, and the status of each.
 
-use crate::heap::{AddressError, AllocationError, Corruption};
+use crate::heap::{AddressError, AllocationError, Corruption, Expected};
 use crate::kernel::call::{Call, Error};
+use crashrig_wire::Detector;
 use crashrig_wire::TransferState;
 use crashrig_wire::status::Misuse;
 
@@ -85,9 +86,8 @@ pub const fn of_allocation(error: &AllocationError) -> (Misuse, u32) {
 #[must_use]
 pub const fn of_address(error: &AddressError) -> (Misuse, u32) {
     match *error {
-        AddressError::Foreign { address } | AddressError::NotStartOfBlock { address, .. } => {
-            (Misuse::FreeForeign, address)
-        }
+        AddressError::Foreign { address } => (Misuse::FreeForeign, address),
+        AddressError::NotStartOfBlock { address, .. } => (Misuse::FreeInside, address),
         AddressError::AlreadyFree { address, .. } => (Misuse::DoubleFree, address),
         AddressError::Corrupt(Corruption { address, .. }) => (Misuse::HeapCorrupt, address),
     }
@@ -103,6 +103,37 @@ pub const fn of_transfer(state: TransferState) -> Option<Misuse> {
         | TransferState::FifoError
         | TransferState::DirectModeError => Some(Misuse::DmaError),
         TransferState::TimedOut => Some(Misuse::DmaTimeOut),
+    }
+}
+
+/// Which check of the heap has refused an allocation; nothing where no memory could be had, or what
+/// was asked for cannot be.
+#[must_use]
+pub const fn detector_of_allocation(error: &AllocationError) -> Option<Detector> {
+    match error {
+        AllocationError::Corrupt(corruption) => Some(detector_of(corruption)),
+        _ => None,
+    }
+}
+
+/// Which check of the heap has refused an address.
+#[must_use]
+pub const fn detector_of_address(error: &AddressError) -> Detector {
+    match error {
+        AddressError::Corrupt(corruption) => detector_of(corruption),
+        AddressError::Foreign { .. }
+        | AddressError::NotStartOfBlock { .. }
+        | AddressError::AlreadyFree { .. } => Detector::HeapAddress,
+    }
+}
+
+const fn detector_of(corruption: &Corruption) -> Detector {
+    match corruption.expected {
+        Expected::Word(_) | Expected::Size | Expected::PreviousSize | Expected::FreeBlock => {
+            Detector::HeapHeader
+        }
+        Expected::HeadCanary(_) | Expected::TailCanary(_) => Detector::HeapCanary,
+        Expected::Fill(_) => Detector::HeapFill,
     }
 }
 
@@ -153,5 +184,36 @@ mod tests {
             assert_eq!(no_stack(&said), error, "{said:?}");
             assert_eq!(of_spawn(error), Some(misuse), "{said:?}");
         }
+    }
+
+    #[test]
+    fn each_wrong_word_has_its_detector_and_each_wrong_address_its_status() {
+        let rows = [
+            (Expected::Word(8), Detector::HeapHeader),
+            (Expected::Size, Detector::HeapHeader),
+            (Expected::PreviousSize, Detector::HeapHeader),
+            (Expected::FreeBlock, Detector::HeapHeader),
+            (Expected::HeadCanary(8), Detector::HeapCanary),
+            (Expected::TailCanary(8), Detector::HeapCanary),
+            (Expected::Fill(8), Detector::HeapFill),
+        ];
+        for (expected, detector) in rows {
+            let corruption = Corruption { address: 16, expected, found: 9 };
+            let (asked, freed) = (corruption.into(), corruption.into());
+            assert_eq!(detector_of_allocation(&asked), Some(detector), "{expected:?}");
+            assert_eq!(detector_of_address(&freed), detector, "{expected:?}");
+            assert_eq!(of_address(&freed), (Misuse::HeapCorrupt, 16));
+        }
+        let (address, block) = (24, 16);
+        let rows = [
+            (AddressError::Foreign { address }, Misuse::FreeForeign),
+            (AddressError::NotStartOfBlock { address, block }, Misuse::FreeInside),
+            (AddressError::AlreadyFree { address, block }, Misuse::DoubleFree),
+        ];
+        for (error, misuse) in rows {
+            assert_eq!(of_address(&error), (misuse, address));
+            assert_eq!(detector_of_address(&error), Detector::HeapAddress);
+        }
+        assert_eq!(detector_of_allocation(&AllocationError::ZeroSize), None);
     }
 }

@@ -14,10 +14,11 @@ use core::arch::naked_asm;
 use core::panic::Location;
 use crashrig_layout::{Region, RegionKind};
 use crashrig_memory::application::{self, Application};
-use crashrig_memory::capture::{Reported, Reporter};
+use crashrig_memory::capture::Reported;
 use crashrig_memory::raw::RetainedRam;
 use crashrig_memory::reboot::{BootMode, Start};
 use crashrig_memory::retain::CrashRegion;
+use crashrig_wire::Detector;
 use crashrig_wire::image_header::Refusal;
 
 /// Checks the application in a part of flash, of first address and size in bytes.
@@ -104,7 +105,8 @@ pub fn refuse(refusal: Refusal, address: u32) -> ! {
     let policy = &platform::platform().policy;
     let mut region = fault::open_region();
     if policy.decide(region.ledger()) == BootMode::Normal {
-        let error = Reported { status: refusal.status(), value: address, by: Reporter::Bootloader };
+        let (status, detector) = (refusal.status(), Detector::Bootloader);
+        let error = Reported { status, value: address, detector, address: None };
         fault::capture_error(error, Location::caller())
     }
     let start = reset_cause::note(&mut region);

@@ -6,10 +6,10 @@
 use crate::{fault, kernel};
 use core::cell::RefCell;
 use core::panic::Location;
-use crashrig_memory::capture::{Reported, Reporter};
+use crashrig_memory::capture::Reported;
 use crashrig_memory::errors::{Context, Errors, Hook, Raised};
 use crashrig_memory::stack::StackRange;
-use crashrig_wire::{Misuse, Status};
+use crashrig_wire::{Detector, Misuse, Status};
 use critical_section::Mutex;
 
 static ERRORS: Mutex<RefCell<Errors>> = Mutex::new(RefCell::new(Errors::new()));
@@ -73,18 +73,18 @@ pub(crate) fn misuse((misuse, value): (Misuse, u32), place: Place) {
 /// Reports an error that nobody survives: hook, record, reset.
 #[track_caller]
 pub fn fatal(status: Status, value: u32) -> ! {
-    fatal_by(status, value, Reporter::Anyone)
+    end_with(Reported { status, value, detector: Detector::ErrorCall, address: None })
 }
 
-/// As [`fatal`], for what has a detector of its own.
+/// As [`fatal`], for what a detector of its own has noticed.
 #[track_caller]
-pub(crate) fn fatal_by(status: Status, value: u32, by: Reporter) -> ! {
+pub(crate) fn end_with(error: Reported) -> ! {
     let location = Location::caller();
-    let context = context(status, value, location);
+    let context = context(error.status, error.value, location);
     if let Raised::First(Some(hook)) = with(|errors| errors.raise(&context)) {
         hook.call();
     }
-    fault::capture_error(Reported { status, value, by }, location)
+    fault::capture_error(error, location)
 }
 
 /// The first error of this boot, warnings included.

@@ -24,19 +24,22 @@ pub use owners::{account_of, accounts};
 pub use places::{AddRegionError, add_region, add_region_with, release_startup_stacks};
 pub(crate) use places::{has_some_of, start};
 pub use policy::{
-    AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_failure,
-    set_failure_hook, set_from_interrupt, set_hooks,
+    AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_corruption,
+    set_abort_on_failure, set_failure_hook, set_from_interrupt, set_hooks,
 };
 pub(crate) use report::write_sections;
+#[cfg(feature = "injection")]
+pub use store::state;
 pub use tracing::{
     trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
     trace_summary,
 };
 
 use crate::errors::{self, Place};
+use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Corruption, ReallocationError, Request, Totals,
+    AddressError, Alignment, AllocationError, Block, Corruption, ReallocationError, Request, Totals,
 };
 use crashrig_memory::misuse;
 use store::with;
@@ -208,6 +211,18 @@ pub fn size_of(address: u32) -> Result<u32, AddressError> {
 /// A word of the heap's own is wrong.
 pub fn totals(caps: Capabilities) -> Result<Totals, Corruption> {
     with(|heap| heap.totals(caps))
+}
+
+/// Shows each block of the regions with all of `caps`, with interrupts masked. `visit` must not use
+/// the heap; where it breaks, the rest of that region is left out.
+///
+/// # Errors
+/// As [`Heap::walk`].
+pub fn walk(
+    caps: Capabilities,
+    visit: impl FnMut(Block) -> ControlFlow<()>,
+) -> Result<(), Corruption> {
+    with(|heap| heap.walk(caps, visit))
 }
 
 /// Checks every header, link and canary.

@@ -34,11 +34,20 @@ crate::names::closed_list! {
     ErrorCall = 13, "error-call";
     /// The bootloader's check of the application.
     Bootloader = 14, "bootloader";
+    /// The heap found a size or a link of its own wrong before it used it.
+    HeapHeader = 15, "heap-header";
+    /// The heap found one of the words in front of a block or behind it overwritten.
+    HeapCanary = 16, "heap-canary";
+    /// The heap found memory written to after it was released.
+    HeapFill = 17, "heap-fill";
+    /// The heap was given an address that it has not handed out, or has taken back already; the
+    /// status says which.
+    HeapAddress = 18, "heap-address";
     /// The check of a DMA transfer before it begins, against the bus matrix and the rules of the
     /// controller. The value of a record is the rule.
-    DmaCapability = 15, "dma-capability";
+    DmaCapability = 19, "dma-capability";
     /// An error interrupt of a DMA stream, or a transfer that did not end in time.
-    DmaTransferError = 16, "dma-transfer-error";
+    DmaTransferError = 20, "dma-transfer-error";
 }
 
 impl Detector {

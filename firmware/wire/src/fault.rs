@@ -75,7 +75,8 @@ crate::names::closed_list! {
     /// A thread writes over the canary of its stack and ends at once. With a parameter of 1 the
     /// stack is from the heap; with one of 2 the thread ends with its stack pointer below the
     /// guard, and leaves the canary whole; with one of 3 only the header of the heap's block is
-    /// broken; with one of 4 the thread writes over its canary and sleeps.
+    /// broken, with one of 5 too, where the heap only warns of that; with one of 4 the thread
+    /// writes over its canary and sleeps.
     EndAfterOverflow = 35, "end-after-overflow";
     /// A Rust panic in an unprivileged thread.
     UnprivilegedPanic = 36, "unprivileged-panic";
@@ -116,6 +117,22 @@ crate::names::closed_list! {
     HeapScript = 53, "heap-script";
     /// None; the kernel's services are used between marks, for a host that counts instructions.
     Benchmark = 60, "benchmark";
+    /// An address is released that the heap has not handed out, or has taken back: with a parameter
+    /// of 0 that of a block for the second time, with 1 that of a static, with 2 one inside of a
+    /// block.
+    HeapWrongAddress = 61, "heap-wrong-address";
+    /// A word of the heap is written over; then the heap is asked for what needs the word. Which
+    /// and how is said by `damage`.
+    HeapCorrupt = 62, "heap-corrupt";
+    /// All memory with the capabilities of the parameter is taken and given back; then it is taken
+    /// again, and a request more is the end of the boot.
+    HeapExhaustion = 63, "heap-exhaustion";
+    /// The same with every second small block free, and a request for more than one of them.
+    HeapFragmentation = 64, "heap-fragmentation";
+    /// None; memory is asked for again and again, with a parameter of 1 for another size, with 2
+    /// given back, while threads and a timer that use the heap come in between, each time one
+    /// instruction later.
+    HeapSwitches = 65, "heap-switches";
     /// None; blocks are charged to who asked for them, by a heap that keeps accounts.
     HeapAccounts = 70, "heap-accounts";
     /// None; allocations are traced, with fewer records than there are leaks.

@@ -11,7 +11,8 @@
 //! * [`section`]: device → host, tier 2 of it: sections behind the record, each sealed by itself.
 //! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
-//! * [`fault`], [`detector`], [`dma`], [`kind`], [`thread`], [`status`]: the closed lists of names.
+//! * [`fault`], [`heap_damage`], [`detector`], [`dma`], [`kind`], [`thread`], [`status`]: the
+//!   closed lists of names.
 //! * [`script`]: both directions, requests to a heap of the device and its answers, in turns.
 //! * [`cfsr`]: the fault bits that both sides judge by.
 //! * [`trail`]: how a chain of frame pointers is followed and when a return address is believed.
@@ -29,6 +30,7 @@ pub mod detector;
 pub mod dma;
 pub mod fault;
 pub mod field;
+pub mod heap_damage;
 pub mod image_header;
 pub mod kind;
 pub mod ledger;
@@ -46,6 +48,7 @@ pub use command::Mailbox;
 pub use detector::Detector;
 pub use dma::{DmaRule, TransferState};
 pub use fault::{Fault, Mark, Way};
+pub use heap_damage::HeapDamage;
 pub use kind::Kind;
 pub use ledger::Ledger;
 pub use marker::{EndMarker, Observation};

@@ -13,7 +13,7 @@ pub const MARKER_SYMBOL: &str = "CRASHRIG_END_MARKER";
 /// First word: the bytes `RIGE`.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"RIGE");
 /// The version this crate writes and reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Length in bytes.
 pub const MARKER_LENGTH: usize = 64;
 
@@ -23,9 +23,9 @@ const RUN_ID_AT: usize = 8;
 const BOOT_AT: usize = 12;
 const BUILD_ID_AT: usize = 16;
 const OBSERVED_AT: usize = 24;
-const FIRST_AT: usize = 28;
-const LAST_AT: usize = 29;
-const TICKS_AT: usize = 32;
+const FIRST_AT: usize = 32;
+const LAST_AT: usize = 33;
+const TICKS_AT: usize = 36;
 const CRC_AT: usize = MARKER_LENGTH - 4;
 
 crate::names::closed_list! {
@@ -102,6 +102,9 @@ crate::names::closed_list! {
     /// What is built on the heap did what it promises: its trace, accounts or allocators, as the
     /// fault says.
     HeapServices = 31, "heap-services";
+    /// Threads and a timer that use the heap came in between at each instruction of an operation of
+    /// the heap, and all contents and the heap stayed sound.
+    HeapSwitched = 32, "heap-switched";
 }
 
 crate::names::closed_list! {
@@ -117,6 +120,9 @@ crate::names::closed_list! {
     Unread = 3, "unread";
 }
 
+// Each has a bit of its own.
+const _: () = assert!(Observation::ALL.len() <= u64::BITS as usize);
+
 /// What a boot says at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndMarker {
@@ -127,7 +133,7 @@ pub struct EndMarker {
     /// The build that ran.
     pub build_id: BuildId,
     /// Bits by [`Observation`].
-    pub observed: u32,
+    pub observed: u64,
     /// What it found in slot FIRST when it booted.
     pub first: Found,
     /// What it found in slot LAST when it booted.
@@ -147,7 +153,7 @@ impl EndMarker {
         put_u32(&mut bytes, RUN_ID_AT, self.run_id);
         put_u32(&mut bytes, BOOT_AT, self.boot);
         put(&mut bytes, BUILD_ID_AT, &self.build_id);
-        put_u32(&mut bytes, OBSERVED_AT, self.observed);
+        put(&mut bytes, OBSERVED_AT, &self.observed.to_le_bytes());
         put(&mut bytes, FIRST_AT, &[self.first.code(), self.last.code()]);
         put_u32(&mut bytes, TICKS_AT, self.ticks);
         let crc = crc32(bytes.get(..CRC_AT).unwrap_or_default());
@@ -170,7 +176,7 @@ impl EndMarker {
             run_id: get_u32(bytes, RUN_ID_AT),
             boot: get_u32(bytes, BOOT_AT),
             build_id: get_array(bytes, BUILD_ID_AT),
-            observed: get_u32(bytes, OBSERVED_AT),
+            observed: u64::from_le_bytes(get_array(bytes, OBSERVED_AT)),
             first: Found::from_code(get_u8(bytes, FIRST_AT))?,
             last: Found::from_code(get_u8(bytes, LAST_AT))?,
             ticks: get_u32(bytes, TICKS_AT),
@@ -187,7 +193,7 @@ impl EndMarker {
 impl Observation {
     /// The bit of this observation.
     #[must_use]
-    pub const fn bit(self) -> u32 {
+    pub const fn bit(self) -> u64 {
         1 << self.code()
     }
 }

@@ -107,9 +107,13 @@ impl Core {
             | Detector::StackCanary
             | Detector::PanicHandler
             | Detector::ErrorCall
+            | Detector::Bootloader
             | Detector::DmaCapability
             | Detector::DmaTransferError
-            | Detector::Bootloader => !is_fault,
+            | Detector::HeapHeader
+            | Detector::HeapCanary
+            | Detector::HeapFill
+            | Detector::HeapAddress => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
         }
     }

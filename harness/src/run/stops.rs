@@ -46,7 +46,7 @@ impl Driver<'_> {
             // A device that has ended meanwhile takes no command; how it ended comes from `wait`.
             let _ = self.send(then, plan);
         }
-        let (answers, deadline) = self.play(planned)?;
+        let (answers, deadline) = self.play(plan, planned)?;
         let (mut ram_before_fault, mut seen, mut stops) = (Vec::new(), Seen::default(), 0);
         let boundary = loop {
             match self.session.wait(&deadline)? {
@@ -83,10 +83,10 @@ impl Driver<'_> {
 
     /// Plays the script of a boot on the running device: its answers, and how long the boot may
     /// take.
-    fn play(&mut self, planned: u32) -> Result<(Vec<u8>, Deadline), BenchError> {
+    fn play(&mut self, plan: &BootPlan, planned: u32) -> Result<(Vec<u8>, Deadline), BenchError> {
         let script = self.scripts.iter().find(|script| script.boot == planned);
         let Some((script, desk)) = script.zip(self.places.desk) else {
-            return Ok((Vec::new(), Deadline::default()));
+            return Ok((Vec::new(), Deadline::of(plan.fault)));
         };
         let answers = script::talk::play(script, desk, self.session.as_mut())?;
         Ok((script::to_bytes(&answers), script::talk::DEADLINE))

@@ -2,12 +2,13 @@
 
 use super::error::{ScenarioError, family, scenario_name};
 use super::heap_script::check_scripts;
-use super::injection::{check_application, check_overflow, check_tampered, check_without};
+use super::injection::{
+    check_application, check_overflow, check_parameter, check_tamper, check_tampered, check_without,
+};
 use super::problems::Problems;
-use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario, RawTamper};
+use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario};
 use super::{
-    BootPlan, Control, End, ExpectedCrash, Fill, Place, Role, Scenario, Start, Tamper, TamperKind,
-    measured_function,
+    BootPlan, Control, End, ExpectedCrash, Fill, Place, Role, Scenario, Start, measured_function,
 };
 use crate::verdict::VerdictKind;
 use crashrig_wire::Fault;
@@ -185,7 +186,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         tamper: raw.tamper.as_ref().and_then(|tamper| check_tamper(&key, tamper, problems)),
         fault: fault.unwrap_or(Fault::None),
         then,
-        parameter: raw.parameter.unwrap_or(0),
+        parameter: check_parameter(&key, raw, fault, problems),
         overflow: check_overflow(key, raw, fault, problems),
         without: check_without(&key("without"), &raw.without, problems),
         acknowledge: raw.acknowledge,
@@ -214,29 +215,6 @@ fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Pro
     for (name, _) in expectations.iter().filter(|(_, given)| *given && raw.end == "exit") {
         problems.add(key(name), "an expectation", "none where the end is \"exit\"");
     }
-}
-
-fn check_tamper(
-    key: &impl Fn(&str) -> String,
-    raw: &RawTamper,
-    problems: &mut Problems,
-) -> Option<Tamper> {
-    let count = raw.count.unwrap_or(0);
-    let kinds = [
-        ("resembling", TamperKind::Resembling),
-        ("flip-bits", TamperKind::FlipBits(count)),
-        ("other-version", TamperKind::OtherVersion),
-        ("other-build", TamperKind::OtherBuild),
-    ];
-    let kind = problems.choice(&key("tamper.kind"), &raw.kind, &kinds)?;
-    let flips = matches!(kind, TamperKind::FlipBits(_));
-    if flips && !(1..=FLIP_LIMIT).contains(&count) {
-        problems.add(key("tamper.count"), count, format_args!("1 to {FLIP_LIMIT} bits"));
-    } else if !flips && raw.count.is_some() {
-        problems.add(key("tamper.count"), count, "no count unless the kind is \"flip-bits\"");
-    }
-    let slot = problems.slot(&key("tamper.slot"), raw.slot.as_deref());
-    Some(Tamper { slot, kind })
 }
 
 fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<ExpectedCrash> {
@@ -279,7 +257,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         sections_cut_short: problems.names(&key("sections-cut-short"), &raw.sections_cut_short),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
-        failed_allocation: raw.failed_allocation.clone().map(|it| (it.size, it.capabilities)),
+        failed_allocation: raw.failed_allocation.clone(),
         transfers: raw.transfers.clone(),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),

@@ -74,7 +74,7 @@ fn check_region(key: &str, raw: &RawRegion, behind: u32, problems: &mut Problems
     Region { offset: raw.offset.unwrap_or(behind), size: raw.size, caps }
 }
 
-fn check_caps(key: &str, names: &[String], problems: &mut Problems) -> Capabilities {
+pub(super) fn check_caps(key: &str, names: &[String], problems: &mut Problems) -> Capabilities {
     names.iter().fold(Capabilities::NONE, |caps, name| match Capabilities::from_name(name) {
         Ok(one) => caps.union(one),
         Err(error) => {

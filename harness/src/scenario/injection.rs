@@ -1,11 +1,13 @@
-//! What a scenario breaks, checked: the stack of an overflow, the detectors that are switched off,
-//! the application in flash.
+//! What a scenario breaks, checked: the stack of an overflow, the word of the heap, the detectors
+//! that are switched off, the record before a boot, the application in flash.
 
+use super::check::FLIP_LIMIT;
+use super::heap_script::check_caps;
 use super::problems::Problems;
-use super::raw::RawBoot;
-use super::{BootPlan, Damage, End, TamperKind};
+use super::raw::{RawBoot, RawTamper};
+use super::{BootPlan, Damage, End, Tamper, TamperKind};
 use crashrig_wire::thread::Context;
-use crashrig_wire::{Detector, Fault, Way};
+use crashrig_wire::{Detector, Fault, HeapDamage, Way};
 
 /// Whose stack and how: both for a stack overflow, neither for anything else.
 pub(super) fn check_overflow(
@@ -26,6 +28,40 @@ pub(super) fn check_overflow(
     let stack = problems.name(&key("stack"), raw.stack.as_deref()?);
     let way = problems.name(&key("way"), raw.way.as_deref()?);
     stack.zip(way)
+}
+
+/// The first parameter of the command: a number, or what the fault has names for.
+pub(super) fn check_parameter(
+    key: &impl Fn(&str) -> String,
+    raw: &RawBoot,
+    fault: Option<Fault>,
+    problems: &mut Problems,
+) -> u32 {
+    let wanted = match fault {
+        Some(Fault::HeapCorrupt) => "damage",
+        Some(Fault::HeapExhaustion | Fault::HeapFragmentation) => "capabilities",
+        _ => "parameter",
+    };
+    for (name, is_given) in [
+        ("parameter", raw.parameter.is_some()),
+        ("damage", raw.damage.is_some()),
+        ("capabilities", raw.capabilities.is_some()),
+    ] {
+        if is_given && name != wanted {
+            problems.add(key(name), "a value", format_args!("{wanted} at most, with this fault"));
+        } else if !is_given && name == wanted && wanted != "parameter" {
+            problems.add(key(name), "nothing", "a value, with this fault");
+        }
+    }
+    let damage = raw.damage.as_deref();
+    let damage = damage.and_then(|name| problems.name::<HeapDamage>(&key("damage"), name));
+    let names = raw.capabilities.as_deref().unwrap_or_default();
+    let caps = check_caps(&key("capabilities"), names, problems);
+    match wanted {
+        "damage" => damage.map_or(0, |damage| damage.code().into()),
+        "capabilities" => caps.bits(),
+        _ => raw.parameter.unwrap_or(0),
+    }
 }
 
 /// Names of detectors that can be switched off.
@@ -54,6 +90,30 @@ pub(super) fn check_application(name: Option<&str>, problems: &mut Problems) -> 
         ("other-build", Damage::OtherBuild),
     ];
     name.and_then(|name| problems.choice("application", name, &choices)).unwrap_or(Damage::None)
+}
+
+/// What is done to a record before the boot.
+pub(super) fn check_tamper(
+    key: &impl Fn(&str) -> String,
+    raw: &RawTamper,
+    problems: &mut Problems,
+) -> Option<Tamper> {
+    let count = raw.count.unwrap_or(0);
+    let kinds = [
+        ("resembling", TamperKind::Resembling),
+        ("flip-bits", TamperKind::FlipBits(count)),
+        ("other-version", TamperKind::OtherVersion),
+        ("other-build", TamperKind::OtherBuild),
+    ];
+    let kind = problems.choice(&key("tamper.kind"), &raw.kind, &kinds)?;
+    let flips = matches!(kind, TamperKind::FlipBits(_));
+    if flips && !(1..=FLIP_LIMIT).contains(&count) {
+        problems.add(key("tamper.count"), count, format_args!("1 to {FLIP_LIMIT} bits"));
+    } else if !flips && raw.count.is_some() {
+        problems.add(key("tamper.count"), count, "no count unless the kind is \"flip-bits\"");
+    }
+    let slot = problems.slot(&key("tamper.slot"), raw.slot.as_deref());
+    Some(Tamper { slot, kind })
 }
 
 /// A boot before one whose tampering begins with a good record must leave that: whether it does is

@@ -21,6 +21,7 @@ use crashrig_wire::{Detector, Fault, Kind, Observation, Status, Way};
 use std::path::PathBuf;
 
 pub use place::Role;
+pub use raw::RawFailedAllocation;
 
 use crate::script::Script;
 use crate::verdict::VerdictKind;
@@ -205,8 +206,8 @@ pub struct ExpectedCrash {
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
-    /// The allocation that must have failed last: bytes, and names of capabilities.
-    pub failed_allocation: Option<(u32, Vec<String>)>,
+    /// The allocation that must have failed last.
+    pub failed_allocation: Option<RawFailedAllocation>,
     /// The DMA transfers that must stand there, oldest first, in words: stream, state, rule if it
     /// broke one, who began it.
     pub transfers: Vec<String>,

@@ -52,6 +52,10 @@ pub struct RawBoot {
     pub stack: Option<String>,
     /// For `stack-overflow`: name of a way.
     pub way: Option<String>,
+    /// For `heap-corrupt`: name of a damage.
+    pub damage: Option<String>,
+    /// For `heap-exhaustion` and `heap-fragmentation`: names of capabilities.
+    pub capabilities: Option<Vec<String>>,
     /// Names of detectors that are switched off.
     #[serde(default)]
     pub without: Vec<String>,
@@ -159,13 +163,15 @@ pub struct RawCrash {
 }
 
 /// An allocation that failed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawFailedAllocation {
     /// Bytes asked for.
     pub size: u32,
     /// Names of capabilities asked for.
     pub capabilities: Vec<String>,
+    /// The largest size that would have been given; anything, if this is not stated.
+    pub largest_free: Option<u32>,
 }
 
 /// One `[[script]]`.

@@ -20,8 +20,12 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const PULSE: Duration = Duration::from_millis(100);
 /// How long a boot with a script may take: a device that waits for its host uses up its own time.
-pub const DEADLINE: Deadline =
-    Deadline { target_ms: 600_000, wall: Duration::from_secs(60), log_bytes: 4 << 20 };
+pub const DEADLINE: Deadline = Deadline {
+    target_ms: 600_000,
+    wall: Duration::from_secs(60),
+    log_bytes: 4 << 20,
+    witness_bytes: 16 << 20,
+};
 /// As much of a batch as tells its number.
 const START_LENGTH: usize = 12;
 

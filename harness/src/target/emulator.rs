@@ -11,7 +11,7 @@ use super::{BenchError, Lack, Session, Target};
 use crate::agree::{Range, differences};
 use crate::image::{Flash, Image};
 use crashrig_layout::Need;
-use crashrig_layout::parse::{Board, ChipResetCause, ExpectedKind};
+use crashrig_layout::parse::{Board, ExpectedKind};
 use crashrig_qemu::command::Loaded;
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Program, RamRange};
 use std::path::{Path, PathBuf};
@@ -58,11 +58,6 @@ impl EmulatorTarget {
             .unwrap_or_default();
         let keeper = KeeperProgram::default();
         Ok(Self { board, program, version, machine, shift, declared, keeper, observer: None })
-    }
-
-    /// The register for causes of resets, if the emulator keeps what is written to it.
-    fn reset_cause(&self) -> Option<&ChipResetCause> {
-        self.board.chip.reset_cause.as_ref().filter(|_| self.has(Need::ResetCause).is_ok())
     }
 
     /// The same with another program as keeper: for programs whose `main` is not ours.
@@ -168,9 +163,7 @@ impl Target for EmulatorTarget {
         }
         let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;
         self.check_memory(&mut emulator)?;
-        let models = HostModels::new(&self.board, needs);
-        models.attach(&mut emulator)?;
-        let reset_cause = self.reset_cause().cloned();
-        Ok(Box::new(EmulatorSession::new(emulator, launch, ram, reset_cause, models)))
+        HostModels::new(&self.board, needs).attach(&mut emulator)?;
+        Ok(Box::new(EmulatorSession::new(emulator, launch, ram)))
     }
 }

@@ -92,9 +92,14 @@ impl Client {
 
     /// Writes a word as the core would, its own devices included.
     pub(crate) fn write_word_as_core(&mut self, address: u32, value: u32) -> Result<(), Error> {
+        self.write_as_core(address, &value.to_le_bytes())
+    }
+
+    /// Writes up to 2000 bytes as a debugger of the core would: memory that it only reads as well.
+    pub(crate) fn write_as_core(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
         self.ask_ok("Qqemu.PhyMemMode:0")?;
-        let digits = packet::encode_hex(&value.to_le_bytes());
-        let written = self.ask_ok(&format!("M{address:x},4:{digits}"));
+        let digits = packet::encode_hex(bytes);
+        let written = self.ask_ok(&format!("M{address:x},{:x}:{digits}", bytes.len()));
         self.ask_ok("Qqemu.PhyMemMode:1")?;
         written
     }
@@ -120,6 +125,38 @@ impl Client {
     /// Sends a packet without waiting for an answer.
     pub(crate) fn send(&mut self, payload: &str) -> Result<(), Error> {
         self.channel.send(&packet::encode(payload))
+    }
+
+    /// Writes registers by name, which this QEMU must offer, and waits once for all of them.
+    pub(crate) fn write_registers(&mut self, values: &[(&str, u32)]) -> Result<(), Error> {
+        for (name, value) in values {
+            let place = self.description.place(name);
+            let place = place.ok_or_else(|| malformed("a register of that name", name))?;
+            self.send(&format!(
+                "P{:x}={}",
+                place.number,
+                packet::encode_hex(&value.to_le_bytes())
+            ))?;
+        }
+        for (name, _) in values {
+            let answer = self.receive(answer_deadline())?;
+            if answer.as_deref() != Some(b"OK") {
+                let answer = String::from_utf8_lossy(&answer.unwrap_or_default()).into_owned();
+                let command = format!("write register {name}");
+                return Err(Error::Refused { socket: "GDB", command, answer });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a packet is there to be received; false when none came in time.
+    pub(crate) fn has_packet(&mut self, until: Instant) -> Result<bool, Error> {
+        while matches!(packet::decode(self.channel.received()), Decoded::Incomplete) {
+            if !self.channel.receive(until)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Sends a packet and waits until QEMU has taken it. The stub acknowledges a packet and handles

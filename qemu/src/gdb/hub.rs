@@ -87,7 +87,7 @@ pub struct Hub {
     /// The watchpoint at which the guest stands, before the access.
     pub(super) stands_at_watch: Option<Token>,
     /// A stop reply is owed, because the guest was resumed through this connection.
-    running: bool,
+    pub(super) running: bool,
 }
 
 impl Hub {

@@ -1,10 +1,15 @@
-//! Single steps in which time and interrupts go on, and accesses that the host carries out itself.
+//! Single steps in which interrupts are taken, and accesses that the host carries out itself.
 //!
 //! For the models of devices ([`crate::models`]); a step over a breakpoint stands in `hub.rs`.
+
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::gdb::hub::{Hub, Kind, TRAP_SIGNAL, Token};
 use crate::gdb::packet;
+
+/// Bytes in one packet, of which QEMU takes 4096 letters at most.
+const BLOCK_BYTES: usize = 1024;
 
 /// The registers of the core by which an instruction is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +65,37 @@ impl Hub {
         }
     }
 
-    /// Whether interrupts are taken and time goes on in single steps. They do not by default.
-    pub(crate) fn set_steps_live(&mut self, live: bool) -> Result<(), Error> {
+    /// Writes core registers by GDB's names.
+    pub(crate) fn write_registers(&mut self, values: &[(&str, u32)]) -> Result<(), Error> {
+        self.client()?.write_registers(values)
+    }
+
+    /// Writes memory that is read-only to the core, too.
+    pub(crate) fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        let client = self.client()?;
+        for (block, address) in bytes.chunks(BLOCK_BYTES).zip((address..).step_by(BLOCK_BYTES)) {
+            client.write_as_core(address, block)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the guest was resumed through this connection and no stop of it was collected.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Waits until the guest that was resumed through this connection has stopped; false when it
+    /// has not in time.
+    pub(crate) fn wait_stopped(&mut self, until: Instant) -> Result<bool, Error> {
+        self.client()?.has_packet(until)
+    }
+
+    /// Whether interrupts are taken in single steps. They are not by default. Timers stand still in
+    /// both cases: with them QEMU lets target time jump to the next timer at the end of each step,
+    /// since it takes a stopped core for a sleeping one.
+    pub(crate) fn set_interrupts_in_steps(&mut self, taken: bool) -> Result<(), Error> {
         // Bit 0 is the step itself, bit 1 keeps interrupts out of it, bit 2 stops the timers.
-        self.client()?.ask_ok(if live { "Qqemu.sstep=1" } else { "Qqemu.sstep=7" })
+        self.client()?.ask_ok(if taken { "Qqemu.sstep=5" } else { "Qqemu.sstep=7" })
     }
 
     /// Executes one instruction, all points in force.

@@ -8,7 +8,10 @@
 //! Must never happen here: a model that answers where the chip would not. What a manual does not
 //! say is written down where it was decided.
 
+pub mod backup;
 pub mod dma;
+pub mod flash;
+pub mod reset_cause;
 
 use crate::error::Error;
 
@@ -52,6 +55,8 @@ pub struct Registers {
     pub start: u32,
     /// Size in bytes.
     pub size_bytes: u32,
+    /// Whether reads are answered as well; otherwise only writes, and QEMU answers reads.
+    pub reads: bool,
 }
 
 impl Registers {
@@ -75,6 +80,12 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Writes memory that the guest can only read: flash.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error>;
 
     /// Reads a register of another device, with one access.
     ///
@@ -100,6 +111,15 @@ pub trait Bus {
 pub trait MmioModel: std::fmt::Debug + Send {
     /// Where its registers are. Never changes.
     fn registers(&self) -> Vec<Registers>;
+
+    /// The model was attached to an emulator, perhaps in place of another one: what the emulator
+    /// itself has to hold of its state is put there.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn attached(&mut self, _bus: &mut dyn Bus) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// An access of the guest that reads. The answer stands in the low bits.
     ///
@@ -130,5 +150,52 @@ pub trait MmioModel: std::fmt::Debug + Send {
     fn step(&mut self, bus: &mut dyn Bus) -> Result<bool, Error>;
 
     /// The chip was reset. All interrupt lines of the model are low then.
-    fn reset(&mut self);
+    fn reset(&mut self, reset: Reset);
+}
+
+/// Why a chip was reset, with a view to what its devices keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// Software asked for it.
+    System,
+    /// A watchdog ran out.
+    Watchdog,
+    /// The pin was pulled from outside.
+    Pin,
+    /// All power was away.
+    PowerOn,
+    /// Power was away, but for that of a battery.
+    PowerOnWithBattery,
+}
+
+/// A bus for tests of models that are no bus masters.
+#[cfg(test)]
+pub(crate) struct NoBus;
+
+#[cfg(test)]
+impl Bus for NoBus {
+    fn read(&mut self, _: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        bytes.fill(0);
+        Ok(())
+    }
+
+    fn write(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn program(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn load(&mut self, _: u32, _: Width) -> Result<u32, Error> {
+        Ok(0)
+    }
+
+    fn store(&mut self, _: u32, _: Width, _: u32) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn set_interrupt(&mut self, _: u32, _: bool) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -4,12 +4,17 @@
 //! at the program counter is decoded, the model is asked, and the guest goes on behind the
 //! instruction. What waits for a stop of the guest sees nothing of it.
 //!
-//! **What makes a model go on** is only ever the guest. While a model has work that can go on, the
-//! guest is stepped by single instructions, interrupts and timers alive, and each instruction is
-//! followed by one [`MmioModel::step`]; so the core and a transfer race for memory, and both run
-//! the same in every run. A guest that waits (WFI, WFE) while there is work: the model works until
-//! it raises an interrupt or has nothing left to do, and in the first case the wait is over, which
+//! **What makes a model go on** is only ever the guest. While a model has work that can go on,
+//! the guest is stepped by single instructions, interrupts taken, and each instruction is
+//! followed by one [`MmioModel::step`]; so the core and a transfer race for memory, the same way
+//! in every run. A guest that waits (WFI, WFE) while there is work: the model works until it
+//! raises an interrupt or has nothing left to do, and in the first case the wait is over, which
 //! the architecture allows for any reason. No work: the guest runs at full speed.
+//!
+//! **Target time.** In such steps it passes by instructions, but timers fire only afterwards. At
+//! each stop at a watchpoint QEMU lets it jump to the next timer of the guest (measured with 7.2
+//! and 10.0: ticks came with accesses, not with instructions). So a guest that measures how long
+//! its accesses take measures too much, by up to one tick for each, and by the same in each run.
 //!
 //! Must never happen here: time of the host that decides what the guest sees.
 
@@ -23,10 +28,10 @@ use serde_json::json;
 pub(crate) use self::models::Models;
 use self::models::{Attached, Lines};
 use self::turn::{End, Turn};
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, State};
 use crate::error::Error;
 use crate::gdb::{Access, Token};
-use crate::models::MmioModel;
+use crate::models::{MmioModel, Reset};
 use crate::stop::Stop;
 
 /// Where the interrupt controller stands in QEMU's tree of objects: in 10.0, and in 7.2.
@@ -43,17 +48,34 @@ impl Emulator {
         let registers = model.registers();
         let mut tokens = Vec::new();
         for range in &registers {
+            let access = if range.reads { Access::Any } else { Access::Write };
             let hub = self.stopped_hub("attach a model")?;
-            tokens.push(hub.watch(range.start, range.size_bytes, Access::Any)?);
+            tokens.push(hub.watch(range.start, range.size_bytes, access)?);
         }
         if self.models.is_none() {
             let lines = Lines { controller: self.interrupt_controller()?, high: BTreeSet::new() };
             self.models = Some(Models { attached: Vec::new(), lines, busy: false });
         }
         if let Some(models) = &mut self.models {
-            models.attached.push(Attached { model, tokens, registers });
+            models.attach(Attached { model, tokens, registers }, &mut self.qtest, &mut self.hub)?;
         }
         Ok(())
+    }
+
+    /// Takes the devices of the host back, so that another emulator can go on in place of this
+    /// one: what they keep is not lost with it.
+    ///
+    /// # Errors
+    /// When the guest runs, or QEMU refuses.
+    pub fn detach_all(&mut self) -> Result<Vec<Box<dyn MmioModel>>, Error> {
+        let Some(models) = self.models.take() else { return Ok(Vec::new()) };
+        let tokens = models.attached.iter().flat_map(|attached| &attached.tokens);
+        if self.state != State::Ended {
+            for token in tokens {
+                self.stopped_hub("take a device back")?.remove(*token)?;
+            }
+        }
+        Ok(models.attached.into_iter().map(|attached| attached.model).collect())
     }
 
     fn interrupt_controller(&mut self) -> Result<&'static str, Error> {
@@ -76,11 +98,16 @@ impl Emulator {
         self.models.as_ref().is_some_and(|models| models.own(token))
     }
 
-    /// All models after a reset of the chip, which has cleared what was pending.
-    pub(crate) fn reset_models(&mut self) -> Result<(), Error> {
+    /// Resets the devices that the host supplies, and lowers their interrupt lines. A warm reset of
+    /// the guest does it by itself, as of a reset that software has asked for; whoever means
+    /// another one says so here, afterwards.
+    ///
+    /// # Errors
+    /// When QEMU has ended or does not answer.
+    pub fn reset_models(&mut self, reset: Reset) -> Result<(), Error> {
         let Some(models) = &mut self.models else { return Ok(()) };
         for attached in &mut models.attached {
-            attached.model.reset();
+            attached.model.reset(reset);
         }
         models.busy = false;
         for line in std::mem::take(&mut models.lines.high) {
@@ -97,6 +124,7 @@ impl Emulator {
         let end = turn.run(at_access);
         self.models = Some(models);
         match end? {
+            End::GoOn if self.due.is_some() => Ok(self.due.take()),
             End::GoOn => self.hub.go_on().map(|()| None),
             End::Ask => Ok(None),
             End::Stop(stop) => Ok(Some(stop)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Error;
-use crate::gdb::{Core, Token};
+use crate::gdb::{Core, Hub, Token};
 use crate::models::{Bus, MmioModel, Registers, Width};
 use crate::qtest::Qtest;
 use crate::thumb::{self, Transfer};
@@ -34,6 +34,7 @@ pub(super) struct Lines {
 /// The bus as QEMU has it.
 struct HostBus<'a> {
     qtest: &'a mut Qtest,
+    hub: &'a mut Hub,
     lines: &'a mut Lines,
     /// Whether a line has become high.
     raised: bool,
@@ -46,6 +47,10 @@ impl Bus for HostBus<'_> {
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
         self.qtest.write(address, bytes)
+    }
+
+    fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.hub.program(address, bytes)
     }
 
     fn load(&mut self, address: u32, width: Width) -> Result<u32, Error> {
@@ -73,9 +78,22 @@ impl Models {
         self.attached.iter().flat_map(|it| &it.tokens).any(|it| *it == token)
     }
 
+    /// Adds a device, and lets it put its state where the emulator has to hold it.
+    pub(super) fn attach(
+        &mut self,
+        mut device: Attached,
+        qtest: &mut Qtest,
+        hub: &mut Hub,
+    ) -> Result<(), Error> {
+        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
+        device.model.attached(&mut bus)?;
+        self.attached.push(device);
+        Ok(())
+    }
+
     /// One piece of work of each model; true if an interrupt line has become high.
-    pub fn step(&mut self, qtest: &mut Qtest) -> Result<bool, Error> {
-        let mut bus = HostBus { qtest, lines: &mut self.lines, raised: false };
+    pub fn step(&mut self, qtest: &mut Qtest, hub: &mut Hub) -> Result<bool, Error> {
+        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
         self.busy = false;
         for attached in &mut self.attached {
             self.busy |= attached.model.step(&mut bus)?;
@@ -94,9 +112,9 @@ impl Models {
         &mut self,
         transfer: &Transfer,
         core: &Core,
-        qtest: &mut Qtest,
+        (qtest, hub): (&mut Qtest, &mut Hub),
     ) -> Result<Vec<(u8, u32)>, Error> {
-        let mut bus = HostBus { qtest, lines: &mut self.lines, raised: false };
+        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
         let mut changes: Vec<(u8, u32)> = transfer.writeback.into_iter().collect();
         for access in &transfer.accesses {
             let thumb::Access { address, width, register, .. } = *access;

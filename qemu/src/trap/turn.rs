@@ -17,6 +17,10 @@ const STEPS_PER_SYNC: usize = 16;
 /// AIRCR, by which software asks for a reset (DDI0403E B3.2.6).
 const RESET_CONTROL: u32 = 0xe000_ed0c;
 
+/// The names of GDB for r0 to r14.
+const NAMES: [&str; 15] =
+    ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr"];
+
 /// xPSR behind an instruction of an IT block (DDI0403E A7.3.3); unchanged outside of one.
 const fn behind_it(xpsr: u32) -> u32 {
     let state = (xpsr >> 25 & 3) | (xpsr >> 8 & 0xfc);
@@ -47,7 +51,7 @@ impl Turn<'_> {
         if at_access {
             self.access()?;
         } else {
-            self.models.step(&mut self.emulator.qtest)?;
+            self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
         }
         let mut end = End::GoOn;
         while self.models.busy && self.stepped < STEP_LIMIT {
@@ -57,7 +61,7 @@ impl Turn<'_> {
             }
         }
         if self.stepped > 0 && matches!(end, End::GoOn | End::Stop(_)) {
-            self.emulator.hub.set_steps_live(false)?;
+            self.emulator.hub.set_interrupts_in_steps(false)?;
             end = self.sync()?.unwrap_or(end);
         }
         self.emulator.qmp.forget_events();
@@ -73,23 +77,15 @@ impl Turn<'_> {
         let code = hub.code(pc)?;
         let transfer =
             thumb::decode(code, &core.registers).ok_or(Error::Instruction { pc, code })?;
-        let changes = self.models.access(&transfer, &core, &mut self.emulator.qtest)?;
-        let hub = &mut self.emulator.hub;
-        for (register, value) in changes {
-            // The names of GDB for the last ones of them.
-            let name = match register {
-                13 => "sp".to_owned(),
-                14 => "lr".to_owned(),
-                number => format!("r{number}"),
-            };
-            hub.write_register(&name, u64::from(value))?;
-        }
-        let xpsr = behind_it(core.xpsr);
-        if xpsr != core.xpsr {
-            hub.write_register("xpsr", u64::from(xpsr))?;
-        }
-        hub.write_register("pc", u64::from(pc.wrapping_add(transfer.length)))?;
-        self.models.step(&mut self.emulator.qtest)?;
+        let changes = self.models.access(
+            &transfer,
+            &core,
+            (&mut self.emulator.qtest, &mut self.emulator.hub),
+        )?;
+        let named =
+            |(register, value): (u8, u32)| Some((*NAMES.get(usize::from(register))?, value));
+        self.pass(&core, transfer.length, changes.into_iter().filter_map(named).collect())?;
+        self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
         Ok(())
     }
 
@@ -105,7 +101,7 @@ impl Turn<'_> {
             return self.wait(&core, code).map(|()| None);
         }
         if self.stepped == 0 {
-            self.emulator.hub.set_steps_live(true)?;
+            self.emulator.hub.set_interrupts_in_steps(true)?;
         }
         self.stepped += 1;
         match self.emulator.hub.step()? {
@@ -125,26 +121,36 @@ impl Turn<'_> {
         {
             return Ok(Some(end));
         }
-        self.models.step(&mut self.emulator.qtest)?;
+        self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
         Ok(None)
     }
 
     /// The guest waits for an interrupt: the models work until there is one, or nothing is left.
     fn wait(&mut self, core: &Core, code: [u16; 2]) -> Result<(), Error> {
         while self.models.busy {
-            if self.models.step(&mut self.emulator.qtest)? {
+            if self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)? {
                 let length = if thumb::is_wide(code[0]) { 4 } else { 2 };
-                let [.., pc] = core.registers;
-                let hub = &mut self.emulator.hub;
-                hub.write_register("pc", u64::from(pc.wrapping_add(length)))?;
-                let xpsr = behind_it(core.xpsr);
-                if xpsr != core.xpsr {
-                    hub.write_register("xpsr", u64::from(xpsr))?;
-                }
-                break;
+                return self.pass(core, length, Vec::new());
             }
         }
         Ok(())
+    }
+
+    /// Puts the guest behind an instruction that was carried out here, with the registers that it
+    /// has changed.
+    fn pass(
+        &mut self,
+        core: &Core,
+        length: u32,
+        mut changes: Vec<(&'static str, u32)>,
+    ) -> Result<(), Error> {
+        let [.., pc] = core.registers;
+        let xpsr = behind_it(core.xpsr);
+        if xpsr != core.xpsr {
+            changes.push(("xpsr", xpsr));
+        }
+        changes.push(("pc", pc.wrapping_add(length)));
+        self.emulator.hub.write_registers(&changes)
     }
 
     /// Collects events. A guest that asks for its reset in a single step stays in the state

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod emulator;
+mod equality;
 mod keeper;
 mod models;
 mod mtree;
 mod observer;
 mod points;
+mod retention;
+mod serial;
 mod start;
 mod stores;
 mod support;

@@ -9,8 +9,8 @@ use crashrig_qemu::{Emulator, Error, Launch, Limits, Program, Stop};
 use crate::support::Code::{self, Half, Load};
 use crate::support::{CODE, COUNTER, Rig, STAY, image, launch, limits, on_each, word};
 
-const SOURCE: u32 = 0x2000_4000;
-const TARGET: u32 = 0x2000_8000;
+pub const SOURCE: u32 = 0x2000_4000;
+pub const TARGET: u32 = 0x2000_8000;
 const CCM: u32 = 0x1000_0000;
 const WORDS: u32 = 1024;
 
@@ -21,17 +21,17 @@ const DONE: u32 = 1 << 5 | 1 << 4;
 const ERROR: u32 = 1 << 3;
 
 const WAIT: Code = Half(0xbf30); // wfi
-const SPIN: Code = Half(0xbf00); // nop
+pub const SPIN: Code = Half(0xbf00); // nop
 
 /// Where the guest stays when the interrupt was taken.
-const AT_END: u32 = CODE + 2 * 21;
+pub const AT_END: u32 = CODE + 2 * 21;
 /// The handler of the interrupt of stream 0 of DMA2, and its entry in the vector table.
-const HANDLER: u32 = CODE + 2 * 22;
-const VECTOR: usize = 4 * (16 + 56);
+pub const HANDLER: u32 = CODE + 2 * 22;
+pub const VECTOR: usize = 4 * (16 + 56);
 
 /// Programs stream 0 of DMA2 and waits until the handler has counted. The handler keeps LISR, S0CR
 /// and S0NDTR behind the counter and clears all flags.
-fn transfer(target: u32, waits: Code) -> [Code; 36] {
+pub fn transfer(target: u32, waits: Code) -> [Code; 36] {
     [
         Load(0, 0x4002_6410), // S0CR
         Load(1, WORDS),
@@ -73,7 +73,7 @@ fn transfer(target: u32, waits: Code) -> [Code; 36] {
 }
 
 /// The memory of the chip, as far as these tests touch it.
-fn controllers() -> Box<Dma> {
+pub fn controllers() -> Box<Dma> {
     let ports = vec![Port::Memory1, Port::Memory2, Port::Peripheral2];
     let sram = Reach { start: 0x2000_0000, size_bytes: 0x2_0000, ports, writable: true };
     let ccm = Reach { start: CCM, size_bytes: 0x1_0000, ports: Vec::new(), writable: true };
@@ -85,14 +85,15 @@ fn start(program: &Program, code: &[Code]) -> Rig {
     start_with(program, code, |_| ())
 }
 
-fn start_with(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Rig {
+/// The same with a launch that is changed.
+pub fn start_with(program: &Program, code: &[Code], change: impl Fn(&mut Launch)) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let mut launch = launch(program, code, folder.path());
-    change(&mut launch);
     let mut bytes = image(code);
     bytes.resize(bytes.len().max(VECTOR + 4), 0);
     bytes.splice(VECTOR..VECTOR + 4, (HANDLER | 1).to_le_bytes());
     std::fs::write(launch.image.as_ref().unwrap(), bytes).unwrap();
+    change(&mut launch);
     let mut emulator = Emulator::start(&launch).unwrap();
     emulator.write(SOURCE, &data()).unwrap();
     Rig::new(emulator, folder)
@@ -285,45 +286,29 @@ fn a_reset_in_the_middle_of_a_transfer_is_a_stop() {
     });
 }
 
-/// Eleven bytes go to USART2 by stream 6 of DMA1, channel 4. Then LISR and HISR are polled.
-const TRANSMIT: &[Code] = &[
-    Load(0, 0x4000_4400),
-    Load(1, 0x2008),
-    Half(0x60c1), // str r1, [r0, #12]: CR1.UE and TE
-    Load(1, 0x80),
-    Half(0x6141), // str r1, [r0, #20]: CR3.DMAT
-    Load(2, 0x4002_60a0),
-    Load(1, 11),
-    Half(0x6051), // str r1, [r2, #4]: S6NDTR
-    Load(1, 0x4000_4404),
-    Half(0x6091), // str r1, [r2, #8]: S6PAR
-    Load(1, SOURCE),
-    Half(0x60d1), // str r1, [r2, #12]: S6M0AR
-    Load(1, 4 << 25 | 1 << 10 | 1 << 6 | 1),
-    Half(0x6011), // str r1, [r2]
-    Load(3, 0x4002_6000),
-    Half(0x685c), // ldr r4, [r3, #4]: HISR
-    Load(5, 1 << 21),
-    Half(0x422c), // tst r4, r5
-    Half(0xd0fb), // beq to the load of HISR
-    STAY,
-];
-
+/// Starts the transfer, prints a letter and exits in its middle.
 #[test]
-fn a_serial_port_sends_what_dma_brings() {
+fn semihosting_works_in_the_middle_of_a_transfer() {
+    let talk = [
+        Load(1, COUNTER),
+        Load(2, 0x58),
+        Half(0x600a), // str r2, [r1]
+        Half(0x2003), // movs r0, #3: SYS_WRITEC
+        Half(0xbeab), // bkpt 0xab
+        Load(0, 0x20),
+        Load(2, 0x2_0026),
+        Load(3, 7),
+        Half(0x600a), // str r2, [r1]
+        Half(0x604b), // str r3, [r1, #4]
+        Half(0xbeab), // bkpt 0xab
+        STAY,
+    ];
+    let code: Vec<Code> = transfer(TARGET, SPIN).into_iter().take(14).chain(talk).collect();
     on_each(|program| {
-        let output = tempfile::NamedTempFile::new().unwrap();
-        let file = format!("file:{}", output.path().display());
-        let mut rig = start_with(program, TRANSMIT, |launch| {
-            launch.more_options = vec!["-serial".into(), file.clone().into()];
-        });
-        let emulator = &mut rig.emulator;
-        emulator.write(SOURCE, b"hello worldXX").unwrap();
-        emulator.attach(controllers()).unwrap();
-        let token = emulator.break_at(CODE + 2 * 19).unwrap();
-        emulator.resume().unwrap();
-        let stop = emulator.wait(&limits(Some(1_000_000), 20_000)).unwrap();
-        assert_eq!(stop, Stop::Breakpoint { token });
-        assert_eq!(std::fs::read(output.path()).unwrap(), b"hello world");
+        let mut rig = start(program, &code);
+        rig.emulator.attach(controllers()).unwrap();
+        rig.emulator.resume().unwrap();
+        assert_eq!(rig.emulator.wait(&Limits::default()).unwrap(), Stop::Exit { code: 7 });
+        assert_eq!(std::fs::read(&rig.emulator.files().console).unwrap(), b"X");
     });
 }

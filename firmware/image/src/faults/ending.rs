@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use crashrig_layout::Capabilities;
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{self, FOREVER, priority};
-use crashrig_port::{clock, errors};
+use crashrig_port::{clock, errors, heap};
 use crashrig_wire::status::Misuse;
 
 /// The parameter for a stack from the heap.
@@ -18,6 +18,9 @@ static STACK: Stack<2048> = Stack::new();
 /// The parameter for a stack from the heap whose block is broken.
 const BLOCK_BROKEN: u32 = 3;
 
+/// The parameter for the same, with a heap that does not end the boot over it.
+const BLOCK_BROKEN_WARNED: u32 = 5;
+
 /// The parameter for a thread that sleeps instead of ending.
 const SLEEPS: u32 = 4;
 
@@ -27,12 +30,13 @@ pub fn end_after_overflow(parameter: u32) {
     let options = Options { name: "worker", priority: priority::HIGH, privileged: true };
     let entry = match parameter {
         POINTER_LOST => leave_pointer,
-        BLOCK_BROKEN => break_block,
+        BLOCK_BROKEN | BLOCK_BROKEN_WARNED => break_block,
         SLEEPS => break_canary_and_sleep,
         _ => break_canary,
     };
     errors::clear();
-    let worker = if matches!(parameter, FROM_HEAP | BLOCK_BROKEN) {
+    heap::set_abort_on_corruption(parameter != BLOCK_BROKEN_WARNED);
+    let worker = if matches!(parameter, FROM_HEAP | BLOCK_BROKEN | BLOCK_BROKEN_WARNED) {
         thread::spawn(&options, 2048, Capabilities::DEFAULT, entry, 0)
     } else {
         thread::spawn_static(&options, &STACK, entry, 0)

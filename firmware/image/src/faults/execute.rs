@@ -1,8 +1,8 @@
 //! Code where no code may be.
 
 use crate::board;
+use crate::observe::note;
 use core::hint::black_box;
-use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::Alignment;
 use crashrig_port::heap;
@@ -13,12 +13,6 @@ use crashrig_wire::Observation;
 const RETURN: [u8; 4] = [0x70, 0x47, 0x70, 0x47];
 
 static CODE: HostBlock<2> = HostBlock::new();
-static HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// Code in the block of RAM that the board file lets execute, in memory that the heap hands out.
 #[inline(never)]
@@ -39,7 +33,7 @@ pub fn execute_block() {
     // SAFETY: what was just written is such a function.
     let add: extern "C" fn(u32) -> u32 = unsafe { core::mem::transmute(code) };
     if add(7) == 42 {
-        HELD.store(Observation::ExecutableBlockRan.bit(), Ordering::Relaxed);
+        note(Observation::ExecutableBlockRan, true);
     }
 }
 

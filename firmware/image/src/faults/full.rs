@@ -3,7 +3,7 @@
 //! The last byte of a heap is that of its last free block; the last byte of a stack is the one
 //! above its canary.
 
-use super::note;
+use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, AllocationError};
@@ -16,16 +16,10 @@ const PATTERN: u32 = 0xF111_ED00;
 /// Blocks that the heap may be in when all of it is taken.
 const BLOCKS: usize = 24;
 
-static HELD: AtomicU32 = AtomicU32::new(0);
 /// How many bytes below the last one the handler goes.
 static BEYOND_BYTES: AtomicU32 = AtomicU32::new(0);
 /// Whether the handler found its stack as it had filled it.
 static STACK_HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// Takes the whole heap, fills it, uses the whole ISR stack, or `beyond_bytes` more, and looks at
 /// every word of both.
@@ -62,9 +56,8 @@ pub fn heap_and_isr_stack(beyond_bytes: u32) {
     let full = totals.free_bytes == 0 && totals.free_blocks == 0 && bytes > 0;
     let intact =
         filled && heap::check_integrity().is_ok() && STACK_HELD.load(Ordering::Relaxed) == 1;
-    note(&HELD, Observation::HeapAndIsrStackFull, full && intact);
+    note(Observation::HeapAndIsrStackFull, full && intact);
     note(
-        &HELD,
         Observation::HeapExhausted,
         matches!(one_more, Err(heap::Error::Heap(AllocationError::OutOfMemory { .. }))),
     );

@@ -1,5 +1,6 @@
 //! Blocks of the heap written beyond: by a thread whose stack is one, and by their owner.
 
+use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Level};
@@ -23,12 +24,6 @@ const PATTERN: u32 = 0x5EED_B10C;
 /// Where the neighbour's block of the boot before is.
 #[unsafe(link_section = ".noinit.neighbour")]
 static NEIGHBOUR: AtomicU32 = AtomicU32::new(0);
-static NEIGHBOUR_HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what was seen of the neighbour's block.
-pub fn held() -> u32 {
-    NEIGHBOUR_HELD.load(Ordering::Relaxed)
-}
 
 /// A thread with its stack in the heap goes beyond it, through the block directly below, and over
 /// the header of that one.
@@ -44,7 +39,7 @@ pub fn heap_stack_overflow() {
 /// ends.
 pub fn look_at_neighbour() {
     if neighbour_is_whole() {
-        NEIGHBOUR_HELD.store(Observation::NeighbourUntouched.bit(), Ordering::Relaxed);
+        note(Observation::NeighbourUntouched, true);
     }
 }
 

@@ -1,9 +1,11 @@
 //! The heap behind Rust's own allocator traits, as an application uses it. Nothing breaks.
 
-use super::note;
+use crate::observe::note;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use allocator_api2::alloc::Allocator;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 use crashrig_layout::Capabilities;
 use crashrig_port::heap::Capable;
 use crashrig_port::{errors, heap};
@@ -16,13 +18,6 @@ static ALLOCATOR: heap::Global = heap::Global;
 /// More than any region has.
 const TOO_MUCH: usize = 0x100_0000;
 const COUNT: u32 = 100;
-
-static HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// Two lines of a cache, and more than the heap aligns by itself.
 #[repr(align(64))]
@@ -43,7 +38,7 @@ pub fn check_all() {
         defmt::error!("{=str} did not hold", what);
     }
     let sound = heap::check_integrity().is_ok() && free() == before;
-    note(&HELD, Observation::HeapServices, sound && checks.iter().all(|(_, held)| *held));
+    note(Observation::HeapServices, sound && checks.iter().all(|(_, held)| *held));
 }
 
 fn is_aligned(pointer: *const Lines) -> bool {
@@ -95,25 +90,37 @@ fn failures_are_null() -> bool {
     held && bytes == [7; 24]
 }
 
-/// Memory has the capabilities that its allocator names, and there is none where none has them.
+/// Memory has the capabilities that its allocator names, and keeps what it holds when resized;
+/// there is none where none has them.
 fn capabilities_are_kept() -> bool {
-    use allocator_api2::boxed::Box;
-    use allocator_api2::vec::Vec;
     const CAPS: Capabilities = Capabilities::DMA.union(Capabilities::BYTE);
     let free = || heap::totals(CAPS).map_or(0, |totals| totals.free_bytes);
     let before = free();
-    let lines = Box::new_in(Lines([9; 128]), Capable(CAPS));
-    let mut held = is_aligned(&raw const *lines) && free() + 128 <= before;
-    let mut numbers = Vec::new_in(Capable(CAPS));
-    for number in 0..COUNT {
-        numbers.push(number);
-    }
-    numbers.shrink_to(8);
-    held &= numbers.iter().copied().eq(0..COUNT) && lines.0 == [9; 128];
-    numbers.clear();
-    numbers.shrink_to_fit();
-    let mut nowhere = Vec::<u8, _>::new_in(Capable(Capabilities::INVALID));
-    held &= nowhere.try_reserve(1).is_err();
-    drop((lines, numbers));
-    held && free() == before
+    let (lines, longer) = (Layout::new::<Lines>(), Layout::new::<[Lines; 3]>());
+    let Ok(block) = Capable(CAPS).allocate_zeroed(lines) else { return false };
+    let is_zero = is_zero(block) && is_aligned(block.as_ptr().cast());
+    let mut held = is_zero && block.len() == lines.size() && free() + 128 <= before;
+    // SAFETY: the block is of this allocator and layout, and the new one is larger.
+    let Ok(block) = (unsafe { Capable(CAPS).grow(block.cast(), lines, longer) }) else {
+        return false;
+    };
+    held &= is_aligned(block.as_ptr().cast()) && block.len() == longer.size();
+    let place = block.cast::<u8>();
+    // SAFETY: as above, and the new one is smaller.
+    let Ok(block) = (unsafe { Capable(CAPS).shrink(place, longer, lines) }) else { return false };
+    held &= is_zero_and_at(block, place);
+    // SAFETY: the block is of this allocator and layout, and nobody uses it any more.
+    unsafe { Capable(CAPS).deallocate(block.cast(), lines) };
+    held &= Capable(CAPS).allocate(Layout::new::<()>()).is_ok_and(|nothing| nothing.is_empty());
+    held && Capable(Capabilities::INVALID).allocate(lines).is_err() && free() == before
+}
+
+fn is_zero(block: NonNull<[u8]>) -> bool {
+    // SAFETY: the allocator has handed out all of the block, zeroed, and nobody else has it.
+    unsafe { block.as_ref() }.iter().all(|byte| *byte == 0)
+}
+
+/// What was zero before it grew still is, where it was before it shrank.
+fn is_zero_and_at(block: NonNull<[u8]>, place: NonNull<u8>) -> bool {
+    block.cast() == place && is_zero(block)
 }

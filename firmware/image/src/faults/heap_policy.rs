@@ -1,6 +1,6 @@
 //! Whom the heap calls, whom it serves, and how it ends a boot if it is told to.
 
-use super::note;
+use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, AllocationError};
@@ -13,13 +13,6 @@ use crashrig_wire::status::Misuse;
 const TOO_MUCH_BYTES: u32 = 0x100_0000;
 /// Code of one function of this file has less.
 const FUNCTION_BYTES: u32 = 512;
-
-static HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 fn allocate(size_bytes: u32, caps: Capabilities) -> Result<u32, Error<AllocationError>> {
     heap::allocate(size_bytes, Alignment::NATURAL, caps)
@@ -41,9 +34,14 @@ fn told() -> (u32, [u32; 4]) {
     (CALLS.swap(0, Ordering::Relaxed), TOLD.each_ref().map(|word| word.load(Ordering::Relaxed)))
 }
 
+/// What the heap calls is called: for failures, or with a parameter of 1 for all else.
+pub fn callbacks(parameter: u32) {
+    if parameter == 0 { failures_are_told() } else { allocations_are_told() }
+}
+
 /// Each failure is told once, with size, capabilities, caller and largest free block; a size of
 /// zero is none, and nor is an attempt that another follows.
-pub fn failures_are_told() {
+fn failures_are_told() {
     fn hook(failure: &Failure) {
         let &Failure { size_bytes, capabilities, caller, largest_free_block } = failure;
         tell([size_bytes, capabilities.bits(), caller, largest_free_block]);
@@ -65,7 +63,7 @@ pub fn failures_are_told() {
     held &= preferences_are_tried_in_order();
     heap::set_failure_hook(None);
     held &= allocate(TOO_MUCH_BYTES, CAPS).is_err() && told().0 == 0;
-    note(&HELD, Observation::HeapCallbacksCame, held && heap::check_integrity().is_ok());
+    note(Observation::HeapCallbacksCame, held && heap::check_integrity().is_ok());
 }
 
 fn preferences_are_tried_in_order() -> bool {
@@ -86,7 +84,7 @@ fn preferences_are_tried_in_order() -> bool {
 }
 
 /// Each allocation and each release is told, and a failed one is not.
-pub fn allocations_are_told() {
+fn allocations_are_told() {
     fn on_allocate(address: u32, size_bytes: u32, capabilities: Capabilities) {
         tell([address, size_bytes, capabilities.bits(), 1]);
     }
@@ -103,7 +101,7 @@ pub fn allocations_are_told() {
     held &= told() == (1, [address, 24, 0, 2]);
     heap::set_hooks(None, None);
     let silent = allocate(24, CAPS).is_ok_and(|address| heap::free(address).is_ok());
-    note(&HELD, Observation::HeapCallbacksCame, held && silent && told().0 == 0);
+    note(Observation::HeapCallbacksCame, held && silent && told().0 == 0);
 }
 
 /// An allocation that fails ends the boot.
@@ -156,7 +154,7 @@ pub fn in_interrupt(how: u32) {
             && free() == before
             && heap::free(block).is_ok()
     };
-    note(&HELD, Observation::InterruptPolicyKept, held && heap::check_integrity().is_ok());
+    note(Observation::InterruptPolicyKept, held && heap::check_integrity().is_ok());
 }
 
 extern "C" fn handler() {

@@ -1,22 +1,16 @@
 //! The heap's regions, used by what they can do; memory added to it, and refused. Nothing breaks.
 
-use super::note;
 use crate::board;
-use core::sync::atomic::{AtomicU32, Ordering};
+use crate::observe::note;
+use core::sync::atomic::AtomicU32;
 use crashrig_layout::{AccessError, AdditionError, Capabilities, Region};
 use crashrig_memory::heap::{Alignment, AllocationError, RegionError};
 use crashrig_port::heap::{self, AddRegionError, Error};
 use crashrig_port::platform;
 use crashrig_wire::Observation;
 
-static HELD: AtomicU32 = AtomicU32::new(0);
 /// Static data, for a heap to be offered.
 static TAKEN: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// Runs every check.
 pub fn check_all() {
@@ -32,7 +26,7 @@ pub fn check_all() {
         defmt::error!("{=str} did not hold", what);
     }
     let sound = heap::check_integrity().is_ok();
-    note(&HELD, Observation::HeapRegions, sound && checks.iter().all(|(_, held)| *held));
+    note(Observation::HeapRegions, sound && checks.iter().all(|(_, held)| *held));
 }
 
 fn allocate(size_bytes: u32, caps: Capabilities) -> Result<u32, Error<AllocationError>> {

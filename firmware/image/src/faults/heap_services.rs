@@ -1,6 +1,6 @@
 //! What is built on the heap: its trace, and who has how much of it.
 
-use super::note;
+use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Mode, Record, TraceError};
@@ -16,13 +16,6 @@ const STACK_BYTES: u32 = 1024;
 const RECORDS: usize = 4;
 const LEFT_BEHIND: u32 = 6;
 const LEFT_BYTES: u32 = 40;
-
-static HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// A block, asked for from within this function; 0 if there is none.
 #[inline(never)]
@@ -85,7 +78,7 @@ pub fn check_trace() {
     });
     held &= leaks.next().is_none() && give(second);
     held &= a_thread_overflows_it() && releases_are_kept();
-    note(&HELD, Observation::HeapServices, held && heap::check_integrity().is_ok());
+    note(Observation::HeapServices, held && heap::check_integrity().is_ok());
 }
 
 /// What a thread leaves behind is its own, also after its end; the oldest records made room.
@@ -145,7 +138,7 @@ pub fn check_accounts() {
     let blocks: u32 = heap::accounts().map(|account| account.blocks).sum();
     let total = heap::totals(Capabilities::NONE).map(|totals| totals.allocated_blocks);
     held &= total == Ok(blocks);
-    note(&HELD, Observation::HeapServices, held && heap::check_integrity().is_ok());
+    note(Observation::HeapServices, held && heap::check_integrity().is_ok());
 }
 
 /// The account of who has none.

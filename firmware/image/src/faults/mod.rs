@@ -9,11 +9,16 @@ mod ending;
 mod execute;
 mod full;
 mod heap;
+mod heap_address;
 #[cfg(feature = "injection")]
 mod heap_allocators;
+#[cfg(feature = "injection")]
+mod heap_damage;
+mod heap_exhaustion;
 mod heap_policy;
 mod heap_regions;
 mod heap_services;
+mod heap_switches;
 mod instruction;
 mod leave;
 mod misuse;
@@ -26,35 +31,8 @@ mod threads;
 mod variables;
 
 use crate::board;
-use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_port::platform;
-use crashrig_wire::{Fault, Observation};
-
-/// What a fault that breaks nothing has found to hold, as bits of observations.
-pub fn held() -> u32 {
-    services::held()
-        | heap::held()
-        | heap_policy::held()
-        | heap_regions::held()
-        | heap_services::held()
-        | allocators_held()
-        | full::held()
-        | execute::held()
-}
-
-#[cfg(feature = "injection")]
-use heap_allocators::held as allocators_held;
-#[cfg(not(feature = "injection"))]
-const fn allocators_held() -> u32 {
-    0
-}
-
-/// Notes an observation if it held.
-fn note(held: &AtomicU32, what: Observation, holds: bool) {
-    if holds {
-        held.fetch_or(what.bit(), Ordering::Relaxed);
-    }
-}
+use crashrig_wire::Fault;
 
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
@@ -90,29 +68,26 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
-        #[cfg(feature = "injection")]
-        Fault::HeapScript => return script::run(),
-        #[cfg(not(feature = "injection"))]
-        Fault::HeapScript => {}
-        #[cfg(feature = "injection")]
-        Fault::HeapAllocators => return heap_allocators::check_all(),
-        #[cfg(not(feature = "injection"))]
-        Fault::HeapAllocators => {}
-        Fault::HeapTrace => return heap_services::check_trace(),
-        #[cfg(feature = "heap-tracking")]
-        Fault::HeapAccounts => return heap_services::check_accounts(),
-        #[cfg(not(feature = "heap-tracking"))]
-        Fault::HeapAccounts => {}
-        Fault::HeapStackOverflow if parameter != 0 => return heap::look_at_neighbour(),
-        Fault::HeapStackOverflow => heap::heap_stack_overflow(),
-        Fault::HeapOverrun => heap::heap_overrun(),
-        Fault::HeapAndIsrStack => return full::heap_and_isr_stack(parameter),
-        Fault::HeapRegions => return heap_regions::check_all(),
-        Fault::HeapCallbacks if parameter == 0 => return heap_policy::failures_are_told(),
-        Fault::HeapCallbacks => return heap_policy::allocations_are_told(),
-        Fault::HeapAbort => heap_policy::abort_on_failure(),
-        Fault::HeapInInterrupt if parameter < 2 => return heap_policy::in_interrupt(parameter),
-        Fault::HeapInInterrupt => heap_policy::in_interrupt(parameter),
+        Fault::HeapScript
+        | Fault::HeapStackOverflow
+        | Fault::HeapOverrun
+        | Fault::HeapAndIsrStack
+        | Fault::HeapRegions
+        | Fault::HeapCallbacks
+        | Fault::HeapAbort
+        | Fault::HeapInInterrupt
+        | Fault::HeapWrongAddress
+        | Fault::HeapCorrupt
+        | Fault::HeapExhaustion
+        | Fault::HeapFragmentation
+        | Fault::HeapSwitches
+        | Fault::HeapAllocators
+        | Fault::HeapTrace
+        | Fault::HeapAccounts => {
+            if carry_out_on_heap(fault, parameter) {
+                return;
+            }
+        }
         Fault::DmaServices => return dma::services(),
         Fault::DmaSerial => return dma::serial_port(),
         Fault::DmaErrorBeside => return dma::error_beside(),
@@ -145,4 +120,64 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ErrorCall => control::error_call(),
     }
     defmt::error!("fault {=str} broke nothing", fault.name());
+}
+
+/// Carries out a fault of the heap. Answers whether nothing was to be broken.
+fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
+    use heap_exhaustion::{Shape, exhaust};
+    match fault {
+        #[cfg(feature = "injection")]
+        Fault::HeapScript => {
+            script::run();
+            return true;
+        }
+        #[cfg(feature = "injection")]
+        Fault::HeapCorrupt => heap_damage::corrupt(parameter),
+        Fault::HeapStackOverflow if parameter == 0 => heap::heap_stack_overflow(),
+        Fault::HeapStackOverflow => {
+            heap::look_at_neighbour();
+            return true;
+        }
+        Fault::HeapOverrun => heap::heap_overrun(),
+        Fault::HeapAndIsrStack => {
+            full::heap_and_isr_stack(parameter);
+            return true;
+        }
+        Fault::HeapRegions => {
+            heap_regions::check_all();
+            return true;
+        }
+        Fault::HeapCallbacks => {
+            heap_policy::callbacks(parameter);
+            return true;
+        }
+        Fault::HeapAbort => heap_policy::abort_on_failure(),
+        Fault::HeapInInterrupt => {
+            heap_policy::in_interrupt(parameter);
+            return parameter < 2;
+        }
+        Fault::HeapWrongAddress => heap_address::release_wrong_address(parameter),
+        Fault::HeapSwitches => {
+            heap_switches::switch_at_every_instruction(parameter);
+            return true;
+        }
+        #[cfg(feature = "injection")]
+        Fault::HeapAllocators => {
+            heap_allocators::check_all();
+            return true;
+        }
+        Fault::HeapTrace => {
+            heap_services::check_trace();
+            return true;
+        }
+        #[cfg(feature = "heap-tracking")]
+        Fault::HeapAccounts => {
+            heap_services::check_accounts();
+            return true;
+        }
+        Fault::HeapExhaustion => exhaust(parameter, Shape::Full),
+        Fault::HeapFragmentation => exhaust(parameter, Shape::InPieces),
+        _ => {}
+    }
+    false
 }

@@ -1,6 +1,7 @@
 //! The services of the kernel, used as they are meant to be. What held goes into the end marker.
 
-use super::{misuse, threads};
+use super::{heap_exhaustion, misuse, threads};
+use crate::observe::note;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
@@ -16,12 +17,6 @@ const STACK_MEMORY: Capabilities = Capabilities::DEFAULT;
 
 static LOW_STACK: Stack<2048> = Stack::new();
 static HIGH_STACK: Stack<2048> = Stack::new();
-static HELD: AtomicU32 = AtomicU32::new(0);
-
-/// Bits of what held so far.
-pub fn held() -> u32 {
-    HELD.load(Ordering::Relaxed)
-}
 
 /// Runs every check.
 pub fn check_all() {
@@ -42,7 +37,7 @@ pub fn check_all() {
 fn check(what: Observation, result: Result<bool, Error>) {
     match result {
         Ok(true) => {
-            HELD.fetch_or(what.bit(), Ordering::Relaxed);
+            note(what, true);
         }
         Ok(false) => defmt::error!("{=str} did not hold", what.name()),
         Err(error) => defmt::error!("{=str}: error {=u8}", what.name(), error as u8),
@@ -81,8 +76,7 @@ fn spawn_runs_out_of_memory() -> Result<bool, Error> {
         0
     }
     const LARGE_STACK_BYTES: u32 = 12 << 10;
-    let free = || heap::totals(STACK_MEMORY).map_or(0, |totals| totals.free_bytes);
-    let before = free();
+    let before = heap_exhaustion::state(STACK_MEMORY);
     let mut threads = [None; 12];
     let mut refused = None;
     for (place, number) in threads.iter_mut().zip(0..) {
@@ -95,12 +89,14 @@ fn spawn_runs_out_of_memory() -> Result<bool, Error> {
             }
         }
     }
+    let whole = heap::check_integrity().is_ok();
     let mut ended = true;
     for thread in threads.into_iter().flatten() {
         thread.terminate()?;
         ended &= thread.join(FOREVER)? == thread::TERMINATED;
     }
-    let intact = free() == before && heap::check_integrity().is_ok();
+    let as_before = heap_exhaustion::state(STACK_MEMORY) == before;
+    let intact = whole && as_before && heap::check_integrity().is_ok();
     Ok(refused == Some(Error::OutOfMemory) && ended && intact)
 }
 

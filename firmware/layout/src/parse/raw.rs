@@ -127,9 +127,6 @@ pub(crate) struct RawResetCause {
     pub clear_bit: u8,
     pub flags: BTreeMap<String, u8>,
     pub power_on: Vec<String>,
-    pub after_power_on: Vec<String>,
-    pub after_software: Vec<String>,
-    pub after_pin: Vec<String>,
     pub source: String,
 }
 
@@ -146,6 +143,7 @@ pub(crate) struct RawBoard {
     pub stacks: Option<RawStacks>,
     pub executable: Option<RawExecutable>,
     pub bootloader: Option<RawBootloader>,
+    pub image_features: Option<Vec<String>>,
     pub emulator: Option<RawEmulator>,
     pub probe: Option<RawProbe>,
 }

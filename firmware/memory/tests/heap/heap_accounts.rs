@@ -15,6 +15,7 @@ mod at {
         random_owners_have_what_a_naive_map_says,
         a_leak_of_an_owner_that_ended_is_kept,
         who_finds_no_row_is_one_of_the_others,
+        a_number_that_is_used_again_is_alive_again,
         what_the_heap_refuses_is_not_accounted,
     );
 }
@@ -226,6 +227,15 @@ fn a_leak_of_an_owner_that_ended_is_kept<L: Level>() {
         bench.free(address).unwrap();
     }
     assert!(bench.accounts.iter().all(|row| row.blocks == 0 && row.current_bytes == 0));
+}
+
+fn a_number_that_is_used_again_is_alive_again<L: Level>() {
+    let mut bench = Bench::<L, 2>::new([1]);
+    bench.allocate(1, 8).unwrap();
+    bench.accounts.mark_ended(|_| false);
+    assert!(bench.of(1).is_ended);
+    bench.allocate(1, 8).unwrap();
+    assert_eq!((bench.of(1).is_ended, bench.of(1).blocks), (false, 2));
 }
 
 fn who_finds_no_row_is_one_of_the_others<L: Level>() {

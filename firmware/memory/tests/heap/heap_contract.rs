@@ -73,8 +73,8 @@ fn totals_count_the_regions_that_have_everything<L: Level>() {
 }
 
 fn every_size_fills_the_region_and_gives_all_back<L: Level>() {
-    let size_bytes = 2048;
-    for size in (1..size_bytes + 8).step_by(if cfg!(miri) { 509 } else { 1 }) {
+    let size_bytes = if cfg!(miri) { 512 } else { 2048 };
+    for size in (1..size_bytes + 8).step_by(if cfg!(miri) { 131 } else { 1 }) {
         let (mut heap, _) = one_bank::<L>(size_bytes);
         let mut owned = Vec::new();
         let error = loop {

@@ -6,7 +6,7 @@ use crashrig_memory::heap::{AddressError, Alignment, AllocationError, Block, Hea
 use std::ops::ControlFlow;
 
 const SEEDS: u32 = if cfg!(miri) { 1 } else { 16 };
-const STEPS: u32 = if cfg!(miri) { 60 } else { 1000 };
+const STEPS: u32 = if cfg!(miri) { 16 } else { 1000 };
 
 mod at {
     use super::at_each_level;

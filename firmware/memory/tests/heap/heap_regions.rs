@@ -1,7 +1,7 @@
 //! Several regions at once: which of them serves, when each has run out, and what is told of all.
 //!
 //! What ESP-IDF tests of `heap_caps_malloc` and its like, in our own words: `contract.toml` says
-//! which stands for which. Memory is small, so that Miri runs all of it at each level.
+//! which stands for which.
 
 use crate::ram::{CORE, MAIN, Ram, at_each_level, fresh};
 use crashrig_layout::Capabilities as C;
@@ -20,7 +20,7 @@ const OF_ALL: usize = 2;
 
 mod at {
     use super::at_each_level;
-    at_each_level!(small [Off, Light, Comprehensive]:
+    at_each_level!([Off, Light, Comprehensive]:
         memory_runs_out_in_the_order_of_need,
         all_memory_can_be_had_again,
         contents_follow_a_block_into_memory_for_code_and_back,
@@ -32,7 +32,7 @@ mod at {
         numbers_agree_with_a_walk,
         preferences_fail_with_the_last_whatever_it_is,
     );
-    at_each_level!(small [Light, Comprehensive]: a_check_looks_at_what_it_is_asked_for);
+    at_each_level!([Light, Comprehensive]: a_check_looks_at_what_it_is_asked_for);
 }
 
 /// Memory for words only, the core's own, and memory for everything, as few as can be told apart.

@@ -109,7 +109,7 @@ fn random_sizes_keep_contents_and_leave_no_rest<L: Level>() {
     let (mut heap, ram) = two_banks::<L>();
     let mut random = Random(0xB10C);
     let mut owned: Vec<(u32, u32, u32)> = Vec::new();
-    for _ in 0..if cfg!(miri) { 40 } else { 3000 } {
+    for _ in 0..if cfg!(miri) { 24 } else { 3000 } {
         let caps = if random.below(3) == 0 { DMA } else { BYTE };
         let limit = 1 << (3 + random.below(8));
         let size_bytes = 1 + random.below(limit);

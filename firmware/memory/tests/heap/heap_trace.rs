@@ -108,6 +108,24 @@ fn it_can_be_stopped_and_go_on() {
     assert_eq!(short.summary().capacity, 2);
 }
 
+/// A block that went while the trace was stopped leaves its record behind; the next one at its
+/// address is another.
+#[test]
+fn a_release_is_that_of_the_newest_block_at_its_address() {
+    for mode in [Mode::All, Mode::Leaks] {
+        let mut trace = started(4, mode);
+        trace.allocated(0x100, 64, origin(1));
+        trace.stop().unwrap();
+        trace.freed(0x100, 9);
+        trace.resume().unwrap();
+        trace.allocated(0x100, 32, origin(2));
+        trace.freed(0x100, 10);
+        let left: Vec<_> = trace.iter().map(|it| (it.size_bytes, it.freed_by)).collect();
+        let expected = [(64, None), (32, Some(10))];
+        assert_eq!(left, expected[..if mode == Mode::All { 2 } else { 1 }]);
+    }
+}
+
 /// A list that only knows how to append, to drop its first and to search from its end.
 fn naive_step(list: &mut Vec<Record>, step: Result<Record, u32>, capacity: usize, mode: Mode) {
     match step {

@@ -5,8 +5,8 @@
 //! crates is too much, and a failing seed is replayed in a moment.
 //!
 //! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
-//! would still take minutes there is ignored with its reason. `contract.toml` says what each of
-//! them shows of what ESP-IDF promises.
+//! would still take minutes there is ignored with its reason. `contract.toml` says what they show
+//! of what ESP-IDF promises.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
@@ -14,7 +14,6 @@
     reason = "a test stops at what it did not expect, in its helpers too"
 )]
 
-mod heap_accounts;
 mod heap_bits;
 mod heap_blocks;
 mod heap_contract;
@@ -22,5 +21,4 @@ mod heap_corruption;
 mod heap_model;
 mod heap_regions;
 mod heap_resize;
-mod heap_trace;
 mod ram;

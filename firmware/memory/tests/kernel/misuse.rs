@@ -97,12 +97,13 @@ fn by_stack_from_heap(size_bytes: u32) -> Option<Misuse> {
     of_spawn(no_stack(&heap.allocate(size_bytes, CAPS).err()?))
 }
 
-fn by_free(twice: bool, offset_bytes: u32) -> Option<Misuse> {
+/// Frees an address, before which the block may have been freed.
+fn by_free(twice: bool, address: impl Fn(u32) -> u32) -> Option<Misuse> {
     let (mut heap, block, _) = heap();
     if twice {
         assert!(heap.free(block).is_ok());
     }
-    heap.free(block + offset_bytes).err().map(|error| of_address(&error).0)
+    heap.free(address(block)).err().map(|error| of_address(&error).0)
 }
 
 /// Somebody has written over the header of the block that is given back.
@@ -151,8 +152,9 @@ fn make(misuse: Misuse) -> Option<Misuse> {
         Misuse::OutOfMemory => by_stack_from_heap(1 << 20),
         Misuse::AllocationFailed => by_allocation(1 << 20, 8),
         Misuse::InvalidAlignment => by_allocation(BLOCK_BYTES, 24),
-        Misuse::FreeForeign => by_free(false, 8),
-        Misuse::DoubleFree => by_free(true, 0),
+        Misuse::FreeForeign => by_free(false, |_| RAM_START - 8),
+        Misuse::FreeInside => by_free(false, |block| block + 8),
+        Misuse::DoubleFree => by_free(true, |block| block),
         Misuse::HeapCorrupt => by_free_of_broken(),
         Misuse::NotAllowed => by_calls(&[Call::Terminate { thread: 2 }]),
         Misuse::InvalidArgument => by_calls(&[Call::NewQueue { capacity: 17 }]),

@@ -6,11 +6,11 @@ use super::{matrix, registers, table};
 use crate::errors::{self, Place};
 use crate::{clock, interrupts};
 use core::sync::atomic::{AtomicBool, Ordering};
-use crashrig_memory::capture::Reporter;
+use crashrig_memory::capture::Reported;
 use crashrig_memory::dma::{Refusal, StreamId, check};
 use crashrig_memory::misuse::of_transfer;
 use crashrig_wire::status::Misuse;
-use crashrig_wire::{DmaRule, TransferState};
+use crashrig_wire::{Detector, DmaRule, TransferState};
 use registers::flag;
 
 /// What becomes of a transfer that is refused or fails.
@@ -41,7 +41,8 @@ pub(super) fn refused(refusal: &Refusal) {
         let place = Place::Here(core::panic::Location::caller());
         return errors::misuse((Misuse::DmaRefused, value), place);
     }
-    errors::fatal_by(Misuse::DmaRefused.status(), value, Reporter::DmaCheck { address })
+    let (status, detector) = (Misuse::DmaRefused.status(), Detector::DmaCapability);
+    errors::end_with(Reported { status, value, detector, address: Some(address) })
 }
 
 /// A transfer has failed, and its stream is off. The value of record and warning is the code of the
@@ -52,7 +53,8 @@ fn failed(id: StreamId, misuse: Misuse, address: u32) {
         let place = Place::Here(core::panic::Location::caller());
         return errors::misuse((misuse, value), place);
     }
-    errors::fatal_by(misuse.status(), value, Reporter::DmaDriver { address })
+    let (status, detector) = (misuse.status(), Detector::DmaTransferError);
+    errors::end_with(Reported { status, value, detector, address: Some(address) })
 }
 
 /// Stops a stream and says what became of its transfer. Nothing if it had ended before.

@@ -77,27 +77,29 @@ pub(super) fn resize(
         }
         Err(ReallocationError::Allocation(error)) => {
             let error = as_asked(error, asked);
-            errors::misuse(misuse::of_allocation(&error), Place::Caller(caller));
             note(&Err(error), asked, caller);
+            errors::misuse(misuse::of_allocation(&error), Place::Caller(caller));
             Err(Error::Heap(ReallocationError::Allocation(error)))
         }
         Err(ReallocationError::Address(error)) => {
+            policy::address_refused(&error);
             errors::misuse(misuse::of_address(&error), Place::Caller(caller));
             Err(Error::Heap(ReallocationError::Address(error)))
         }
     }
 }
 
-/// Warns of a request that failed, and tells whoever else wants to know what came of it.
+/// Tells whoever wants to know what came of a request, and warns if it failed and that is not the
+/// end.
 pub(super) fn told(
     result: Result<u32, AllocationError>,
     asked: &Request,
     caller: u32,
 ) -> Result<u32, Error<AllocationError>> {
+    note(&result, asked, caller);
     if let Err(error) = &result {
         errors::misuse(misuse::of_allocation(error), Place::Caller(caller));
     }
-    note(&result, asked, caller);
     result.map_err(Error::Heap)
 }
 
@@ -107,7 +109,10 @@ pub(super) fn note(result: &Result<u32, AllocationError>, asked: &Request, calle
     history::note(&Allocation { address: result.unwrap_or(0), size: size_bytes, caller });
     match result {
         Ok(address) => policy::allocated(*address, size_bytes, caps),
-        Err(error) => policy::failed(error, caller),
+        Err(error) => {
+            policy::allocation_refused(error);
+            policy::failed(error, caller);
+        }
     }
 }
 
@@ -115,5 +120,9 @@ pub(super) fn note(result: &Result<u32, AllocationError>, asked: &Request, calle
 pub(super) fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
     policy::before_free(address);
     history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-    with_store(|store| store.free(address, caller))
+    let result = with_store(|store| store.free(address, caller));
+    if let Err(error) = &result {
+        policy::address_refused(error);
+    }
+    result
 }

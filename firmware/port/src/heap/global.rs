@@ -1,4 +1,5 @@
-//! The heap behind Rust's own traits: `Box` and `Vec` of `alloc`, and those of `allocator-api2`.
+//! The heap behind Rust's own traits: for `Box` and `Vec` of `alloc`, and for all collections that
+//! take an allocator of `allocator-api2`.
 //!
 //! An application makes [`Global`] its allocator, for memory of the default kind:
 //!

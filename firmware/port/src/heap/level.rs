@@ -8,15 +8,23 @@
 //! | `heap-tracking` | [`Tracked`](crashrig_memory::heap::Tracked), on top of any of these |
 //!
 //! Cargo unites the features that all crates of an image ask for, so no two of them exclude each
-//! other: of `heap-off` and `heap-comprehensive` the one that checks more wins.
+//! other: of `heap-off` and `heap-comprehensive` the one that checks more wins. The mutant
+//! `without-heap-check` believes what it reads, whatever else is asked for.
 
 use crashrig_memory::heap;
 
-#[cfg(feature = "heap-comprehensive")]
+#[cfg(all(feature = "heap-comprehensive", not(feature = "without-heap-check")))]
 type Checks = heap::Comprehensive;
-#[cfg(all(feature = "heap-off", not(feature = "heap-comprehensive")))]
+#[cfg(any(
+    all(feature = "heap-off", not(feature = "heap-comprehensive")),
+    feature = "without-heap-check",
+))]
 type Checks = heap::Off;
-#[cfg(not(any(feature = "heap-off", feature = "heap-comprehensive")))]
+#[cfg(not(any(
+    feature = "heap-off",
+    feature = "heap-comprehensive",
+    feature = "without-heap-check",
+)))]
 type Checks = heap::Light;
 
 /// How much the heap checks.

@@ -11,7 +11,10 @@ use crate::{dma, interrupts};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::AllocationError;
+use crashrig_memory::capture::Reported;
+use crashrig_memory::heap::{AddressError, AllocationError};
+use crashrig_memory::misuse;
+use crashrig_wire::Detector;
 use crashrig_wire::section::FailedAllocation;
 use crashrig_wire::status::Misuse;
 use critical_section::Mutex;
@@ -52,6 +55,7 @@ pub type FailureHook = fn(&Failure);
 struct Policy {
     from_interrupt: FromInterrupt,
     abort_on_failure: bool,
+    abort_on_corruption: bool,
     on_failure: Option<FailureHook>,
     on_allocate: Option<AllocateHook>,
     on_free: Option<FreeHook>,
@@ -60,6 +64,7 @@ struct Policy {
 static POLICY: Mutex<Cell<Policy>> = Mutex::new(Cell::new(Policy {
     from_interrupt: FromInterrupt::Refused,
     abort_on_failure: false,
+    abort_on_corruption: true,
     on_failure: None,
     on_allocate: None,
     on_free: None,
@@ -92,6 +97,16 @@ pub fn set_from_interrupt(from_interrupt: FromInterrupt) {
 /// what was free. A size of zero or an alignment that cannot be is no failure of this kind.
 pub fn set_abort_on_failure(abort: bool) {
     change(|policy| policy.abort_on_failure = abort);
+}
+
+/// Says whether the boot ends with a record when the heap, asked to hand out or take back memory,
+/// finds a word of its own wrong or is given an address that it has not handed out. It does until
+/// this is called, for what such a program does next is anybody's guess. Otherwise a warning is
+/// kept, the caller gets an error, and the heap has changed nothing.
+///
+/// Questions such as `totals` and `check_integrity` answer an error either way.
+pub fn set_abort_on_corruption(abort: bool) {
+    change(|policy| policy.abort_on_corruption = abort);
 }
 
 /// Sets what is called for each allocation that fails, or nothing.
@@ -128,6 +143,25 @@ pub(super) fn check_borrower<E>(address: u32, caller: u32) -> Result<(), Error<E
     let Some(stream) = dma::hooks::is_registered().then(stream).flatten() else { return Ok(()) };
     errors::misuse((Misuse::FreeInFlight, address), Place::Caller(caller));
     Err(Error::Borrowed { stream })
+}
+
+/// Ends the boot over a mistake that a check of the heap has found, if that is the policy.
+fn end_if_corrupt((misuse, value): (Misuse, u32), detector: Detector) {
+    if policy().abort_on_corruption {
+        errors::end_with(Reported { status: misuse.status(), value, detector, address: None });
+    }
+}
+
+/// An allocation was refused: if the heap has found a wrong word, that may be the end.
+pub(super) fn allocation_refused(error: &AllocationError) {
+    if let Some(detector) = misuse::detector_of_allocation(error) {
+        end_if_corrupt(misuse::of_allocation(error), detector);
+    }
+}
+
+/// An address was refused, which may be the end.
+pub(super) fn address_refused(error: &AddressError) {
+    end_if_corrupt(misuse::of_address(error), misuse::detector_of_address(error));
 }
 
 pub(super) fn allocated(address: u32, size_bytes: u32, capabilities: Capabilities) {

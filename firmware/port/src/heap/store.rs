@@ -126,12 +126,16 @@ static STORE: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
 /// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
 pub(super) fn with_store<R>(work: impl FnOnce(&mut Store) -> R) -> R {
-    critical_section::with(|_| {
+    let reach = || {
         let store = STORE.0.get().cast::<Store>();
         // SAFETY: `start` has filled the cell; interrupts are masked and no caller nests, so the
-        // reference is the only one.
+        // reference is the only one. The mutant shows what happens where it is not.
         work(unsafe { &mut *store })
-    })
+    };
+    if cfg!(feature = "without-heap-lock") {
+        return reach();
+    }
+    critical_section::with(|_| reach())
 }
 
 /// As [`with_store`], for what only looks at the heap or gives it regions.
@@ -144,4 +148,13 @@ pub(super) fn empty() {
     // SAFETY: nobody uses the heap before this; `EMPTY` owns nothing, so a copy of it is another
     // empty heap.
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, STORE.0.get().cast(), 1) };
+}
+
+/// Where the heap keeps what lies in none of its regions, for an image that is to break it.
+#[cfg(feature = "injection")]
+pub fn state() -> core::ops::Range<u32> {
+    with(|heap| {
+        let start = core::ptr::from_ref(heap).addr() as u32;
+        start..start + core::mem::size_of::<Memory>() as u32
+    })
 }

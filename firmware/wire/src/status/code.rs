@@ -86,14 +86,16 @@ crate::names::closed_list! {
     ImageBuildId = 4108, "image-build-id";
     /// A thread waits for the end of one that another waits for already.
     JoinTwice = 4109, "join-twice";
+    /// An address inside of a block was freed.
+    FreeInside = 4110, "free-inside";
     /// A DMA transfer that no controller can carry out.
-    DmaRefused = 4110, "dma-refused";
+    DmaRefused = 4111, "dma-refused";
     /// A DMA stream ended with an error.
-    DmaError = 4111, "dma-error";
+    DmaError = 4112, "dma-error";
     /// A DMA transfer did not end in time.
-    DmaTimeOut = 4112, "dma-time-out";
+    DmaTimeOut = 4113, "dma-time-out";
     /// Memory that a bus master is using was to be released or used otherwise.
-    MemoryBorrowed = 4113, "memory-borrowed";
+    MemoryBorrowed = 4114, "memory-borrowed";
 }
 
 /// The first number of custom codes.

@@ -60,14 +60,16 @@ crate::names::closed_list! {
     InvalidArgument = 24, "invalid-argument";
     /// A thread waits for the end of one that another waits for already.
     JoinTwice = 25, "join-twice";
+    /// A pointer into a block is freed that is not the one that was handed out.
+    FreeInside = 26, "free-inside";
     /// A DMA transfer that its controller cannot carry out.
-    DmaRefused = 26, "dma-refused";
+    DmaRefused = 27, "dma-refused";
     /// A DMA transfer that ended with an error of the bus or of the FIFO.
-    DmaError = 27, "dma-error";
+    DmaError = 28, "dma-error";
     /// A DMA transfer that did not end in the time that its owner had set.
-    DmaTimeOut = 28, "dma-time-out";
+    DmaTimeOut = 29, "dma-time-out";
     /// A block is freed, or given another size, that a DMA transfer is using.
-    FreeInFlight = 29, "free-in-flight";
+    FreeInFlight = 30, "free-in-flight";
 }
 
 impl Misuse {
@@ -100,6 +102,7 @@ impl Misuse {
             Self::NotAllowed => (Module::Kernel, Code::InvalidOperation),
             Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
             Self::JoinTwice => (Module::Kernel, Code::JoinTwice),
+            Self::FreeInside => (Module::MemorySubsystem, Code::FreeInside),
             Self::DmaRefused => (Module::Driver, Code::DmaRefused),
             Self::DmaError => (Module::Driver, Code::DmaError),
             Self::DmaTimeOut => (Module::Driver, Code::DmaTimeOut),

@@ -9,7 +9,10 @@ use crashrig_layout::parse::{Board, Chip, HostModel};
 use crashrig_layout::{Master, Need, RegionKind};
 use crashrig_qemu::Emulator;
 use crashrig_qemu::models::MmioModel;
+use crashrig_qemu::models::backup::Backup;
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
+use crashrig_qemu::models::flash::Flash;
+use crashrig_qemu::models::reset_cause::ResetCause;
 
 /// Ports of the DMA controllers, as bus masters. The peripheral port of DMA1 is none.
 const PORTS: [(Master, Port); 3] = [
@@ -18,10 +21,12 @@ const PORTS: [(Master, Port); 3] = [
     (Master::Dma2Peripheral, Port::Peripheral2),
 ];
 
-/// The devices of one session, made anew for each start of its emulator.
+/// The devices of one session.
 pub(super) struct HostModels {
     models: Vec<HostModel>,
     reach: Vec<Reach>,
+    /// Sectors of flash, by first address and size in bytes.
+    sectors: Vec<(u32, u32)>,
 }
 
 impl HostModels {
@@ -32,19 +37,28 @@ impl HostModels {
         Self {
             models: models.filter(|model| needs.contains(&model.need())).collect(),
             reach: reach(&board.chip),
+            sectors: sectors(&board.chip),
         }
     }
 
-    /// Gives them to an emulator whose guest has not run yet.
-    pub(super) fn attach(&self, emulator: &mut Emulator) -> Result<(), BenchError> {
-        for model in &self.models {
+    /// Gives them to the first emulator of the session, whose guest has not run yet.
+    pub(super) fn attach(self, emulator: &mut Emulator) -> Result<(), BenchError> {
+        for model in self.models {
             let model: Box<dyn MmioModel> = match model {
                 HostModel::Stm32f4Dma => Box::new(Dma::new(self.reach.clone())),
+                HostModel::Stm32f4Backup => Box::new(Backup::new()),
+                HostModel::Stm32f4Flash => Box::new(Flash::new(self.sectors.clone())),
+                HostModel::Stm32f4ResetCause => Box::new(ResetCause::new()),
             };
             emulator.attach(model).map_err(BenchError::of)?;
         }
         Ok(())
     }
+}
+
+fn sectors(chip: &Chip) -> Vec<(u32, u32)> {
+    let sectors = chip.flash().into_iter().flat_map(|flash| &flash.sectors);
+    sectors.map(|sector| (sector.start, sector.size_bytes)).collect()
 }
 
 fn reach(chip: &Chip) -> Vec<Reach> {
@@ -79,6 +93,15 @@ mod tests {
         check(&[], &[]);
         check(&[Need::Mpu, Need::Ccm], &[]);
         check(&[Need::Mpu, Need::Dma], &[HostModel::Stm32f4Dma]);
+        check(&[Need::BackupSram], &[HostModel::Stm32f4Backup]);
+        check(&[Need::ResetCause], &[HostModel::Stm32f4ResetCause]);
+    }
+
+    #[test]
+    fn sectors_are_those_of_the_part() {
+        let sectors = sectors(&board().chip);
+        assert_eq!(sectors.len(), 12);
+        assert_eq!(sectors.get(4), Some(&(0x0801_0000, 0x1_0000)));
     }
 
     #[test]

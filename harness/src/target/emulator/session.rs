@@ -6,17 +6,13 @@
 
 use super::super::facts::command_line;
 use super::super::{BenchError, Boundary, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
-use super::HostModels;
 use crate::noise::Noise;
 use crate::scenario::Fill;
-use crashrig_layout::parse::ChipResetCause;
 use crashrig_qemu::gdb::{Access, Token};
+use crashrig_qemu::models::Reset;
 use crashrig_qemu::{Emulator, Launch, Limits, Mark, RamRange, Stop};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Bytes of witness log that a boot may cause before it counts as one that never ends.
-const WITNESS_LIMIT_BYTES: u64 = 16 << 20;
 
 /// Registers, streams and refusals of RAM on this side of a start take less than this each.
 const POLL: Duration = Duration::from_millis(1);
@@ -25,13 +21,9 @@ const POLL: Duration = Duration::from_millis(1);
 pub(super) struct EmulatorSession {
     emulator: Emulator,
     ram: Vec<(u32, u32)>,
-    /// The register that a reset leaves its flags in, where the emulator keeps what is written.
-    reset_cause: Option<ChipResetCause>,
     running_since_start: bool,
     breakpoints: Vec<(Token, u32)>,
     mark: Mark,
-    /// What the host supplies.
-    models: HostModels,
     /// How the emulator was started.
     launch: Launch,
     /// How often.
@@ -40,21 +32,13 @@ pub(super) struct EmulatorSession {
 
 impl EmulatorSession {
     /// A session with an emulator that was just started.
-    pub(super) fn new(
-        emulator: Emulator,
-        launch: Launch,
-        ram: Vec<(u32, u32)>,
-        reset_cause: Option<ChipResetCause>,
-        models: HostModels,
-    ) -> Self {
+    pub(super) fn new(emulator: Emulator, launch: Launch, ram: Vec<(u32, u32)>) -> Self {
         Self {
             emulator,
             ram,
-            reset_cause,
             running_since_start: false,
             breakpoints: Vec::new(),
             mark: Mark::default(),
-            models,
             launch,
             starts: 1,
         }
@@ -70,22 +54,8 @@ impl EmulatorSession {
             instructions: Some(self.instructions_in(deadline.target_ms)),
             wall: deadline.wall,
             output_bytes: deadline.log_bytes,
-            log_bytes: WITNESS_LIMIT_BYTES,
+            log_bytes: deadline.witness_bytes,
         }
-    }
-
-    /// What nobody has cleared of the register for causes of resets.
-    fn left_causes(&mut self) -> Result<u32, BenchError> {
-        let Some(cause) = self.reset_cause.clone() else { return Ok(0) };
-        let mut bytes = [0; 4];
-        self.read(cause.register, &mut bytes)?;
-        Ok(u32::from_le_bytes(bytes) & cause.mask())
-    }
-
-    /// Puts there what the chip would: the emulator clears it and sets nothing.
-    fn show_cause(&mut self, flags: impl Fn(&ChipResetCause) -> u32) -> Result<(), BenchError> {
-        let Some(cause) = self.reset_cause.clone() else { return Ok(()) };
-        self.write(cause.register, &flags(&cause).to_le_bytes())
     }
 
     /// Starts a new emulator in place of one that a lockup has ended.
@@ -94,8 +64,13 @@ impl EmulatorSession {
         let mut launch = self.launch.clone();
         launch.output_folder = self.launch.output_folder.join(format!("start-{}", self.starts));
         std::fs::create_dir_all(&launch.output_folder).map_err(BenchError::of)?;
+        // To devices of the host it is a reset by the pin, as it is to the image.
+        let devices = self.emulator.detach_all().map_err(BenchError::of)?;
         self.emulator = Emulator::start(&launch).map_err(BenchError::of)?;
-        self.models.attach(&mut self.emulator)?;
+        for device in devices {
+            self.emulator.attach(device).map_err(BenchError::of)?;
+        }
+        self.emulator.reset_models(Reset::Pin).map_err(BenchError::of)?;
         self.running_since_start = false;
         self.breakpoints.clear();
         self.mark = Mark::default();
@@ -115,6 +90,7 @@ impl Session for EmulatorSession {
         } else if self.running_since_start {
             self.emulator.reset_warm().map_err(BenchError::of)?;
         }
+        self.emulator.reset_models(Reset::PowerOn).map_err(BenchError::of)?;
         let mut noise = Noise::new(seed);
         for (start, size) in self.ram.clone() {
             let mut bytes = vec![0; size as usize];
@@ -123,7 +99,7 @@ impl Session for EmulatorSession {
             }
             self.write(start, &bytes)?;
         }
-        self.show_cause(|cause| cause.after_power_on)
+        Ok(())
     }
 
     fn reset_warm(&mut self) -> Result<(), BenchError> {
@@ -132,11 +108,9 @@ impl Session for EmulatorSession {
             for ((start, _), bytes) in self.ram.clone().into_iter().zip(kept) {
                 self.write(start, &bytes)?;
             }
-            return self.show_cause(|cause| cause.after_pin);
+            return Ok(());
         }
-        let left = self.left_causes()?;
-        self.emulator.reset_warm().map_err(BenchError::of)?;
-        self.show_cause(|cause| cause.after_software | left)
+        self.emulator.reset_warm().map_err(BenchError::of)
     }
 
     fn resume(&mut self) -> Result<(), BenchError> {

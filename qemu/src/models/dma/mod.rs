@@ -23,7 +23,7 @@ pub use reach::{Port, Reach};
 
 use self::stream::{Direction, Stream, control, flag};
 use self::transfer::Wiring;
-use super::{Bus, MmioModel, Registers, Width};
+use super::{Bus, MmioModel, Registers, Reset, Width};
 use crate::error::Error;
 
 /// Items that a transfer from memory to memory advances by in one step.
@@ -161,7 +161,7 @@ fn wiring(memory: &[Reach], number: usize) -> Wiring<'_> {
 
 impl MmioModel for Dma {
     fn registers(&self) -> Vec<Registers> {
-        vec![Registers { start: START, size_bytes: 2 * CONTROLLER_BYTES }]
+        vec![Registers { start: START, size_bytes: 2 * CONTROLLER_BYTES, reads: true }]
     }
 
     /// Registers are to be accessed by words (§10.5). Of a narrower read the bytes are given that
@@ -248,7 +248,7 @@ impl MmioModel for Dma {
         Ok(more)
     }
 
-    fn reset(&mut self) {
+    fn reset(&mut self, _: Reset) {
         self.controllers = [Controller::new(), Controller::new()];
     }
 }

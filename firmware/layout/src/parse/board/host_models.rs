@@ -3,6 +3,7 @@
 use super::emulator::VersionRange;
 use crate::parse::chip::Chip;
 use crate::parse::problem::{Problems, quoted};
+use crate::parse::range::AddressRange;
 use crate::{Master, Need};
 
 crate::names::closed_list! {
@@ -10,6 +11,12 @@ crate::names::closed_list! {
     HostModel, "device that the host supplies";
     /// DMA1 and DMA2 of the STM32F4.
     Stm32f4Dma = "stm32f4-dma";
+    /// Backup SRAM and backup registers of the STM32F4, with PWR and what opens them.
+    Stm32f4Backup = "stm32f4-backup";
+    /// The flash interface of the STM32F4: programming, erasing, write protection.
+    Stm32f4Flash = "stm32f4-flash";
+    /// RCC_CSR of the STM32F4: why the chip was reset.
+    Stm32f4ResetCause = "stm32f4-reset-cause";
 }
 
 impl HostModel {
@@ -18,6 +25,9 @@ impl HostModel {
     pub const fn need(self) -> Need {
         match self {
             Self::Stm32f4Dma => Need::Dma,
+            Self::Stm32f4Backup => Need::BackupSram,
+            Self::Stm32f4Flash => Need::FlashProgramming,
+            Self::Stm32f4ResetCause => Need::ResetCause,
         }
     }
 
@@ -25,6 +35,18 @@ impl HostModel {
     const fn masters(self) -> &'static [Master] {
         match self {
             Self::Stm32f4Dma => &[Master::Dma1Memory, Master::Dma2Memory, Master::Dma2Peripheral],
+            Self::Stm32f4Backup | Self::Stm32f4Flash | Self::Stm32f4ResetCause => &[],
+        }
+    }
+
+    /// The region that it supplies, if it is one, and where it lies.
+    const fn region(self) -> Option<(&'static str, AddressRange)> {
+        match self {
+            Self::Stm32f4Dma | Self::Stm32f4Flash | Self::Stm32f4ResetCause => None,
+            Self::Stm32f4Backup => {
+                let range = AddressRange { start: 0x4002_4000, size_bytes: 0x1000 };
+                Some(("backup-sram", range))
+            }
         }
     }
 }
@@ -61,6 +83,17 @@ pub(super) fn check(
                 key.clone(),
                 format!("{} for a chip without the bus master `{master}`", quoted(name)),
                 "a chip with each bus master of the device",
+            );
+        }
+        if let Some((name, range)) = model.region() {
+            problems.require(
+                chip.region(name).is_some_and(|region| region.range == range),
+                key,
+                format!("{} for a chip without it", quoted(model.name())),
+                format!(
+                    "a chip with {} bytes of `{name}` at {:#010x}",
+                    range.size_bytes, range.start
+                ),
             );
         }
         models.push(model);

@@ -103,6 +103,7 @@ fn load(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Board
         stacks: placed.stacks,
         executable,
         bootloader,
+        image_features: raw.image_features.clone().unwrap_or_default(),
         target: target?,
         layout: placed.layout,
     })
@@ -172,6 +173,7 @@ fn merge(boards_dir: &Path, name: &str, found: &mut Vec<Problem>) -> Option<Merg
         crash_region: raw.crash_region.or(base.crash_region),
         executable: raw.executable.or(base.executable),
         bootloader: raw.bootloader.or(base.bootloader),
+        image_features: raw.image_features.or(base.image_features),
         ..base
     };
     Some(Merged { raw, crash_file, executable_file, bootloader_file, file: base_file })

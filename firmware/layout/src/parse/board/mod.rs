@@ -55,6 +55,8 @@ pub struct Board {
     /// What of flash a bootloader has, if there is one: whole sectors from the first on. The
     /// application has the rest.
     pub bootloader: Option<AddressRange>,
+    /// Features of the test image, which is not built for this board without them.
+    pub image_features: Vec<String>,
     /// What stands behind the target.
     pub target: TargetKind,
     /// Addresses that follow.

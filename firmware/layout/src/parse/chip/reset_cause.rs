@@ -24,12 +24,6 @@ pub struct ChipResetCause {
     pub flags: Vec<(String, u8)>,
     /// Flags of which any one says that power was away, as bits of the register.
     pub power_on: u32,
-    /// What the register shows after a power-on.
-    pub after_power_on: u32,
-    /// What the register shows after a reset that software asked for.
-    pub after_software: u32,
-    /// What the register shows after a reset from outside, by the pin.
-    pub after_pin: u32,
 }
 
 impl ChipResetCause {
@@ -83,38 +77,29 @@ pub(super) fn check(
     }
     let mut flags: Vec<_> = raw.flags.iter().map(|(name, bit)| (name.clone(), *bit)).collect();
     flags.sort_by_key(|(_, bit)| *bit);
-    let mut word = |key: &str, names: &[String]| check_names(raw, key, names, problems);
     ChipResetCause {
         register: raw.register,
         shift: raw.shift,
         clear_bit: raw.clear_bit,
         flags,
-        power_on: word("power_on", &raw.power_on),
-        after_power_on: word("after_power_on", &raw.after_power_on),
-        after_software: word("after_software", &raw.after_software),
-        after_pin: word("after_pin", &raw.after_pin),
+        power_on: check_power_on(raw, problems),
     }
 }
 
-/// Names of flags as bits of the register.
-fn check_names(
-    raw: &RawResetCause,
-    key: &str,
-    names: &[String],
-    problems: &mut Problems<'_>,
-) -> u32 {
+/// The flags of a power-on as bits of the register.
+fn check_power_on(raw: &RawResetCause, problems: &mut Problems<'_>) -> u32 {
     problems.require(
-        !names.is_empty(),
-        format!("reset_cause.{key}"),
+        !raw.power_on.is_empty(),
+        "reset_cause.power_on",
         "nothing",
         "at least one flag, as no reset leaves all of them clear",
     );
     let mut word = 0;
-    for (index, name) in names.iter().enumerate() {
+    for (index, name) in raw.power_on.iter().enumerate() {
         match raw.flags.get(name) {
             Some(bit) => word |= bit_of(*bit),
             None => problems.add(
-                format!("reset_cause.{key}[{index}]"),
+                format!("reset_cause.power_on[{index}]"),
                 quoted(name),
                 format!("a flag, one of {}", listed(raw.flags.keys().map(String::as_str))),
             ),

@@ -152,6 +152,11 @@ fn a_burst_across_a_boundary_is_lost_silently() {
     let moved = bench.bytes(SRAM + 0x3f8, 40);
     assert_eq!(moved[..16], [0; 16]);
     assert_eq!(moved[16..], (17..=40).collect::<Vec<u8>>());
+    // Three items behind the last burst, across the boundary.
+    bench.clear_flags();
+    bench.arm(COPY | 1 << 23, 7, SRAM, SRAM + 0xbe8);
+    bench.finish();
+    assert_eq!(bench.bytes(SRAM + 0xbe8, 28), (1..=28).collect::<Vec<u8>>());
     // The same without bursts.
     bench.clear_flags();
     bench.arm(COPY, 10, SRAM, SRAM + 0x3f8);

@@ -77,6 +77,10 @@ impl Bus for TestBus {
         Ok(())
     }
 
+    fn program(&mut self, _: u32, _: &[u8]) -> Result<(), Error> {
+        panic!("DMA does not program flash");
+    }
+
     fn load(&mut self, address: u32, width: Width) -> Result<u32, Error> {
         if let Some(value) = self.devices.get(&address) {
             return Ok(*value & width.mask());

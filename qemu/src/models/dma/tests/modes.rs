@@ -20,6 +20,16 @@ fn memory_to_memory_by_steps() {
     assert_eq!(bench.bytes(SRAM + 0x1000 + 1200, 4), [0; 4]);
 }
 
+/// §10.3.6: neither circular nor double buffer mode goes with memory to memory.
+#[test]
+fn memory_to_memory_always_ends() {
+    let mut bench = Bench::new();
+    bench.fill(SRAM, 8);
+    bench.arm(COPY | CIRC | DBM, 2, SRAM, SRAM + 0x100);
+    bench.finish();
+    assert_eq!((bench.get(CR), bench.get(NDTR), bench.flags()), (COPY, 0, HTIF | TCIF));
+}
+
 /// §10.3.8 and §10.3.11: `items` of the peripheral side are moved from 1, 2, 3, ...
 #[track_caller]
 fn check(control: u32, items: u32, expected: &[u8]) {

@@ -1,0 +1,317 @@
+//! The backup domain of the STM32F4: backup SRAM, the backup registers of the RTC, and what opens
+//! them (RM0090 §5.1.2, §5.4, §7.3.10, §7.3.13, §7.3.20, §26.6.20).
+//!
+//! To be open, both need PWR_CR.DBP for writes, and the SRAM its clock for any access. RCC's
+//! enables are answered here as well, since QEMU 7.2 keeps nothing that is written to them; where
+//! QEMU has RCC, it is told. All of the manual is from memory, not checked, but for the numbers of
+//! bits, which are those of ST's header. That closed memory reads as zero without its clock, and
+//! ignores writes silently, is an assumption.
+//!
+//! Not modelled: RTC itself, tamper detection, the wake-up pin, standby.
+
+use super::{Bus, MmioModel, Registers, Reset, Width};
+use crate::error::Error;
+
+const POWER: u32 = 0x4000_7000;
+const AHB1_ENABLE: u32 = 0x4002_3830;
+const APB1_ENABLE: u32 = 0x4002_3840;
+/// RCC_BDCR.
+const DOMAIN_CONTROL: u32 = 0x4002_3870;
+/// RTC_BKP0R.
+const BACKUP_REGISTERS: u32 = 0x4000_2850;
+const BACKUP_REGISTER_COUNT: usize = 20;
+const SRAM: u32 = 0x4002_4000;
+const SRAM_BYTES: usize = 0x1000;
+
+/// RCC_AHB1ENR.BKPSRAMEN.
+const SRAM_CLOCK: u32 = 1 << 18;
+/// RCC_APB1ENR.PWREN.
+const POWER_CLOCK: u32 = 1 << 28;
+/// RCC_BDCR.BDRST.
+const DOMAIN_RESET: u32 = 1 << 16;
+/// PWR_CR.DBP.
+const WRITES_ALLOWED: u32 = 1 << 8;
+/// PWR_CR.CWUF and CSBF: written as one, read as zero.
+const CLEARING: u32 = 0xc;
+/// PWR_CSR.BRR and BRE.
+const REGULATOR_READY: u32 = 1 << 3;
+const REGULATOR: u32 = 1 << 9;
+
+/// After a system reset: the clock of the CCM is on (§7.3.10), VOS is one (§5.4.1).
+const AHB1_AT_RESET: u32 = 1 << 20;
+const POWER_AT_RESET: u32 = 1 << 14;
+
+/// What SRAM holds after its power was away, so that nobody takes it for kept.
+const NOISE: u8 = 0xa5;
+
+/// The backup domain and its neighbours.
+#[derive(Debug)]
+pub struct Backup {
+    ahb1_enable: u32,
+    apb1_enable: u32,
+    domain_control: u32,
+    power_control: u32,
+    regulator: bool,
+    registers: [u32; BACKUP_REGISTER_COUNT],
+    sram: Vec<u8>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backup {
+    /// The domain after a power-on without a battery.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            ahb1_enable: AHB1_AT_RESET,
+            apb1_enable: 0,
+            domain_control: 0,
+            power_control: POWER_AT_RESET,
+            regulator: false,
+            registers: [0; BACKUP_REGISTER_COUNT],
+            sram: noise(),
+        }
+    }
+
+    const fn is_writable(&self) -> bool {
+        self.power_control & WRITES_ALLOWED != 0
+    }
+
+    fn word(&self, address: u32) -> u32 {
+        let has_power_clock = self.apb1_enable & POWER_CLOCK != 0;
+        match address {
+            AHB1_ENABLE => self.ahb1_enable,
+            APB1_ENABLE => self.apb1_enable,
+            DOMAIN_CONTROL => self.domain_control,
+            POWER if has_power_clock => self.power_control,
+            // The regulator is ready as soon as it is on.
+            _ if address == POWER + 4 && has_power_clock && self.regulator => {
+                REGULATOR | REGULATOR_READY
+            }
+            _ => {
+                let index = (address.wrapping_sub(BACKUP_REGISTERS) / 4) as usize;
+                self.registers.get(index).copied().unwrap_or_default()
+            }
+        }
+    }
+
+    fn set_word(&mut self, address: u32, value: u32, bus: &mut dyn Bus) -> Result<(), Error> {
+        let has_power_clock = self.apb1_enable & POWER_CLOCK != 0;
+        match address {
+            AHB1_ENABLE => {
+                self.ahb1_enable = value;
+                bus.store(address, Width::Word, value)?;
+            }
+            APB1_ENABLE => {
+                self.apb1_enable = value;
+                bus.store(address, Width::Word, value)?;
+            }
+            DOMAIN_CONTROL if self.is_writable() => {
+                self.domain_control = value;
+                if value & DOMAIN_RESET != 0 {
+                    // All but this bit, and the backup SRAM stays as it is.
+                    self.domain_control = DOMAIN_RESET;
+                    self.registers = [0; BACKUP_REGISTER_COUNT];
+                }
+            }
+            POWER if has_power_clock => self.power_control = value & 0xffff & !CLEARING,
+            _ if address == POWER + 4 && has_power_clock => {
+                self.regulator = value & REGULATOR != 0;
+            }
+            _ if self.is_writable() => {
+                let index = (address.wrapping_sub(BACKUP_REGISTERS) / 4) as usize;
+                if let Some(register) = self.registers.get_mut(index) {
+                    *register = value;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The bytes of the backup SRAM that an access means, when its clock is on.
+    fn sram_bytes(&mut self, address: u32, width: Width) -> Option<&mut [u8]> {
+        let offset = address.wrapping_sub(SRAM) as usize;
+        let bytes = self.sram.get_mut(offset..offset.checked_add(width.bytes() as usize)?);
+        bytes.filter(|_| self.ahb1_enable & SRAM_CLOCK != 0)
+    }
+}
+
+fn noise() -> Vec<u8> {
+    vec![NOISE; SRAM_BYTES]
+}
+
+impl MmioModel for Backup {
+    fn registers(&self) -> Vec<Registers> {
+        let range = |start, size_bytes| Registers { start, size_bytes, reads: true };
+        vec![
+            range(AHB1_ENABLE, 4),
+            range(APB1_ENABLE, 4),
+            range(DOMAIN_CONTROL, 4),
+            range(POWER, 8),
+            range(BACKUP_REGISTERS, 4 * BACKUP_REGISTER_COUNT as u32),
+            range(SRAM, SRAM_BYTES as u32),
+        ]
+    }
+
+    fn read(&mut self, address: u32, width: Width, _: &mut dyn Bus) -> Result<u32, Error> {
+        if address.wrapping_sub(SRAM) < SRAM_BYTES as u32 {
+            let bytes = self.sram_bytes(address, width);
+            let bytes = bytes.into_iter().flatten().rev();
+            return Ok(bytes.fold(0, |value, byte| value << 8 | u32::from(*byte)));
+        }
+        Ok(self.word(address & !3) >> (8 * (address & 3)) & width.mask())
+    }
+
+    /// A write to a register that is narrower than a word changes the bytes that it means.
+    fn write(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+        bus: &mut dyn Bus,
+    ) -> Result<(), Error> {
+        if address.wrapping_sub(SRAM) < SRAM_BYTES as u32 {
+            let is_writable = self.is_writable();
+            if let Some(bytes) = self.sram_bytes(address, width).filter(|_| is_writable) {
+                bytes.iter_mut().zip(value.to_le_bytes()).for_each(|(byte, value)| *byte = value);
+            }
+            return Ok(());
+        }
+        let (address, shift) = (address & !3, 8 * (address & 3));
+        let kept = self.word(address) & !(width.mask() << shift);
+        self.set_word(address, kept | (value & width.mask()) << shift, bus)
+    }
+
+    fn event(&mut self) {}
+
+    fn step(&mut self, _: &mut dyn Bus) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// The domain itself is reset by nothing but the loss of all power, or its own reset. Its SRAM
+    /// is kept by a battery only through its regulator (§5.1.2).
+    fn reset(&mut self, reset: Reset) {
+        if reset == Reset::PowerOn {
+            *self = Self::new();
+            return;
+        }
+        if reset == Reset::PowerOnWithBattery && !self.regulator {
+            self.sram = noise();
+        }
+        self.ahb1_enable = AHB1_AT_RESET;
+        self.apb1_enable = 0;
+        self.power_control = POWER_AT_RESET;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::NoBus;
+
+    fn read(model: &mut Backup, address: u32) -> u32 {
+        model.read(address, Width::Word, &mut NoBus).unwrap()
+    }
+
+    fn write(model: &mut Backup, address: u32, value: u32) {
+        model.write(address, Width::Word, value, &mut NoBus).unwrap();
+    }
+
+    /// Opened as §5.1.2 says, with something in register 3 and in the SRAM.
+    fn opened(regulator: bool) -> Backup {
+        let mut model = Backup::new();
+        write(&mut model, APB1_ENABLE, POWER_CLOCK);
+        write(&mut model, POWER, WRITES_ALLOWED);
+        write(&mut model, AHB1_ENABLE, SRAM_CLOCK);
+        write(&mut model, POWER + 4, if regulator { REGULATOR } else { 0 });
+        write(&mut model, BACKUP_REGISTERS + 12, 0x1234_5678);
+        write(&mut model, SRAM + 0xffc, 0x9abc_def0);
+        model
+    }
+
+    #[test]
+    fn what_is_open_keeps_what_is_written() {
+        let mut model = opened(true);
+        assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0x1234_5678);
+        assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0);
+        assert_eq!(read(&mut model, POWER + 4), REGULATOR | REGULATOR_READY);
+        model.write(SRAM + 0xffd, Width::Byte, 0x55, &mut NoBus).unwrap();
+        assert_eq!(model.read(SRAM + 0xffc, Width::Half, &mut NoBus).unwrap(), 0x55f0);
+        model.write(BACKUP_REGISTERS + 14, Width::Half, 0xaaaa, &mut NoBus).unwrap();
+        assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0xaaaa_5678);
+    }
+
+    /// Without one of the bits: what a write and a read then do.
+    #[track_caller]
+    fn check(close: impl Fn(&mut Backup), register: u32, sram: u32) {
+        let mut model = opened(true);
+        close(&mut model);
+        write(&mut model, BACKUP_REGISTERS + 12, 0);
+        write(&mut model, SRAM + 0xffc, 0);
+        assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), register);
+        assert_eq!(read(&mut model, SRAM + 0xffc), sram);
+        write(&mut model, AHB1_ENABLE, SRAM_CLOCK);
+        assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0, "nothing was written");
+    }
+
+    #[test]
+    fn each_bit_is_needed() {
+        check(|model| write(model, POWER, 0), 0x1234_5678, 0x9abc_def0);
+        check(
+            |model| {
+                write(model, POWER, 0);
+                write(model, AHB1_ENABLE, 0);
+            },
+            0x1234_5678,
+            0,
+        );
+        let mut model = Backup::new();
+        write(&mut model, POWER, WRITES_ALLOWED);
+        assert_eq!(read(&mut model, POWER), 0, "PWR has no clock");
+        write(&mut model, APB1_ENABLE, POWER_CLOCK);
+        assert_eq!(read(&mut model, POWER), POWER_AT_RESET);
+    }
+
+    /// §7.3.20: the reset of the domain clears its registers, not its SRAM, and needs DBP as well.
+    #[test]
+    fn the_domain_can_be_reset() {
+        let mut model = opened(true);
+        write(&mut model, POWER, 0);
+        write(&mut model, DOMAIN_CONTROL, DOMAIN_RESET);
+        assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0x1234_5678);
+        write(&mut model, POWER, WRITES_ALLOWED);
+        write(&mut model, DOMAIN_CONTROL, DOMAIN_RESET);
+        assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0);
+        assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0);
+    }
+
+    /// What a reset leaves in register and SRAM.
+    #[track_caller]
+    fn check_reset(reset: Reset, regulator: bool, register: u32, sram: u32) {
+        let mut model = opened(regulator);
+        model.reset(reset);
+        assert_eq!(read(&mut model, APB1_ENABLE), 0);
+        assert_eq!(read(&mut model, AHB1_ENABLE), AHB1_AT_RESET);
+        assert_eq!(read(&mut model, SRAM + 0xffc), 0, "the clock of the SRAM is off");
+        write(&mut model, BACKUP_REGISTERS + 12, 0);
+        assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), register, "{reset:?}");
+        write(&mut model, AHB1_ENABLE, SRAM_CLOCK);
+        assert_eq!(read(&mut model, SRAM + 0xffc), sram, "{reset:?}");
+    }
+
+    #[test]
+    fn what_resets_keep() {
+        let noise = u32::from_le_bytes([NOISE; 4]);
+        for reset in [Reset::System, Reset::Watchdog, Reset::Pin] {
+            check_reset(reset, false, 0x1234_5678, 0x9abc_def0);
+        }
+        check_reset(Reset::PowerOnWithBattery, true, 0x1234_5678, 0x9abc_def0);
+        check_reset(Reset::PowerOnWithBattery, false, 0x1234_5678, noise);
+        check_reset(Reset::PowerOn, true, 0, noise);
+    }
+}
