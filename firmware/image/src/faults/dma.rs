@@ -24,7 +24,7 @@ const SERIAL_DATA: u32 = 0x4001_1004;
 /// One round of a circular stream. On the bench a byte goes with each instruction of the core, and
 /// each access to the controller takes as long as a clock tick: in a shorter round the handler of its
 /// end would find the next one over, for ever.
-const ROUND_BYTES: u32 = 3072;
+const ROUND_BYTES: u32 = 8192;
 
 const CAPS: Capabilities = Capabilities::DMA.union(Capabilities::BYTE);
 
@@ -187,7 +187,7 @@ fn double_buffer() -> bool {
     let mode = Mode::Double { second: memory + ROUND_BYTES };
     let plan = Plan { mode, ..Plan::transmit(memory, SERIAL_DATA, ROUND_BYTES) };
     let begun = begin(serial::STREAM, &plan, serial::OPTIONS).is_ok();
-    while begun && dma::rounds(serial::STREAM) < 2 {
+    while begun && dma::rounds(serial::STREAM) < 1 {
         if dma::state(serial::STREAM) != TransferState::Running {
             return false;
         }
@@ -289,7 +289,7 @@ pub fn circular_crash(address: u32) {
     let memory = block(ROUND_BYTES);
     let plan = Plan { mode: Mode::Circular, ..Plan::transmit(memory, SERIAL_DATA, ROUND_BYTES) };
     if begin(serial::STREAM, &plan, serial::OPTIONS).is_ok() {
-        while dma::rounds(serial::STREAM) < 1 {
+        while u32::from(dma::items_left(serial::STREAM)) > ROUND_BYTES - 64 {
             black_box(());
         }
         super::access::bus_read(address);
