@@ -136,6 +136,12 @@ pub fn rounds(id: StreamId) -> u32 {
     table::get(id).map_or(0, |entry| entry.rounds)
 }
 
+/// Which of the two memories of a double buffer the stream uses: 0 or 1.
+#[must_use]
+pub fn memory_in_use(id: StreamId) -> u8 {
+    registers::memory_in_use(id)
+}
+
 /// Stops a stream, and waits until it has let go of memory.
 pub fn stop(id: StreamId) {
     if state(id) == TransferState::Running {

@@ -141,6 +141,12 @@ pub(super) fn is_enabled(id: StreamId) -> bool {
     read(stream(id) + CONTROL) & ENABLE != 0
 }
 
+/// Which memory of a double buffer it uses.
+pub(super) fn memory_in_use(id: StreamId) -> u8 {
+    const CURRENT_TARGET: u32 = 1 << 19;
+    u8::from(read(stream(id) + CONTROL) & CURRENT_TARGET != 0)
+}
+
 /// Switches the stream and its interrupts off, and waits until it has let go of memory. False if it
 /// never does.
 pub(super) fn disable(id: StreamId) -> bool {
