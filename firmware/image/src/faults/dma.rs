@@ -1,6 +1,7 @@
 //! DMA misused on purpose: what is refused before it begins, what the bus refuses, and what it
 //! does not.
 
+use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
 use crashrig_memory::dma::transfer::{Shape, Transfer, during};
@@ -12,7 +13,7 @@ use crashrig_port::dma::{self, OnFailure, Options, StreamHandle, serial};
 use crashrig_port::{errors, heap, platform};
 use crashrig_wire::region::FIRST_OFFSET;
 use crashrig_wire::status::Misuse;
-use crashrig_wire::{DmaRule, TransferState};
+use crashrig_wire::{DmaRule, Fault, TransferState};
 
 const COPY: StreamId = StreamId { controller: Controller::Dma2, number: 0 };
 const ON_DMA1: StreamId = StreamId { controller: Controller::Dma1, number: 3 };
@@ -21,14 +22,47 @@ const RECEPTION: StreamId = StreamId { controller: Controller::Dma2, number: 2 }
 /// Data register of USART1.
 const SERIAL_DATA: u32 = 0x4001_1004;
 
-/// One round of a circular stream. On the bench a byte goes with each instruction of the core, and a
-/// clock tick comes in between.
+/// One round of a circular stream. On the bench a byte goes with each instruction of the core, and
+/// a clock tick comes in between.
 const ROUND_BYTES: u32 = 30_000;
 
 const CAPS: Capabilities = Capabilities::DMA.union(Capabilities::BYTE);
 
 /// Somewhere in flash, with a word that is not its neighbour.
 static TEXT: [u8; 64] = *b"sixty-four bytes of flash that a controller may read, not write.";
+
+/// Carries out a fault of DMA. Answers whether nothing was to be broken.
+pub fn carry_out(fault: Fault, parameter: u32) -> bool {
+    match fault {
+        Fault::DmaServices => services(),
+        Fault::DmaSerial => serial_port(),
+        Fault::DmaErrorBeside => error_beside(),
+        Fault::DmaFreedInFlight => freed_in_flight(),
+        Fault::DmaOverCrashRegion => over_crash_region(),
+        Fault::DmaMisuse => {
+            misuse(parameter);
+            return false;
+        }
+        Fault::DmaEndless => {
+            endless();
+            return false;
+        }
+        Fault::DmaOverrun => {
+            overrun();
+            return false;
+        }
+        Fault::DmaCircularCrash => {
+            circular_crash(board::UNMAPPED_ADDRESS);
+            return false;
+        }
+        Fault::DmaOverVectors => {
+            over_vectors();
+            return false;
+        }
+        _ => return false,
+    }
+    true
+}
 
 fn block(size_bytes: u32) -> u32 {
     let alignment = Alignment { align_bytes: 1024, offset_bytes: 0 };
@@ -65,7 +99,7 @@ fn first_of(region: &str) -> (u32, u32) {
 
 /// A transfer that breaks the rule of a number. With the check switched off it is up to the bus.
 #[inline(never)]
-pub fn misuse(number: u32) {
+fn misuse(number: u32) {
     let from = block(1024);
     fill(from, 256);
     let burst = Side { burst: Burst::Four, ..Side::memory(block(2048) + 4, Width::Word) };
@@ -117,7 +151,7 @@ impl Checks {
 }
 
 /// Streams are used as they are meant to be, and give error values for what they are not.
-pub fn services() {
+fn services() {
     let mut checks = Checks::new();
     let shapes = [
         Shape::BYTES,
@@ -179,8 +213,8 @@ fn stops_when_dropped() -> Option<bool> {
     Some(runs && is_off && heap::size_of(address).is_err())
 }
 
-/// Both memories of a double buffer are sent, in turns. Interrupts are masked: on the bench, where the
-/// core is stepped meanwhile, the handler of a short round's end would find the next one over.
+/// Both memories of a double buffer are sent, in turns. Interrupts are masked: on the bench, where
+/// the core is stepped meanwhile, the handler of a short round's end would find the next one over.
 fn double_buffer() -> bool {
     const LOOKS: u32 = 1000;
     serial::enable();
@@ -189,8 +223,7 @@ fn double_buffer() -> bool {
     let plan = Plan { mode, ..Plan::transmit(memory, SERIAL_DATA, 64) };
     cortex_m::interrupt::free(|_| {
         let begun = begin(serial::STREAM, &plan, serial::OPTIONS).is_ok();
-        let mut comes_to =
-            |number| (0..LOOKS).any(|_| dma::memory_in_use(serial::STREAM) == number);
+        let comes_to = |number| (0..LOOKS).any(|_| dma::memory_in_use(serial::STREAM) == number);
         let takes_turns = begun && comes_to(1) && comes_to(0) && comes_to(1);
         dma::stop(serial::STREAM);
         takes_turns && dma::state(serial::STREAM) == TransferState::Stopped
@@ -198,7 +231,7 @@ fn double_buffer() -> bool {
 }
 
 /// Bytes of flash go out by a serial port.
-pub fn serial_port() {
+fn serial_port() {
     let mut checks = Checks::new();
     serial::enable();
     let sent = || {
@@ -213,7 +246,7 @@ pub fn serial_port() {
 
 /// Nothing ever comes, and the watchdog of the driver sees it.
 #[inline(never)]
-pub fn endless() {
+fn endless() {
     let options = Options { channel: 4, priority: 0, limit_ms: Some(5) };
     let plan = Plan::receive(SERIAL_DATA, block(64), 64);
     if begin(RECEPTION, &plan, options).is_ok() {
@@ -224,7 +257,7 @@ pub fn endless() {
 }
 
 /// One stream fails while another runs, which comes to its end all the same.
-pub fn error_beside() {
+fn error_beside() {
     let mut checks = Checks::new();
     dma::set_on_failure(OnFailure::Value, OnFailure::Value);
     serial::enable();
@@ -254,7 +287,7 @@ pub fn error_beside() {
 }
 
 /// A block is freed, and given another size, while a stream fills it.
-pub fn freed_in_flight() {
+fn freed_in_flight() {
     let mut checks = Checks::new();
     let memory = block(64);
     let options = Options { channel: 4, priority: 0, limit_ms: None };
@@ -273,7 +306,7 @@ pub fn freed_in_flight() {
 
 /// A stream writes beyond the block that it was given: the bus allows it.
 #[inline(never)]
-pub fn overrun() {
+fn overrun() {
     let (from, to) = (block(256), heap::allocate(64, Alignment::NATURAL, CAPS).unwrap_or(0));
     fill(from, 64);
     let ended = run(COPY, &Plan::copy(from, to, 96));
@@ -285,7 +318,7 @@ pub fn overrun() {
 
 /// A crash while a circular stream sends.
 #[inline(never)]
-pub fn circular_crash(address: u32) {
+fn circular_crash(address: u32) {
     serial::enable();
     let memory = block(ROUND_BYTES);
     let plan = Plan { mode: Mode::Circular, ..Plan::transmit(memory, SERIAL_DATA, ROUND_BYTES) };
@@ -298,13 +331,13 @@ pub fn circular_crash(address: u32) {
 
 /// The vector table in RAM is written over with the one in flash: no protection unit sees it.
 #[inline(never)]
-pub fn over_vectors() {
+fn over_vectors() {
     let (from, to) = (platform::flash_vectors(), platform::vectors_start());
     let _ = run(COPY, &Plan::copy(from, to, platform::vectors_size_bytes()));
 }
 
 /// Every slot of the crash region is written over with code.
-pub fn over_crash_region() {
+fn over_crash_region() {
     let ledgers_bytes = FIRST_OFFSET as u32;
     let to = platform::crash_start() + ledgers_bytes;
     let size_bytes = platform::crash_size_bytes() - ledgers_bytes;

@@ -34,6 +34,22 @@ use crate::board;
 use crashrig_port::platform;
 use crashrig_wire::Fault;
 
+/// Every fault of DMA, as a pattern.
+macro_rules! faults_of_dma {
+    () => {
+        Fault::DmaServices
+            | Fault::DmaMisuse
+            | Fault::DmaEndless
+            | Fault::DmaErrorBeside
+            | Fault::DmaFreedInFlight
+            | Fault::DmaSerial
+            | Fault::DmaOverrun
+            | Fault::DmaCircularCrash
+            | Fault::DmaOverVectors
+            | Fault::DmaOverCrashRegion
+    };
+}
+
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
     const RESET: u32 = 1;
@@ -88,16 +104,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
                 return;
             }
         }
-        Fault::DmaServices => return dma::services(),
-        Fault::DmaSerial => return dma::serial_port(),
-        Fault::DmaErrorBeside => return dma::error_beside(),
-        Fault::DmaFreedInFlight => return dma::freed_in_flight(),
-        Fault::DmaOverCrashRegion => return dma::over_crash_region(),
-        Fault::DmaMisuse => dma::misuse(parameter),
-        Fault::DmaEndless => dma::endless(),
-        Fault::DmaOverrun => dma::overrun(),
-        Fault::DmaCircularCrash => dma::circular_crash(board::UNMAPPED_ADDRESS),
-        Fault::DmaOverVectors => dma::over_vectors(),
+        faults_of_dma!() if dma::carry_out(fault, parameter) => return,
+        faults_of_dma!() => {}
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),

@@ -89,6 +89,7 @@ impl<const N: usize> Contents<N> {
         Self { bytes: UnsafeCell::new([0; N]), taken: AtomicBool::new(false) }
     }
 
+    #[expect(clippy::mut_from_ref, reason = "they are given out once")]
     fn take(&'static self) -> Option<&'static mut [u8]> {
         if self.taken.swap(true, Ordering::AcqRel) {
             return None;

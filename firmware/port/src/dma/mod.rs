@@ -2,8 +2,8 @@
 //!
 //! Every transfer is checked against the bus matrix of the chip file before a register is touched;
 //! what the bus then says comes by interrupt, and what nobody says is noticed by a watchdog at the
-//! clock tick. A record tells of the last transfers. Safe code goes through [`StreamHandle`] and the
-//! typed transfers of `crashrig_memory::dma`; [`arm`] is for whoever knows better. Must never
+//! clock tick. A record tells of the last transfers. Safe code goes through [`StreamHandle`] and
+//! the typed transfers of `crashrig_memory::dma`; [`arm`] is for whoever knows better. Must never
 //! happen here: a stream that runs and is not in the table.
 
 mod failure;

@@ -35,8 +35,8 @@ const ENABLE: u32 = 1;
 /// that it still has to do.
 const STOP_LIMIT: u32 = 10_000;
 
-/// Buses of peripherals and who reaches them. That DMA1 gets to APB1 and fails elsewhere was seen on
-/// an STM32F407 by others; the rest is RM0090 §2.1, figure 1, from memory, not checked.
+/// Buses of peripherals and who reaches them. That DMA1 gets to APB1 and fails elsewhere was seen
+/// on an STM32F407 by others; the rest is RM0090 §2.1, figure 1, from memory, not checked.
 pub(super) const PERIPHERALS: &[PeripheralBus] = &[
     bus(0x4000_0000, 0x8000, true),
     bus(0x4001_0000, 0x8000, false),
