@@ -17,7 +17,7 @@ use crashrig_wire::{DmaRule, Fault, TransferState};
 
 const COPY: StreamId = StreamId { controller: Controller::Dma2, number: 0 };
 const ON_DMA1: StreamId = StreamId { controller: Controller::Dma1, number: 3 };
-/// Reception of USART1, channel 4.
+/// Reception of USART1.
 const RECEPTION: StreamId = StreamId { controller: Controller::Dma2, number: 2 };
 /// Data register of USART1.
 const SERIAL_DATA: u32 = 0x4001_1004;
@@ -28,8 +28,12 @@ const ROUND_BYTES: u32 = 30_000;
 
 const CAPS: Capabilities = Capabilities::DMA.union(Capabilities::BYTE);
 
-/// Somewhere in flash, with a word that is not its neighbour.
-static TEXT: [u8; 64] = *b"sixty-four bytes of flash that a controller may read, not write.";
+/// Bytes that begin where a burst may: elsewhere one could cross a boundary of 1 KiB.
+#[repr(align(64))]
+struct Aligned([u8; 64]);
+static TEXT_IN_FLASH: Aligned =
+    Aligned(*b"sixty-four bytes of flash that a controller may read, not write.");
+static TEXT: &[u8; 64] = &TEXT_IN_FLASH.0;
 
 /// Carries out a fault of DMA. Answers whether nothing was to be broken.
 pub fn carry_out(fault: Fault, parameter: u32) -> bool {
@@ -179,11 +183,11 @@ fn services() {
 }
 
 fn copies(shape: Shape) -> Option<()> {
-    let source = DmaSource::constant(&TEXT, &platform::memory()).ok()?;
+    let source = DmaSource::constant(TEXT, &platform::memory()).ok()?;
     let target = dma::buffer(TEXT.len() as u32, 16).ok()?;
     let stream = StreamHandle::take(COPY, Options::COPY)?;
     let ended = Transfer::copy(stream, source, target, shape).ok()?.wait()?;
-    let same = ended.state == TransferState::Done && ended.buffers.1.bytes() == TEXT;
+    let same = ended.state == TransferState::Done && ended.buffers.1.bytes() == TEXT.as_slice();
     (same && ended.items_left == 0).then_some(())
 }
 
@@ -235,7 +239,7 @@ fn serial_port() {
     let mut checks = Checks::new();
     serial::enable();
     let sent = || {
-        let source = DmaSource::constant(&TEXT, &platform::memory()).ok()?;
+        let source = DmaSource::constant(TEXT, &platform::memory()).ok()?;
         let stream = StreamHandle::take(serial::STREAM, serial::OPTIONS)?;
         let ended = serial::transmit(stream, source).ok()?.wait()?;
         Some((ended.state, ended.items_left))
