@@ -52,6 +52,11 @@ pub const REGION_LIMIT: usize = 6;
 pub enum Error<E> {
     /// An interrupt handler asked, and is not allowed to.
     FromInterrupt,
+    /// A bus master is using the block: controller and stream, as in a record.
+    Borrowed {
+        /// Controller, counted from 1, in bits 4 to 7; stream in bits 0 to 3.
+        stream: u8,
+    },
     /// The heap's own reason.
     Heap(E),
 }
@@ -108,6 +113,7 @@ pub fn reallocate(
 ) -> Result<u32, Error<ReallocationError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
+    policy::check_borrower(address, caller)?;
     let asked = Request { alignment, ..Request::new(size_bytes, caps) };
     ask::resize(address, &asked, caller)
 }
@@ -177,6 +183,7 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
 pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
+    policy::check_borrower(address, caller)?;
     let result = ask::release(address, caller);
     if let Err(error) = &result {
         errors::misuse(misuse::of_address(error), Place::Caller(caller));

@@ -14,6 +14,7 @@ pub mod application;
 pub mod channel;
 pub mod clock;
 pub mod detectors;
+pub mod dma;
 mod entry;
 pub mod errors;
 pub mod fault;

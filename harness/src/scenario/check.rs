@@ -258,6 +258,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
         failed_allocation: raw.failed_allocation.clone(),
+        transfers: raw.transfers.clone(),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,

@@ -161,13 +161,13 @@ extern "C" fn handler() {
     let freed = match heap::free(BLOCK.load(Ordering::Relaxed)) {
         Ok(_) => 0,
         Err(Error::FromInterrupt) => FROM_INTERRUPT,
-        Err(Error::Heap(_)) => OTHERWISE,
+        Err(Error::Borrowed { .. } | Error::Heap(_)) => OTHERWISE,
     };
     FREED.store(freed, Ordering::Relaxed);
     let answer = match allocate(24, Capabilities::DEFAULT) {
         Ok(address) => address,
         Err(Error::FromInterrupt) => FROM_INTERRUPT,
-        Err(Error::Heap(_)) => OTHERWISE,
+        Err(Error::Borrowed { .. } | Error::Heap(_)) => OTHERWISE,
     };
     ANSWER.store(answer, Ordering::Relaxed);
 }

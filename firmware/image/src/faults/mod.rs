@@ -4,6 +4,7 @@
 mod access;
 mod benchmark;
 mod control;
+mod dma;
 mod ending;
 mod execute;
 mod full;
@@ -32,6 +33,22 @@ mod variables;
 use crate::board;
 use crashrig_port::platform;
 use crashrig_wire::Fault;
+
+/// Every fault of DMA, as a pattern.
+macro_rules! faults_of_dma {
+    () => {
+        Fault::DmaServices
+            | Fault::DmaMisuse
+            | Fault::DmaEndless
+            | Fault::DmaErrorBeside
+            | Fault::DmaFreedInFlight
+            | Fault::DmaSerial
+            | Fault::DmaOverrun
+            | Fault::DmaCircularCrash
+            | Fault::DmaOverVectors
+            | Fault::DmaOverCrashRegion
+    };
+}
 
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
@@ -87,6 +104,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
                 return;
             }
         }
+        faults_of_dma!() if dma::carry_out(fault, parameter) => return,
+        faults_of_dma!() => {}
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),

@@ -44,8 +44,10 @@ fn resize(block: *mut u8, asked: &Request, caller: u32) -> *mut u8 {
 }
 
 fn release(block: *mut u8, caller: u32) {
+    let address = block.addr() as u32;
     if policy::check_caller::<()>(caller).is_ok()
-        && let Err(error) = ask::release(block.addr() as u32, caller)
+        && policy::check_borrower::<()>(address, caller).is_ok()
+        && let Err(error) = ask::release(address, caller)
     {
         errors::misuse(misuse::of_address(&error), Place::Caller(caller));
     }

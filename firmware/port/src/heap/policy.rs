@@ -6,7 +6,8 @@
 //! kernel releases the stack of a thread that has ended, in an exception.
 
 use super::Error;
-use crate::{errors, interrupts};
+use crate::errors::{self, Place};
+use crate::{dma, interrupts};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
@@ -133,10 +134,21 @@ pub(super) fn check_caller<E>(caller: u32) -> Result<(), Error<E>> {
     Err(Error::FromInterrupt)
 }
 
+/// Refuses to take away a block that a DMA transfer is using. A warning is kept.
+pub(super) fn check_borrower<E>(address: u32, caller: u32) -> Result<(), Error<E>> {
+    let stream = || {
+        let size_bytes = super::size_of(address).ok()?;
+        dma::hooks::borrower(address, size_bytes)
+    };
+    let Some(stream) = dma::hooks::is_registered().then(stream).flatten() else { return Ok(()) };
+    errors::misuse((Misuse::FreeInFlight, address), Place::Caller(caller));
+    Err(Error::Borrowed { stream })
+}
+
 /// Ends the boot over a mistake that a check of the heap has found, if that is the policy.
 fn end_if_corrupt((misuse, value): (Misuse, u32), detector: Detector) {
     if policy().abort_on_corruption {
-        errors::end_with(Reported { status: misuse.status(), value, detector });
+        errors::end_with(Reported { status: misuse.status(), value, detector, address: None });
     }
 }
 
