@@ -4,9 +4,9 @@
 //! one thing a property-testing crate would add is shrinking; for that its tree of some twenty
 //! crates is too much, and a failing seed is replayed in a moment.
 //!
-//! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
-//! would still take minutes there is ignored with its reason. `contract.toml` says what they show
-//! of what ESP-IDF promises.
+//! `cargo ci miri` runs them too, at one level, with fewer random steps and sweeps that take larger
+//! ones; what would still take minutes there is ignored with its reason. `contract.toml` says what
+//! they show of what ESP-IDF promises.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,
