@@ -34,6 +34,7 @@ pub mod sections;
 pub mod start;
 mod systick;
 mod vectors;
+pub mod watchdog;
 
 pub use platform::Platform;
 pub use start::Boot;

@@ -139,6 +139,9 @@ crate::names::closed_list! {
     HeapTrace = 71, "heap-trace";
     /// None; the heap is used through the traits of Rust's own allocators.
     HeapAllocators = 72, "heap-allocators";
+    /// The watchdog is started; with a parameter of 1 it is fed for three times as long as it
+    /// waits, otherwise an endless loop keeps it from being fed.
+    WatchdogHang = 80, "watchdog-hang";
 }
 
 crate::names::closed_list! {

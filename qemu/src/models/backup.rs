@@ -215,11 +215,11 @@ mod tests {
     use crate::models::NoBus;
 
     fn read(model: &mut Backup, address: u32) -> u32 {
-        model.read(address, Width::Word, &mut NoBus).unwrap()
+        model.read(address, Width::Word, &mut NoBus::default()).unwrap()
     }
 
     fn write(model: &mut Backup, address: u32, value: u32) {
-        model.write(address, Width::Word, value, &mut NoBus).unwrap();
+        model.write(address, Width::Word, value, &mut NoBus::default()).unwrap();
     }
 
     /// Opened as §5.1.2 says, with something in register 3 and in the SRAM.
@@ -240,9 +240,9 @@ mod tests {
         assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0x1234_5678);
         assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0);
         assert_eq!(read(&mut model, POWER + 4), REGULATOR | REGULATOR_READY);
-        model.write(SRAM + 0xffd, Width::Byte, 0x55, &mut NoBus).unwrap();
-        assert_eq!(model.read(SRAM + 0xffc, Width::Half, &mut NoBus).unwrap(), 0x55f0);
-        model.write(BACKUP_REGISTERS + 14, Width::Half, 0xaaaa, &mut NoBus).unwrap();
+        model.write(SRAM + 0xffd, Width::Byte, 0x55, &mut NoBus::default()).unwrap();
+        assert_eq!(model.read(SRAM + 0xffc, Width::Half, &mut NoBus::default()).unwrap(), 0x55f0);
+        model.write(BACKUP_REGISTERS + 14, Width::Half, 0xaaaa, &mut NoBus::default()).unwrap();
         assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0xaaaa_5678);
     }
 

@@ -4,6 +4,7 @@
 mod access;
 mod benchmark;
 mod control;
+mod devices;
 mod ending;
 mod execute;
 mod full;
@@ -58,6 +59,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ResetLoop => control::reset_loop(parameter),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
+        Fault::WatchdogHang if parameter == 1 => return devices::feed_watchdog(),
+        Fault::WatchdogHang => devices::starve_watchdog(),
         Fault::ForeignExit => control::foreign_exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
