@@ -191,7 +191,8 @@ impl Emulator {
     }
 
     /// Resets the guest after it stopped for a reset, at a watchdog or at a limit: it stands before
-    /// its first instruction again, memory kept. What the image places in memory is put there again.
+    /// its first instruction again, memory kept. What the image places in memory is put there
+    /// again.
     ///
     /// # Errors
     /// When the guest runs or QEMU has ended.

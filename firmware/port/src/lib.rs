@@ -17,6 +17,7 @@ pub mod detectors;
 mod entry;
 pub mod errors;
 pub mod fault;
+pub mod flash;
 pub mod heap;
 pub mod host_block;
 pub mod interrupts;

@@ -142,6 +142,12 @@ crate::names::closed_list! {
     /// The watchdog is started; with a parameter of 1 it is fed for three times as long as it
     /// waits, otherwise an endless loop keeps it from being fed.
     WatchdogHang = 80, "watchdog-hang";
+    /// None; the last sector of flash is erased and programmed, with a parameter of 1 looked at.
+    FlashProgram = 81, "flash-program";
+    /// None; the flash interface is asked for what it must refuse.
+    FlashMisuse = 82, "flash-misuse";
+    /// None; backup SRAM is opened and written, with a parameter of 1 opened and looked at.
+    BackupSram = 83, "backup-sram";
 }
 
 crate::names::closed_list! {

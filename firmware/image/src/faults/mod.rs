@@ -21,6 +21,7 @@ mod heap_services;
 mod heap_switches;
 mod instruction;
 mod leave;
+mod memories;
 mod misuse;
 mod overflow;
 mod privilege;
@@ -59,6 +60,9 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ResetLoop => control::reset_loop(parameter),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
+        Fault::FlashProgram => return memories::program_flash(parameter),
+        Fault::FlashMisuse => return memories::misuse_flash(),
+        Fault::BackupSram => return memories::use_backup_sram(parameter),
         Fault::WatchdogHang if parameter == 1 => return devices::feed_watchdog(),
         Fault::WatchdogHang => devices::starve_watchdog(),
         Fault::ForeignExit => control::foreign_exit(parameter),
