@@ -3,9 +3,10 @@
 //!
 //! To be open, both need PWR_CR.DBP for writes, and the SRAM its clock for any access. Their two
 //! bits of RCC's enables are kept here, since QEMU 7.2 keeps nothing that is written to RCC; the
-//! others are QEMU's, so a guest does not take for clocked what this QEMU has not. All of the manual is from memory, not checked, but for the numbers of
-//! bits, which are those of ST's header. That closed memory reads as zero without its clock, and
-//! ignores writes silently, is an assumption.
+//! others are QEMU's, so that a guest does not take for clocked what this QEMU has not. All of the
+//! manual is from memory, not checked, but for the numbers of bits, which are those of ST's header.
+//! That closed memory reads as zero without its clock, and ignores writes silently, is an
+//! assumption.
 //!
 //! Not modelled: RTC itself, tamper detection, the wake-up pin, standby.
 

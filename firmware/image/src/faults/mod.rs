@@ -60,11 +60,9 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ResetLoop => control::reset_loop(parameter),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
-        Fault::FlashProgram => return memories::program_flash(parameter),
-        Fault::FlashMisuse => return memories::misuse_flash(),
-        Fault::BackupSram => return memories::use_backup_sram(parameter),
-        Fault::WatchdogHang if parameter == 1 => return devices::feed_watchdog(),
-        Fault::WatchdogHang => devices::starve_watchdog(),
+        Fault::FlashProgram | Fault::FlashMisuse | Fault::BackupSram | Fault::WatchdogHang => {
+            return devices::carry_out(fault, parameter);
+        }
         Fault::ForeignExit => control::foreign_exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
