@@ -33,6 +33,15 @@ pub(crate) fn enable_memory_clocks(enables: &[ClockEnable]) -> u32 {
     enables.iter().filter(|enable| !enable_clock(enable)).count() as u32
 }
 
+/// Enables what a region needs that is not enabled from the start, in the order of the chip file.
+/// Says whether all of it is in force.
+#[must_use]
+pub fn enable_region(region: &str) -> bool {
+    let enables = platform().clock_enables_on_demand.iter();
+    let missing = enables.filter(|enable| enable.region == region && !enable_clock(enable)).count();
+    missing == 0 && is_region_on(region)
+}
+
 /// Whether every clock that a region needs is in force. Memory without one must not be touched.
 pub(crate) fn is_region_on(region: &str) -> bool {
     let Platform { clock_enables, clock_enables_on_demand, .. } = *platform();

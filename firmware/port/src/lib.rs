@@ -18,6 +18,7 @@ pub mod dma;
 mod entry;
 pub mod errors;
 pub mod fault;
+pub mod flash;
 pub mod heap;
 pub mod host_block;
 pub mod interrupts;
@@ -35,6 +36,7 @@ pub mod sections;
 pub mod start;
 mod systick;
 mod vectors;
+pub mod watchdog;
 
 pub use platform::Platform;
 pub use start::Boot;

@@ -139,6 +139,15 @@ crate::names::closed_list! {
     HeapTrace = 71, "heap-trace";
     /// None; the heap is used through the traits of Rust's own allocators.
     HeapAllocators = 72, "heap-allocators";
+    /// The watchdog is started; with a parameter of 1 it is fed for three times as long as it
+    /// waits, otherwise an endless loop keeps it from being fed.
+    WatchdogHang = 80, "watchdog-hang";
+    /// None; the last sector of flash is erased and programmed, with a parameter of 1 looked at.
+    FlashProgram = 81, "flash-program";
+    /// None; the flash interface is asked for what it must refuse.
+    FlashMisuse = 82, "flash-misuse";
+    /// None; backup SRAM is opened and written, with a parameter of 1 opened and looked at.
+    BackupSram = 83, "backup-sram";
     /// None; DMA streams copy and send in each of their modes, and refuse with error values.
     DmaServices = 90, "dma-services";
     /// A DMA transfer that breaks a rule, by parameter: 0 it writes core-coupled memory, 1 it goes

@@ -161,6 +161,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         ("crash", End::Crash),
         ("lockup", End::Lockup),
         ("hang", End::Hang),
+        ("watchdog", End::Watchdog),
         ("reset-loop", End::ResetLoop),
         ("exit", End::Exit(status)),
     ];

@@ -169,6 +169,8 @@ pub enum End {
     Lockup,
     /// Not at all, within its deadline.
     Hang,
+    /// By a watchdog that ran out, with neither marker nor record.
+    Watchdog,
     /// With resets, neither marker nor record, until the budget of boots is used up.
     ResetLoop,
     /// With the exit of the emulator, with this status. For images that are not ours.

@@ -4,6 +4,7 @@
 mod access;
 mod benchmark;
 mod control;
+mod devices;
 mod dma;
 mod ending;
 mod execute;
@@ -21,6 +22,7 @@ mod heap_services;
 mod heap_switches;
 mod instruction;
 mod leave;
+mod memories;
 mod misuse;
 mod overflow;
 mod privilege;
@@ -75,6 +77,9 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ResetLoop => control::reset_loop(parameter),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
+        Fault::FlashProgram | Fault::FlashMisuse | Fault::BackupSram | Fault::WatchdogHang => {
+            return devices::carry_out(fault, parameter);
+        }
         Fault::ForeignExit => control::foreign_exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
