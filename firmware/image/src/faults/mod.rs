@@ -122,10 +122,10 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ExecuteRam => execute::execute_ram(),
         Fault::ExecuteStack => execute::execute_stack(),
         Fault::ExecuteCcm => execute::execute_ccm(),
-        Fault::UnprivilegedKernelWrite => privilege::write(privilege::Target::Kernel),
-        Fault::UnprivilegedVectorWrite => privilege::write(privilege::Target::Vectors),
-        Fault::UnprivilegedCrashWrite => privilege::write(privilege::Target::CrashRegion),
-        Fault::UnprivilegedMpuWrite => privilege::write(privilege::Target::Mpu),
+        Fault::UnprivilegedKernelWrite
+        | Fault::UnprivilegedVectorWrite
+        | Fault::UnprivilegedCrashWrite
+        | Fault::UnprivilegedMpuWrite => privilege::write(fault),
         Fault::UnprivilegedPanic => privilege::panic(parameter),
         Fault::TimerCrash => control::timer_crash(address),
         Fault::IsrCrash => control::isr_crash(address),
