@@ -33,7 +33,6 @@ mod threads;
 mod variables;
 
 use crate::board;
-use crashrig_port::platform;
 use crashrig_wire::Fault;
 
 /// Every fault of DMA, as a pattern.
@@ -116,9 +115,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::VectorTableLost => control::vector_table_lost(),
         Fault::ExecuteBlock => return execute::execute_block(),
         Fault::NullCall => access::null_call(),
-        Fault::NullWrite => access::bus_write(0),
-        Fault::FlashWrite => access::bus_write(platform::text_start()),
-        Fault::VectorWrite => access::bus_write(platform::vectors_start()),
+        Fault::NullWrite | Fault::FlashWrite | Fault::VectorWrite => access::protected(fault),
         Fault::ExecuteRam => execute::execute_ram(),
         Fault::ExecuteStack => execute::execute_stack(),
         Fault::ExecuteCcm => execute::execute_ccm(),

@@ -8,8 +8,8 @@ use crashrig_wire::Fault;
 /// Memory of which 1 KiB, aligned, is the stack.
 static STACK: Stack<4096> = Stack::new();
 
-/// Has it write to what the fault names: tables of the kernel, vector table in RAM, crash region, or
-/// RNR, a register of the MPU (DDI0403E B3.5.7).
+/// Has it write to what the fault names: tables of the kernel, vector table in RAM, crash region,
+/// or RNR, a register of the MPU (DDI0403E B3.5.7).
 pub fn write(fault: Fault) {
     const MPU_RNR: u32 = 0xE000_ED98;
     let address = match fault {
