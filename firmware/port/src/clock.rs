@@ -42,8 +42,8 @@ pub fn enable_region(region: &str) -> bool {
     missing == 0 && is_region_on(region)
 }
 
-/// Disables one of the bits that [`enable_region`] sets, by its name in the chip file; nothing where
-/// there is none of that name. What the bit opened must not be in use.
+/// Disables one of the bits that [`enable_region`] sets, by its name in the chip file; nothing
+/// where there is none of that name. What the bit opened must not be in use.
 pub fn disable(name: &str) {
     let enables = platform().clock_enables_on_demand.iter();
     for enable in enables.filter(|enable| enable.name == name) {
