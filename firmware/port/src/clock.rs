@@ -42,6 +42,19 @@ pub fn enable_region(region: &str) -> bool {
     missing == 0 && is_region_on(region)
 }
 
+/// Disables one of the bits that [`enable_region`] sets, by its name in the chip file; nothing
+/// where there is none of that name. What the bit opened must not be in use.
+pub fn disable(name: &str) {
+    let enables = platform().clock_enables_on_demand.iter();
+    for enable in enables.filter(|enable| enable.name == name) {
+        let register = core::ptr::with_exposed_provenance_mut::<u32>(enable.register as usize);
+        // SAFETY: the chip file gives the address of a clock register of this chip.
+        let before = unsafe { register.read_volatile() };
+        // SAFETY: as above; only the one bit is taken away.
+        unsafe { register.write_volatile(before & !(1 << enable.bit)) };
+    }
+}
+
 /// Whether every clock that a region needs is in force. Memory without one must not be touched.
 pub(crate) fn is_region_on(region: &str) -> bool {
     let Platform { clock_enables, clock_enables_on_demand, .. } = *platform();

@@ -111,7 +111,7 @@ crate::names::closed_list! {
     FlashKept = 34, "flash-kept";
     /// Each misuse of the flash interface got its error and changed nothing.
     FlashRefused = 35, "flash-refused";
-    /// Backup SRAM took nothing before it was opened, and everything afterwards.
+    /// Backup SRAM took nothing while one of its locks was closed, and everything afterwards.
     BackupOpened = 36, "backup-opened";
     /// Backup SRAM held what a boot before had written.
     BackupKept = 37, "backup-kept";

@@ -12,6 +12,10 @@ const SECTOR: u32 = 11;
 const SECTOR_BYTES: u32 = 0x2_0000;
 
 const WORDS: [u32; 4] = [0xC0DE_F00D, 0, 0x5A5A_0FF0, 0xFFFF_FFFE];
+const BACKUP_SRAM: &str = "backup-sram";
+/// Each of these alone keeps writes out of it (RM0090 §5.1.2).
+const LOCKS: [&str; 2] = ["PWR_CR.DBP", "RCC_AHB1ENR.BKPSRAMEN"];
+
 const ERASED: u32 = u32::MAX;
 
 fn region(name: &str) -> Option<&'static Region> {
@@ -79,18 +83,24 @@ pub fn misuse_flash() {
     note(Observation::FlashRefused, refused && works_again);
 }
 
-/// Opens backup SRAM and writes to it; with a parameter of 1 opens it and looks at it.
+/// Writes to backup SRAM with its locks closed, with each of them alone closed, and with all open;
+/// with a parameter of 1 opens it and looks at it.
 #[inline(never)]
 pub fn use_backup_sram(look: u32) {
-    let Some(start) = region("backup-sram").map(|region| region.start) else { return };
+    let Some(start) = region(BACKUP_SRAM).map(|region| region.start) else { return };
     let holds = || places(start).all(|(address, value)| load(address) == value);
     let write = || places(start).for_each(|(address, value)| store(address, value));
     if look == 1 {
-        return note(Observation::BackupKept, clock::enable_region("backup-sram") && holds());
+        return note(Observation::BackupKept, clock::enable_region(BACKUP_SRAM) && holds());
     }
     write();
-    let opened = clock::enable_region("backup-sram");
+    let opened = clock::enable_region(BACKUP_SRAM);
     let took_nothing = places(start).all(|(address, value)| load(address) != value);
     write();
-    note(Observation::BackupOpened, opened && took_nothing && holds());
+    let each_lock_holds = LOCKS.iter().all(|lock| {
+        clock::disable(lock);
+        places(start).for_each(|(address, value)| store(address, !value));
+        clock::enable_region(BACKUP_SRAM) && holds()
+    });
+    note(Observation::BackupOpened, opened && took_nothing && each_lock_holds);
 }
