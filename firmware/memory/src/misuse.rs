@@ -89,6 +89,7 @@ pub const fn of_address(error: &AddressError) -> (Misuse, u32) {
         AddressError::Foreign { address } => (Misuse::FreeForeign, address),
         AddressError::NotStartOfBlock { address, .. } => (Misuse::FreeInside, address),
         AddressError::AlreadyFree { address, .. } => (Misuse::DoubleFree, address),
+        AddressError::Lent { address, .. } => (Misuse::InvalidArgument, address),
         AddressError::Corrupt(Corruption { address, .. }) => (Misuse::HeapCorrupt, address),
     }
 }
@@ -123,7 +124,8 @@ pub const fn detector_of_address(error: &AddressError) -> Detector {
         AddressError::Corrupt(corruption) => detector_of(corruption),
         AddressError::Foreign { .. }
         | AddressError::NotStartOfBlock { .. }
-        | AddressError::AlreadyFree { .. } => Detector::HeapAddress,
+        | AddressError::AlreadyFree { .. }
+        | AddressError::Lent { .. } => Detector::HeapAddress,
     }
 }
 
@@ -209,6 +211,7 @@ mod tests {
             (AddressError::Foreign { address }, Misuse::FreeForeign),
             (AddressError::NotStartOfBlock { address, block }, Misuse::FreeInside),
             (AddressError::AlreadyFree { address, block }, Misuse::DoubleFree),
+            (AddressError::Lent { address, region: 1 }, Misuse::InvalidArgument),
         ];
         for (error, misuse) in rows {
             assert_eq!(of_address(&error), (misuse, address));

@@ -1,7 +1,8 @@
 //! The one place of this crate where an address becomes memory.
 //!
 //! Everything here is a volatile access to memory that no Rust object owns: the crash region,
-//! the stacks and text that a trail is read from, and the heap's own words.
+//! and the stacks and text that a trail is read from. The words of a heap are reached by whoever
+//! knows its regions: the port.
 #![expect(unsafe_code, reason = "addresses from the linker script become accesses here")]
 
 use crate::map::MemoryMap;
@@ -97,38 +98,6 @@ impl Memory for LiveMemory<'_> {
             // SAFETY: aligned, and inside of the text that `new` was promised to be readable.
             unsafe { pointer.read_volatile() }
         })
-    }
-}
-
-/// The words of a heap. Nothing is checked on the way: a heap reads and writes only words of its
-/// regions, and at a level without checks it believes what stands in them.
-#[derive(Debug)]
-pub struct HeapWords(());
-
-impl HeapWords {
-    /// Words for one heap.
-    ///
-    /// # Safety
-    /// The value is given to a heap, whose regions are RAM that exists and is clocked, and that
-    /// nobody else writes but where the heap has handed it out. At a level without checks nobody
-    /// writes elsewhere at all: then the heap would follow any address.
-    #[must_use]
-    pub const unsafe fn new() -> Self {
-        Self(())
-    }
-}
-
-impl Words for HeapWords {
-    #[inline]
-    fn read(&self, address: u32) -> u32 {
-        // SAFETY: an aligned word of a region, as `new` was promised.
-        unsafe { core::ptr::with_exposed_provenance::<u32>(address as usize).read() }
-    }
-
-    #[inline]
-    fn write(&mut self, address: u32, word: u32) {
-        // SAFETY: as above.
-        unsafe { core::ptr::with_exposed_provenance_mut::<u32>(address as usize).write(word) }
     }
 }
 

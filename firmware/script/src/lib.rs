@@ -226,7 +226,10 @@ fn not_allocated(error: AllocationError) -> Response {
 fn wrong_address(error: AddressError) -> Response {
     match error {
         AddressError::Foreign { .. } => Response::new(Outcome::Foreign, &[]),
-        AddressError::NotStartOfBlock { .. } => Response::new(Outcome::NotStartOfBlock, &[]),
+        // To a script a block that holds a region is one of that region's blocks.
+        AddressError::NotStartOfBlock { .. } | AddressError::Lent { .. } => {
+            Response::new(Outcome::NotStartOfBlock, &[])
+        }
         AddressError::AlreadyFree { .. } => Response::new(Outcome::AlreadyFree, &[]),
         AddressError::Corrupt(corruption) => corrupt(corruption),
     }

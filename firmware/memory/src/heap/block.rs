@@ -10,8 +10,10 @@
 //! | 12 | previous link | free blocks: address of the one before in the list, or [`NO_LINK`] |
 //!
 //! Each size stands twice, so a change of either word is a disagreement of two neighbours. Which of
-//! the two words is wrong is decided by asking who else vouches for them. A header that stops being
-//! one is wiped, so no header of old is ever taken for one in force.
+//! the two words is wrong is decided by asking who else vouches for them. At a level with checks a
+//! header that stops being one is wiped, so no header of old is ever taken for one in force.
+//! Without checks it stays, but the block in front of it has become larger and does not lead to it
+//! any more.
 //!
 //! Nothing here writes through an address that was read from memory: it is checked to be a header
 //! of this region first.
@@ -126,12 +128,46 @@ impl Extent {
         (flags & !FREE == 0 && leads_on).then_some(header)
     }
 
+    /// The header of a block in use at an address, if the blocks before and behind vouch for it.
+    /// That is all a level without checks asks of an address; which word is wrong it does not look
+    /// for, and every step is as short as can be.
+    #[inline(always)]
+    pub fn vouched(&self, words: &impl Words, address: u32) -> Option<Header> {
+        if !self.can_be_block(address) {
+            return None;
+        }
+        let header = Header { address, size_bytes: words.read(address), is_free: false };
+        // A flag makes the size none of a block.
+        if !self.is_size(&header)
+            || words.read(previous_size_word(header.next())) != header.size_bytes
+        {
+            return None;
+        }
+        let before_bytes = words.read(previous_size_word(address));
+        if before_bytes == 0 {
+            return (address == self.first).then_some(header);
+        }
+        let before = address.wrapping_sub(before_bytes);
+        let is_led_to = self.can_be_block(before) && words.read(before) & !FREE == before_bytes;
+        is_led_to.then_some(header)
+    }
+
+    /// Whether a block of this size ends inside of the chain. Its address can be one's.
+    #[inline(always)]
+    pub const fn is_size(&self, block: &Header) -> bool {
+        block.size_bytes & FLAGS == 0
+            && block.size_bytes >= LINKED_BYTES
+            && block.size_bytes <= self.end - block.address
+    }
+
     /// Whether a block could begin at an address: then its header and links can be read.
+    #[inline(always)]
     pub fn can_be_block(&self, address: u32) -> bool {
-        self.first <= address
-            && address < self.end
-            && self.end - address >= LINKED_BYTES
-            && (address - self.first).is_multiple_of(GRANULE_BYTES)
+        // Turned, an offset that is no multiple of eight is larger than any.
+        const { assert!(GRANULE_BYTES == 1 << 3, "as many bits are turned") };
+        let offset = address.wrapping_sub(self.first).rotate_right(3);
+        let last = (self.end - self.first).saturating_sub(LINKED_BYTES);
+        offset <= last.rotate_right(3)
     }
 
     /// The header at an address, held against both neighbours.

@@ -5,11 +5,13 @@
 //! | 16 | owner, a number of the user's | tracked |
 //! | 12 | caller, an address in the text | tracked |
 //! | 8 | size that was asked for, in bytes | light |
-//! | 4 | head canary: [`HEAD`], crossed with the address and the size | light |
+//! | 4 | head canary: [`HEAD`], crossed with all words above it and the address | light |
 //!
 //! Right behind the last byte that was asked for, at any address, stands the tail canary [`TAIL`]
-//! (light), so an overrun by one byte is seen. The head canary vouches for the size: a change of
-//! either is a disagreement. A block that is not tracked has the lower two rows at the same place.
+//! (light), so an overrun by one byte is seen. The head canary vouches for owner, caller and size:
+//! a change of any of the four is a disagreement. A size that the tail canary does not bear out is
+//! the wrong one; otherwise the head canary is named. A block that is not tracked has the lower two
+//! rows at the same place.
 //!
 //! The patterns are ESP-IDF's, since people know them from memory dumps.
 
@@ -72,14 +74,14 @@ pub(super) fn dress<L: Level>(
         words.write(place + 4, origin.caller);
     }
     if L::IS_CHECKED {
-        seal(words, payload, size_bytes);
+        seal::<L>(words, payload, size_bytes);
     }
 }
 
-/// Writes size and canaries.
-pub(super) fn seal(words: &mut impl Words, payload: u32, size_bytes: u32) {
+/// Writes size and canaries. The origin stands already.
+pub(super) fn seal<L: Level>(words: &mut impl Words, payload: u32, size_bytes: u32) {
     words.write(payload - 8, size_bytes);
-    words.write(payload - 4, head_canary(payload, size_bytes));
+    words.write(payload - 4, head_canary::<L>(words, payload, size_bytes));
     write_unaligned(words, payload + size_bytes, TAIL);
 }
 
@@ -97,7 +99,7 @@ pub(super) fn redress<L: Level>(
         fill(words, first, block.next(), FILL_ALLOCATED);
     }
     if L::IS_CHECKED {
-        seal(words, payload, size_bytes);
+        seal::<L>(words, payload, size_bytes);
     }
 }
 
@@ -114,9 +116,9 @@ pub(super) fn asked_bytes<L: Level>(words: &impl Words, block: &Header) -> Resul
     let payload = payload::<L>(block);
     let size_bytes = words.read(payload - 8);
     let found = words.read(payload - 4);
-    let expected = head_canary(payload, size_bytes);
+    let expected = head_canary::<L>(words, payload, size_bytes);
     if found != expected || size_bytes > usable {
-        return Err(head_damage(words, payload, usable));
+        return Err(head_damage::<L>(words, payload, usable));
     }
     let found = read_unaligned(words, payload + size_bytes);
     if found != TAIL {
@@ -126,27 +128,32 @@ pub(super) fn asked_bytes<L: Level>(words: &impl Words, block: &Header) -> Resul
     Ok(size_bytes)
 }
 
-/// Which of the two words in front of the payload is wrong: the size, if the canary would be right
-/// for a size that has a tail canary behind it.
+/// Which of the words in front of the payload is wrong: the size, if the canary would be right for
+/// a size that has a tail canary behind it.
 #[cold]
-fn head_damage(words: &impl Words, payload: u32, usable_bytes: u32) -> Corruption {
+fn head_damage<L: Level>(words: &impl Words, payload: u32, usable_bytes: u32) -> Corruption {
     let (size_bytes, canary) = (words.read(payload - 8), words.read(payload - 4));
-    let meant = canary ^ head_canary(payload, 0);
+    let meant = canary ^ head_canary::<L>(words, payload, 0);
     if meant <= usable_bytes && read_unaligned(words, payload + meant) == TAIL {
         let address = payload - 8;
         return Corruption { address, expected: Expected::Word(meant), found: size_bytes };
     }
-    // The size is right, or both are wrong and the canary is what was reached from below.
-    let expected = Expected::HeadCanary(head_canary(payload, size_bytes));
+    // The size is right, or both are wrong and the canary is what was reached from below. Nobody
+    // else knows the origin, so damage to it is told as damage to the canary.
+    let expected = Expected::HeadCanary(head_canary::<L>(words, payload, size_bytes));
     Corruption { address: payload - 4, expected, found: canary }
 }
 
 /// Who owns a block; nobody known, where the level does not track.
 pub(super) fn origin<L: Level>(words: &impl Words, block: &Header) -> Origin {
+    origin_of::<L>(words, payload::<L>(block))
+}
+
+fn origin_of<L: Level>(words: &impl Words, payload: u32) -> Origin {
     if !L::IS_TRACKED {
         return Origin::default();
     }
-    let place = block.address + L::PAYLOAD_OFFSET_BYTES - L::PREFIX_BYTES;
+    let place = payload - L::PREFIX_BYTES;
     Origin { owner: words.read(place), caller: words.read(place + 4) }
 }
 
@@ -203,8 +210,10 @@ fn fill(words: &mut impl Words, from: u32, to: u32, word: u32) {
     }
 }
 
-const fn head_canary(payload: u32, size_bytes: u32) -> u32 {
-    HEAD ^ payload ^ size_bytes
+/// The caller is turned, so that the same change of owner and caller is seen as well.
+fn head_canary<L: Level>(words: &impl Words, payload: u32, size_bytes: u32) -> u32 {
+    let Origin { owner, caller } = origin_of::<L>(words, payload);
+    HEAD ^ payload ^ size_bytes ^ owner ^ caller.rotate_left(16)
 }
 
 fn read_unaligned(words: &impl Words, address: u32) -> u32 {

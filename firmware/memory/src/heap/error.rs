@@ -126,6 +126,13 @@ pub enum AddressError {
         /// The address behind the header of this block.
         block: u32,
     },
+    /// The block holds a region, so it is neither given back nor given another size.
+    Lent {
+        /// The address.
+        address: u32,
+        /// The index of that region.
+        region: usize,
+    },
     /// A word that was needed on the way is not what it must be.
     Corrupt(Corruption),
 }

@@ -1,7 +1,9 @@
 //! How much a heap checks, chosen when it is built.
 //!
-//! The names and what they mean are ESP-IDF's (`CONFIG_HEAP_POISONING_*`): at [`Off`] only a wrong
-//! address is refused, and a word that somebody wrote over is believed; at [`Light`] every header
+//! The names and what they mean are ESP-IDF's (`CONFIG_HEAP_POISONING_*`): at [`Off`] an address is
+//! refused unless the headers around it agree on a block there, but those are believed, whoever
+//! wrote them: contents of a block that look like a chain of headers pass, though no release or
+//! resize of a wrong address leaves its region for that; at [`Light`] every header
 //! and link is held against the words that know it before it is used, and each block stands between
 //! two canaries; at [`Comprehensive`] memory is filled when it is handed out and when it comes
 //! back, and what was free must still be filled when it is handed out again. [`Tracked`] adds to
@@ -57,7 +59,7 @@ pub trait Level: Debug + sealed::Sealed {
     }
 }
 
-/// Nothing is checked but the address that is given back.
+/// Nothing is checked but whether there is a block at the address that is given back.
 #[derive(Debug)]
 pub enum Off {}
 /// Headers, links and canaries are checked.

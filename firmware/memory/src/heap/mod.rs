@@ -5,7 +5,8 @@
 //! needed for something else. The rule is that of ESP-IDF's `heap_caps_malloc`: for each priority,
 //! for each region in the order they were added, a region is tried whose capabilities of that
 //! priority have any of the wanted ones and whose capabilities together have all of them.
-//! ESP-IDF's special cases for executable memory are not part of it.
+//! Of ESP-IDF's special cases for executable memory two hold here: it is given in whole words, and
+//! not for bytes or DMA. The third, an alias address for fetches, is not part of it.
 //!
 //! Within a region, two-level segregated fit finds a block in bounded time (`tlsf`). How much is
 //! checked on the way is the heap's [`Level`]: at a checked one every word read from memory is held
@@ -47,7 +48,7 @@ pub use error::{
 };
 pub use level::{Comprehensive, Level, Light, Off, Tracked};
 pub use region::PRIORITIES;
-pub use request::Request;
+pub use request::{Request, prefer};
 pub use totals::Totals;
 pub use trace::{Mode, Record, Summary, Trace, TraceError};
 
@@ -108,7 +109,7 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// Bytes outside of whole multiples of eight are not used, and eight bytes more are kept for
     /// the end mark. Regions are tried in the order in which they were added. A region may lie
     /// inside of a block that another has handed out, which is then a heap with capabilities of its
-    /// own; it must not be given back.
+    /// own; it is not taken back any more.
     ///
     /// # Errors
     /// The region is too small, too large, shares memory with another or is no memory, or there are
@@ -140,14 +141,14 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// Takes back what was handed out. Answers how many bytes it held.
     ///
     /// # Errors
-    /// The address is none that is handed out now, or a word of the heap's own is wrong. The heap
-    /// is as before.
+    /// The address is none that is handed out now, the block holds a region, or a word of the
+    /// heap's own is wrong. The heap is as before.
     #[inline]
     pub fn free(&mut self, address: u32) -> Result<u32, AddressError> {
         let index = match self.regions.get(self.last.1) {
             // Most is given back to where the last request was served.
             Some(region) if !self.is_nested && region.contains(address) => self.last.1,
-            _ => self.region_of(address)?.0,
+            _ => self.region_to_change(address)?,
         };
         let region = self.regions.get_mut(index).ok_or(AddressError::Foreign { address })?;
         region.tlsf.free(&mut self.words, address)
@@ -263,6 +264,30 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         let mut regions = self.regions.iter().enumerate().take(self.used).rev();
         let found = regions.find(|(_, region)| region.contains(address));
         found.ok_or(AddressError::Foreign { address })
+    }
+
+    /// The region whose block at an address is about to be freed or resized.
+    ///
+    /// # Errors
+    /// The address lies in no region, or the block holds one.
+    fn region_to_change(&self, address: u32) -> Result<usize, AddressError> {
+        let (index, region) = self.region_of(address)?;
+        if !self.is_nested {
+            return Ok(index);
+        }
+        let outer = || self.regions().take(index).any(|outer| outer.contains(address));
+        if address == region.tlsf.extent.first && outer() {
+            // The region's first header lies where the block around it was handed out.
+            return Err(AddressError::Lent { address, region: index });
+        }
+        let Ok((block, _)) = region.tlsf.allocated_block(&self.words, address) else {
+            return Ok(index);
+        };
+        let mut inner = self.regions().enumerate().skip(index + 1);
+        match inner.find(|(_, inner)| inner.lies_in(&block)) {
+            Some((region, _)) => Err(AddressError::Lent { address, region }),
+            None => Ok(index),
+        }
     }
 
     fn describe(&self, region: usize, header: &block::Header) -> Block {

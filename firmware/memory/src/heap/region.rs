@@ -79,13 +79,23 @@ impl<L: Level> Region<L> {
         first <= last && start <= end + (HEADER_BYTES - 1)
     }
 
-    /// Whether a range lies in the payload of one block that is handed out.
+    /// Whether a range lies in what one block handed out: as many bytes as were asked for, where a
+    /// canary stands behind them.
     pub fn lends(&self, words: &impl Words, start: u32, size_bytes: u32) -> bool {
         let Ok(block) = self.tlsf.containing(words, start) else { return false };
-        let end = dress::payload::<L>(&block) + L::usable_bytes(block.size_bytes);
-        let inside = dress::payload::<L>(&block) <= start
-            && start.checked_add(size_bytes).is_some_and(|last| last <= end);
-        inside && !block.is_free
+        if block.is_free {
+            return false;
+        }
+        let payload = dress::payload::<L>(&block);
+        let Ok(held_bytes) = dress::asked_bytes::<L>(words, &block) else { return false };
+        payload <= start
+            && start.checked_add(size_bytes).is_some_and(|end| end <= payload + held_bytes)
+    }
+
+    /// Whether the region begins in what a block of another handed out.
+    pub fn lies_in(&self, block: &Header) -> bool {
+        let first = self.tlsf.extent.first;
+        dress::payload::<L>(block) <= first && first < block.next()
     }
 
     /// All capabilities of the region.

@@ -1,7 +1,7 @@
 //! What a heap can be asked for: the ways to allocate, and how a block is given another size.
 //!
-//! Each stands for a function of ESP-IDF's `esp_heap_caps.h`; `docs/heap.md` says which, and where
-//! they differ.
+//! Each stands for a function of ESP-IDF's `esp_heap_caps.h`; `docs/heap_contract.md` says which,
+//! and where they differ.
 
 use super::dress::{self, Contents, Origin};
 use super::error::{AllocationError, ReallocationError};
@@ -138,23 +138,16 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         Err(self.out_of_memory(request))
     }
 
-    /// Tries several sets of capabilities in turn, for one request after the other.
+    /// Tries several sets of capabilities in turn, as [`prefer`] does.
     ///
     /// # Errors
-    /// That of the last; with none to try, there is no memory.
+    /// That of the last set tried; with none to try, there is no memory.
     pub fn request_prefer(
         &mut self,
         request: &Request,
         preferred: &[Capabilities],
     ) -> Result<u32, AllocationError> {
-        let mut result = Err(self.out_of_memory(request));
-        for caps in preferred {
-            result = self.request(&Request { caps: *caps, ..*request });
-            if result.is_ok() {
-                break;
-            }
-        }
-        result
+        prefer(preferred, |caps| self.request(&Request { caps, ..*request })).0
     }
 
     /// What a plain allocation gets: memory of the default kind, on the chip. Where external memory
@@ -164,17 +157,33 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// # Errors
     /// As [`request`](Self::request).
     pub fn request_default(&mut self, request: &Request) -> Result<u32, AllocationError> {
-        let default = Capabilities::DEFAULT;
-        let internal = default.union(Capabilities::INTERNAL);
-        let Some(limit_bytes) = self.external_limit_bytes else {
-            return self.request(&Request { caps: internal, ..*request });
-        };
-        let first = if request.size_bytes <= limit_bytes {
-            internal
-        } else {
-            default.union(Capabilities::SPIRAM)
-        };
-        self.request_prefer(request, &[first, default])
+        self.request_prefer(request, self.default_sets(request.size_bytes))
+    }
+
+    /// Gives a block another size, in memory that [`request_default`](Self::request_default) would
+    /// choose from: while external memory is closed, no block comes to lie there.
+    ///
+    /// # Errors
+    /// As [`reallocate`](Self::reallocate).
+    pub fn reallocate_default(
+        &mut self,
+        address: u32,
+        request: &Request,
+    ) -> Result<u32, ReallocationError> {
+        let sets = self.default_sets(request.size_bytes);
+        prefer(sets, |caps| self.reallocate(address, &Request { caps, ..*request })).0
+    }
+
+    /// What a plain allocation of a size is looked for in, one after the other.
+    const fn default_sets(&self, size_bytes: u32) -> &'static [Capabilities] {
+        const DEFAULT: Capabilities = Capabilities::DEFAULT;
+        const INTERNAL: Capabilities = DEFAULT.union(Capabilities::INTERNAL);
+        const EXTERNAL: Capabilities = DEFAULT.union(Capabilities::SPIRAM);
+        match self.external_limit_bytes {
+            None => &[INTERNAL],
+            Some(limit_bytes) if size_bytes <= limit_bytes => &[INTERNAL, DEFAULT],
+            Some(_) => &[EXTERNAL, DEFAULT],
+        }
     }
 
     /// Opens external memory to plain allocations of more than so many bytes; `None` closes it.
@@ -187,15 +196,15 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// old size hold anything, whatever the request says of zeros.
     ///
     /// # Errors
-    /// The size is zero, the address is none that is handed out, there is no memory, or a word of
-    /// the heap's own is wrong. The block is as before.
+    /// The size is zero, the address is none that is handed out, the block holds a region, there is
+    /// no memory, or a word of the heap's own is wrong. The block is as before.
     pub fn reallocate(
         &mut self,
         address: u32,
         request: &Request,
     ) -> Result<u32, ReallocationError> {
         let size_bytes = check(request)?;
-        let index = self.region_of(address)?.0;
+        let index = self.region_to_change(address)?;
         let words = &mut self.words;
         let region = self.regions.get_mut(index);
         let region = region.ok_or(super::AddressError::Foreign { address })?;
@@ -209,7 +218,7 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         let fresh = self.request(&Request { is_zeroed: false, ..*request })?;
         dress::copy(&mut self.words, address, fresh, held_bytes.min(size_bytes));
         if L::IS_CHECKED {
-            dress::seal(&mut self.words, fresh, size_bytes);
+            dress::seal::<L>(&mut self.words, fresh, size_bytes);
         }
         if let Err(error) = self.free(address) {
             // The old block stays its owner's, so the copy is nobody's.
@@ -237,6 +246,30 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         let Request { size_bytes, caps, .. } = *request;
         AllocationError::OutOfMemory { size_bytes, caps, largest_free_block }
     }
+}
+
+/// Asks for one set of capabilities after the other, until one is served. Goes on only where a set
+/// cannot be served, for want of memory or because it contradicts itself; every other refusal, such
+/// as that of a damaged heap, is the answer. Answers which set was asked for last, too; with none
+/// to try, that is [`Capabilities::NONE`], which no memory has.
+pub fn prefer<E: Copy + Into<ReallocationError>>(
+    preferred: &[Capabilities],
+    mut ask: impl FnMut(Capabilities) -> Result<u32, E>,
+) -> (Result<u32, E>, Capabilities) {
+    let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
+    for caps in others {
+        let result = ask(*caps);
+        if !result.is_err_and(|error| may_suit_elsewhere(error.into())) {
+            return (result, *caps);
+        }
+    }
+    (ask(*last), *last)
+}
+
+/// Whether another set of capabilities may be served where one was refused.
+const fn may_suit_elsewhere(error: ReallocationError) -> bool {
+    use AllocationError::{Contradiction, OutOfMemory};
+    matches!(error, ReallocationError::Allocation(OutOfMemory { .. } | Contradiction { .. }))
 }
 
 /// The size to look for: memory that is only good for words is asked for in words.

@@ -159,7 +159,7 @@ impl<L: Level> Tlsf<L> {
         }
         if let Some(next) = next {
             if L::IS_FILLED && end > next.address {
-                check_fill(words, &next, next.address, end + LINKED_BYTES)?;
+                check_fill(words, &next, next.address, end + unsplit::<L>(rest_bytes))?;
             }
             self.absorb(words, &next);
             self.free_sum_bytes = self.free_sum_bytes.wrapping_sub(next.size_bytes);
@@ -205,14 +205,23 @@ impl<L: Level> Tlsf<L> {
             size_bytes: block.size_bytes - gap,
             is_free: false,
         };
+        let rest_bytes = taken.size_bytes - block_bytes;
         if L::IS_FILLED {
-            let end = taken.address + block_bytes + LINKED_BYTES;
+            let end = taken.address + block_bytes + unsplit::<L>(rest_bytes);
             check_fill(words, block, taken.address, end)?;
         }
+<<<<<<< HEAD
         if L::IS_CHECKED {
             for part_bytes in [gap, taken.size_bytes - block_bytes] {
                 self.check_list(words, part_bytes)?;
             }
+=======
+        if gap > 0 {
+            self.check_list(words, gap)?;
+        }
+        if rest_bytes >= L::SMALLEST_BYTES {
+            self.check_list(words, rest_bytes)?;
+>>>>>>> e16f01d85d3e9d733d97a07af11c22947cd92db4
         }
         self.pop(words, block, class);
         let rest_bytes = taken.size_bytes - block_bytes;
@@ -303,4 +312,10 @@ impl<L: Level> Tlsf<L> {
         }
         self.free_blocks = self.free_blocks.wrapping_sub(1);
     }
+}
+
+/// How much of a rest loses its fill when the block in front of it is handed out: its header and
+/// links, or all of it where it is too small to be a block.
+const fn unsplit<L: Level>(rest_bytes: u32) -> u32 {
+    if rest_bytes < L::SMALLEST_BYTES { rest_bytes } else { LINKED_BYTES }
 }

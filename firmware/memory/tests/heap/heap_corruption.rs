@@ -1,9 +1,10 @@
 //! A heap that somebody wrote over: each word of its own in turn, each bit of it in turn.
 
-use crate::ram::{MAIN, Ram, Random, at_each_level, one_bank};
+use crate::ram::{MAIN, Ram, Random, at_each_level, one_bank, two_banks};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
     AddressError, Alignment, AllocationError, Block, Corruption, Expected, Heap, Level,
+    ReallocationError, Request,
 };
 use std::ops::ControlFlow;
 
@@ -20,6 +21,7 @@ mod at {
         no_operation_strays_in_a_heap_full_of_noise,
         an_overrun_is_told_where_it_began,
         an_overrun_of_several_headers_is_told_where_it_ended,
+        a_block_that_cannot_be_left_leaves_no_copy,
     );
 }
 
@@ -246,4 +248,27 @@ fn an_overrun_of_several_headers_is_told_where_it_ended<L: Level>() {
     (header..stack + 64).step_by(4).for_each(|address| ram.set(address, 0xEF));
     let corruption = Corruption { address: header, expected: Expected::Size, found: 0xEF };
     assert_eq!(heap.check_integrity(Capabilities::NONE), Err(corruption));
+}
+
+/// A block has to move, and a word that only its release needs is wrong.
+fn a_block_that_cannot_be_left_leaves_no_copy<L: Level>() {
+    let (mut heap, ram) = two_banks::<L>();
+    let core = Capabilities::BYTE;
+    let [block, hole, _] = [40, 40, 8].map(|size| heap.allocate(size, core).unwrap());
+    heap.free(hole).unwrap();
+    ram.set(block, 0x5AFE);
+    let link = hole - L::PAYLOAD_OFFSET_BYTES + 8;
+    let word = ram.get(link);
+    ram.set(link, word ^ 0x10);
+    let whole = heap.region_totals(0).unwrap().unwrap();
+    let refused = heap.reallocate(block, &Request::new(48, CAPS)).unwrap_err();
+    let ReallocationError::Address(AddressError::Corrupt(found)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((found.address, found.found), (link, word ^ 0x10));
+    let totals = heap.region_totals(0).unwrap().unwrap();
+    assert_eq!((totals.allocated_blocks, totals.free_bytes), (0, whole.free_bytes));
+    ram.set(link, word);
+    assert_eq!(heap.check_integrity(Capabilities::NONE), Ok(()));
+    assert_eq!((ram.get(block), heap.free(block)), (0x5AFE, Ok(40)));
 }

@@ -32,7 +32,10 @@ mod at {
         numbers_agree_with_a_walk,
         preferences_fail_with_the_last_whatever_it_is,
     );
-    at_each_level!([Light, Comprehensive]: a_check_looks_at_what_it_is_asked_for);
+    at_each_level!([Light, Comprehensive]:
+        a_check_looks_at_what_it_is_asked_for,
+        damage_is_not_passed_over_for_another_set,
+    );
 }
 
 /// Memory for words only, the core's own, and memory for everything, as few as can be told apart.
@@ -255,6 +258,34 @@ fn preferences_fail_with_the_last_whatever_it_is<L: Level>() {
     assert!((0..10).all(|word| ram.get(address + 4 * word) == 0));
     assert_eq!(heap.containing_block(address).unwrap().region, OF_CORE);
     assert!(heap.size_of(address).unwrap() >= 40);
+}
+
+/// Another set would be served, but whoever asks must hear of the damage.
+fn damage_is_not_passed_over_for_another_set<L: Level>() {
+    let (mut heap, ram) = three::<L>();
+    let word = ram.get(MAIN.0);
+    ram.set(MAIN.0, word ^ 0x100);
+    let corrupt = heap.allocate(8, C::DMA).unwrap_err();
+    assert!(matches!(corrupt, AllocationError::Corrupt(_)));
+    let preferred = heap.request_prefer(&Request::new(8, NONE), &[C::DMA, C::BYTE]);
+    assert_eq!(preferred, Err(corrupt));
+    assert!(heap.allocate(8, C::BYTE).is_ok());
+}
+
+/// What is served costs no look at the memory that would not do.
+#[test]
+fn a_preference_that_is_served_is_as_cheap_as_a_request() {
+    let cost = |serve: fn(&mut Heap<Ram, Light, 4>) -> u32| {
+        let (mut heap, ram) = three::<Light>();
+        ram.take_accesses();
+        serve(&mut heap);
+        ram.take_accesses()
+    };
+    let plain = cost(|heap| heap.allocate(8, C::DMA).unwrap());
+    let preferred = |heap: &mut Heap<Ram, Light, 4>| {
+        heap.request_prefer(&Request::new(8, C::DMA), &[C::DMA, C::BYTE]).unwrap()
+    };
+    assert_eq!(cost(preferred), plain);
 }
 
 fn a_check_looks_at_what_it_is_asked_for<L: Level>() {

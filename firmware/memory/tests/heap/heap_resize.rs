@@ -21,9 +21,9 @@ mod at {
         zeroed_memory_is_zero_to_the_last_byte,
         preferences_are_tried_in_their_order,
         plain_requests_follow_the_limit_for_external_memory,
+        a_plain_block_moves_only_where_a_plain_request_goes,
         wishes_that_exclude_each_other_are_told,
         a_window_has_a_minimum_of_its_own,
-        a_region_may_lie_in_a_block_of_another,
     );
 }
 
@@ -201,6 +201,49 @@ fn plain_requests_follow_the_limit_for_external_memory<L: Level>() {
     assert_eq!(region(&mut heap, 2000), Some(1), "each stands in for the other");
 }
 
+/// External memory comes first here, so only the policy keeps a block out of it.
+fn a_plain_block_moves_only_where_a_plain_request_goes<L: Level>() {
+    const EXTERNAL: u32 = 0x6000_0000;
+    let ram = Ram::new(&[(EXTERNAL, 4096), (MAIN.0, 1024)]);
+    let mut heap: Heap<Ram, L, 2> = Heap::new(ram.clone());
+    let kinds = [Capabilities::SPIRAM, Capabilities::INTERNAL];
+    for (kind, (start, size_bytes)) in kinds.into_iter().zip([(EXTERNAL, 4096), (MAIN.0, 1024)]) {
+        let caps = [kind.union(Capabilities::DEFAULT), NONE, NONE];
+        heap.add_region(start, size_bytes, caps).unwrap();
+    }
+    let region = |heap: &Heap<Ram, L, 2>, at| heap.containing_block(at).unwrap().region;
+    let [address, _fence] = [100, 8].map(|size| {
+        let address = heap.request_default(&Request::new(size, NONE)).unwrap();
+        assert_eq!(region(&heap, address), 1);
+        address
+    });
+    paint(&ram, address, 100, 13);
+    let moved = heap.reallocate_default(address, &Request::new(300, NONE)).unwrap();
+    assert_ne!(moved, address);
+    assert_eq!(region(&heap, moved), 1, "external memory is closed");
+    let refused = heap.reallocate_default(moved, &Request::new(2000, NONE));
+    let caps = Capabilities::INTERNAL.union(Capabilities::DEFAULT);
+    assert!(matches!(
+        refused,
+        Err(ReallocationError::Allocation(AllocationError::OutOfMemory { caps: named, .. }))
+            if named == caps
+    ));
+    assert_painted(&ram, moved, 100, 13);
+    heap.set_external_limit(Some(4096));
+    let outside = heap.reallocate_default(moved, &Request::new(2000, NONE)).unwrap();
+    assert_eq!(region(&heap, outside), 0, "each stands in for the other");
+    heap.set_external_limit(Some(256));
+    let small = heap.reallocate_default(outside, &Request::new(200, NONE)).unwrap();
+    assert_eq!(region(&heap, small), 1, "below the limit, memory on the chip is preferred");
+    let large = heap.reallocate_default(small, &Request::new(257, NONE)).unwrap();
+    assert_eq!(region(&heap, large), 0);
+    assert_painted(&ram, large, 100, 13);
+    heap.set_external_limit(None);
+    let home = heap.reallocate_default(large, &Request::new(120, NONE)).unwrap();
+    assert_eq!(region(&heap, home), 1, "closed again");
+    assert_eq!(heap.check_integrity(NONE), Ok(()));
+}
+
 fn wishes_that_exclude_each_other_are_told<L: Level>() {
     let caps = Capabilities::EXEC.union(Capabilities::WORD);
     let ram = Ram::new(&[MAIN]);
@@ -235,22 +278,6 @@ fn a_window_has_a_minimum_of_its_own<L: Level>() {
     let lower = used(&mut heap, 2000);
     assert_eq!(heap.stop_monitoring(), Ok(()));
     assert_eq!(minimum(&heap), lower, "what happened in a window counts");
-}
-
-fn a_region_may_lie_in_a_block_of_another<L: Level>() {
-    let ram = Ram::new(&[MAIN]);
-    let mut heap: Heap<Ram, L, 2> = Heap::new(ram);
-    heap.add_region(MAIN.0, MAIN.1, [DMA, NONE, NONE]).unwrap();
-    let block = heap.allocate(1024, DMA).unwrap();
-    let special = Capabilities::RETENTION;
-    assert!(heap.add_region(block - 8, 1024, [special, NONE, NONE]).is_err());
-    assert!(heap.add_region(block + 1000, 64, [special, NONE, NONE]).is_err());
-    assert_eq!(heap.add_region(block, 1024, [special, NONE, NONE]), Ok(1));
-    let inner = heap.allocate(100, special).unwrap();
-    assert!(block <= inner && inner < block + 1024);
-    assert_eq!(heap.containing_block(inner).unwrap().region, 1);
-    assert_eq!(heap.check_integrity(NONE), Ok(()));
-    assert!(heap.free(inner).is_ok());
 }
 
 /// What a block knows of its owner follows it.
