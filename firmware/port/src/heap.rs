@@ -39,7 +39,7 @@ pub use questions::{
 };
 pub(crate) use report::write_sections;
 #[cfg(feature = "injection")]
-pub use store::state;
+pub use store::{hold, state};
 pub use tracing::{
     trace_pause, trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
     trace_summary,

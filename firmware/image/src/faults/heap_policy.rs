@@ -214,6 +214,8 @@ pub fn abort_on_failure() {
 
 const REFUSED: u32 = 0;
 const ALLOWED: u32 = 1;
+/// No handler: the heap is asked while it is in the middle of an operation.
+const HELD: u32 = 3;
 
 /// What the handler got: an address, or one of the two below.
 static ANSWER: AtomicU32 = AtomicU32::new(0);
@@ -226,6 +228,9 @@ static FREED: AtomicU32 = AtomicU32::new(0);
 /// A handler allocates and frees: refused, allowed, or the end.
 #[inline(never)]
 pub fn in_interrupt(how: u32) {
+    if how == HELD {
+        return ask_while_held();
+    }
     let policy = match how {
         REFUSED => FromInterrupt::Refused,
         ALLOWED => FromInterrupt::Allowed,
@@ -256,6 +261,14 @@ pub fn in_interrupt(how: u32) {
             && blocks::free(block).is_ok()
     };
     note(Observation::InterruptPolicyKept, held && heap::check_integrity().is_ok());
+}
+
+/// The heap can be asked while it is in the middle of something only where interrupts cannot be
+/// masked, so an image without the switches for it does not try.
+#[inline(never)]
+fn ask_while_held() {
+    #[cfg(feature = "injection")]
+    heap::hold(|| _ = allocate(24, Capabilities::DEFAULT));
 }
 
 extern "C" fn handler() {

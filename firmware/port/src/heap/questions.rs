@@ -3,11 +3,11 @@
 //! Interrupts are masked for as long as one question takes, and what that is in proportion to is
 //! said with each. Nothing of an application is called in that time.
 
-use super::REGION_LIMIT;
 use super::store::with;
+use super::{HeapLevel, REGION_LIMIT};
 use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::{AddressError, Block, Corruption, NotMonitoring, Totals};
+use crashrig_memory::heap::{AddressError, Block, Corruption, Level, NotMonitoring, Totals};
 
 /// How many bytes can be used at an address that is handed out. Masks interrupts for a bounded
 /// time; for a wrong address in proportion to the number of blocks.
@@ -62,8 +62,8 @@ pub fn stop_monitoring() -> Result<(), NotMonitoring> {
 /// the rest of that region is left out.
 ///
 /// Interrupts are masked only while a block is looked for, which takes a time in proportion to the
-/// number of blocks before it. `visit` is called in between, and may use the heap; what it or others
-/// change behind the block just shown is shown as it is then.
+/// number of blocks before it. `visit` is called in between, and may use the heap; what it or
+/// others change behind the block just shown is shown as it is then.
 ///
 /// # Errors
 /// A header is wrong; the blocks before it have been shown.
@@ -132,27 +132,30 @@ pub fn dump(caps: Capabilities) -> Result<u32, Corruption> {
     let (mut blocks, mut regions) = (0, 0_u32);
     walk(caps, |block| {
         let Block { region, address, size_bytes, is_free, origin } = block;
+        let state = if is_free { "free" } else { "in use" };
         defmt::info!(
-            "region {=usize}: block {=u32:#010x}, {=u32} bytes, free: {=bool}, for {=u32:#x}, by {=u32:#010x}",
+            "{=usize}: {=u32:#010x}, {=u32} bytes {=str}",
             region,
             address,
             size_bytes,
-            is_free,
-            origin.owner,
-            origin.caller
+            state
         );
+        if HeapLevel::IS_TRACKED && !is_free {
+            defmt::info!("asked for by {=u32:#x} from {=u32:#010x}", origin.owner, origin.caller);
+        }
         (blocks, regions) = (blocks + 1, regions | 1 << region);
         ControlFlow::Continue(())
     })?;
     for region in (0..REGION_LIMIT).filter(|region| regions & 1 << region != 0) {
         if let Some(totals) = region_totals(region)? {
+            let Totals { free_bytes, total_bytes, minimum_free_bytes: minimum, .. } = totals;
             defmt::info!(
-                "region {=usize}: {=u32} of {=u32} bytes free, largest block {=u32}, minimum {=u32}",
+                "{=usize}: {=u32} of {=u32} bytes free, largest block {=u32}, minimum {=u32}",
                 region,
-                totals.free_bytes,
-                totals.total_bytes,
+                free_bytes,
+                total_bytes,
                 totals.largest_free_block,
-                totals.minimum_free_bytes
+                minimum
             );
         }
     }

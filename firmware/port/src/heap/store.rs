@@ -172,6 +172,13 @@ pub(super) fn empty() {
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, STORE.0.get().cast(), 1) };
 }
 
+/// Does something while the heap is held, as an exception that cannot be masked might: for an image
+/// that shows what comes of it.
+#[cfg(feature = "injection")]
+pub fn hold(work: impl FnOnce()) {
+    with_store(|_| work());
+}
+
 /// Where the heap keeps what lies in none of its regions, for an image that is to break it.
 #[cfg(feature = "injection")]
 pub fn state() -> core::ops::Range<u32> {
