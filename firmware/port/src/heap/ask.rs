@@ -19,7 +19,7 @@ use crashrig_wire::section::Allocation;
 fn for_heap(asked: &Request, caller: u32) -> Result<Request, AllocationError> {
     let &Request { size_bytes, alignment, caps, .. } = asked;
     let needs = DmaNeeds::of(caps, platform::platform().regions);
-    if !alignment.offset_bytes.is_multiple_of(needs.align_bytes) {
+    if !needs.allows_offset(alignment.offset_bytes) {
         return Err(AllocationError::Alignment(alignment));
     }
     let rounded_bytes = size_bytes
