@@ -1,6 +1,7 @@
 //! DMA misused on purpose: what is refused before it begins, what the bus refuses, and what it
 //! does not.
 
+use super::blocks;
 use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
@@ -298,13 +299,13 @@ fn freed_in_flight() {
     let begun = begin(RECEPTION, &Plan::receive(SERIAL_DATA, memory, 64), options).is_ok();
     checks.check("begins", begun);
     let stream = RECEPTION.code();
-    checks.check("free", heap::free(memory) == Err(heap::Error::Borrowed { stream }));
-    let moved = heap::reallocate(memory, 4096, Alignment::NATURAL, CAPS);
+    checks.check("free", blocks::free(memory) == Err(heap::Error::Borrowed { stream }));
+    let moved = blocks::reallocate(memory, 4096, CAPS);
     checks.check("resize", moved == Err(heap::Error::Borrowed { stream }));
     let last = errors::last().map(|context| (context.status, context.value));
     checks.check("warning", last == Some((Misuse::FreeInFlight.status(), memory)));
     dma::stop(RECEPTION);
-    checks.check("free afterwards", heap::free(memory).is_ok());
+    checks.check("free afterwards", blocks::free(memory).is_ok());
     checks.say();
 }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod benchmark;
+mod blocks;
 mod control;
 mod devices;
 mod dma;
@@ -17,6 +18,7 @@ mod heap_allocators;
 mod heap_damage;
 mod heap_exhaustion;
 mod heap_policy;
+mod heap_questions;
 mod heap_regions;
 mod heap_services;
 mod heap_switches;

@@ -154,8 +154,9 @@ impl<L: Level> Tlsf<L> {
             return Ok(None);
         }
         let end = block.address + wanted;
-        if L::IS_CHECKED {
-            self.check_list(words, available - wanted)?;
+        let rest_bytes = available - wanted;
+        if L::IS_CHECKED && rest_bytes >= L::SMALLEST_BYTES {
+            self.check_list(words, rest_bytes)?;
         }
         if let Some(next) = next {
             if L::IS_FILLED && end > next.address {
@@ -165,7 +166,6 @@ impl<L: Level> Tlsf<L> {
             self.free_sum_bytes = self.free_sum_bytes.wrapping_sub(next.size_bytes);
         }
         let mut resized = *block;
-        let rest_bytes = available - wanted;
         if rest_bytes >= L::SMALLEST_BYTES {
             let rest = Header { address: end, size_bytes: rest_bytes, is_free: true };
             if L::IS_FILLED {
@@ -210,21 +210,13 @@ impl<L: Level> Tlsf<L> {
             let end = taken.address + block_bytes + unsplit::<L>(rest_bytes);
             check_fill(words, block, taken.address, end)?;
         }
-<<<<<<< HEAD
-        if L::IS_CHECKED {
-            for part_bytes in [gap, taken.size_bytes - block_bytes] {
-                self.check_list(words, part_bytes)?;
-            }
-=======
-        if gap > 0 {
+        if L::IS_CHECKED && gap > 0 {
             self.check_list(words, gap)?;
         }
-        if rest_bytes >= L::SMALLEST_BYTES {
+        if L::IS_CHECKED && rest_bytes >= L::SMALLEST_BYTES {
             self.check_list(words, rest_bytes)?;
->>>>>>> e16f01d85d3e9d733d97a07af11c22947cd92db4
         }
         self.pop(words, block, class);
-        let rest_bytes = taken.size_bytes - block_bytes;
         if gap > 0 {
             let gap = Header { size_bytes: gap, ..*block };
             self.extent.write(words, &gap);

@@ -130,10 +130,6 @@ pub const fn fresh<L: Level>(size_bytes: u32) -> u32 {
     size_bytes - 8 - L::OVERHEAD_BYTES
 }
 
-<<<<<<< HEAD
-/// Runs checks at each level, each as a test of its own. Miri runs those at `Light`: it looks at
-/// how memory is used, not at answers, and no level has code of its own that could use it wrongly.
-=======
 /// The levels by the names of tests.
 pub mod levels {
     use crashrig_memory::heap::Tracked;
@@ -142,9 +138,8 @@ pub mod levels {
     pub type TrackedComprehensive = Tracked<Comprehensive>;
 }
 
-/// Runs checks at each level, each as a test of its own. At the comprehensive one every word of
-/// memory is filled and looked at, which Miri does only where memory is `small`.
->>>>>>> e16f01d85d3e9d733d97a07af11c22947cd92db4
+/// Runs checks at each level, each as a test of its own. Miri runs those at `Light`: it looks at
+/// how memory is used, not at answers, and no level has code of its own that could use it wrongly.
 macro_rules! at_each_level {
     ($levels:tt: $($check:ident),+ $(,)?) => {
         $(mod $check { $crate::ram::at_each_level!(@each $levels $check); })+

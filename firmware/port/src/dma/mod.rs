@@ -174,7 +174,8 @@ pub fn buffer(
     else {
         return Err(heap::Error::Heap(none));
     };
-    let release = |address| _ = heap::free(address);
+    // SAFETY: called by the buffer when it is released, which nobody uses then, or below.
+    let release = |address| _ = unsafe { heap::free(address) };
     // SAFETY: the heap has handed the block out, zeroed, and takes it back when it is released.
     let made = unsafe {
         DmaBuffer::of_block(start, size_bytes, align_bytes, &platform::memory(), release)

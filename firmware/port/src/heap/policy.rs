@@ -44,9 +44,16 @@ pub struct Failure {
     pub largest_free_block: u32,
 }
 
-/// Called after an allocation: address, size that was asked for, capabilities.
+/// Called after an allocation: address, size that was asked for, capabilities. A block that was
+/// given another size, or was not, is told as [`FreeHook`] says.
 pub type AllocateHook = fn(u32, u32, Capabilities);
-/// Called before a block is released, or after it was given another size: its address.
+/// Called before a block is released, while nobody else can have its memory: its address. A wrong
+/// address is not told. What is told may still be refused, if the heap then finds a word around the
+/// block wrong or somebody else releases it as well.
+///
+/// A block that is to have another size is told as released before, and as allocated after: where
+/// it lies then; or, if that failed, where it was, with the size that it had and the capabilities
+/// that were asked for.
 pub type FreeHook = fn(u32);
 /// Called after an allocation has failed.
 pub type FailureHook = fn(&Failure);
@@ -170,10 +177,9 @@ pub(super) fn allocated(address: u32, size_bytes: u32, capabilities: Capabilitie
     }
 }
 
-pub(super) fn before_free(address: u32) {
-    if let Some(hook) = policy().on_free {
-        hook(address);
-    }
+/// What is to be called before a release, if anything is.
+pub(super) fn on_free() -> Option<FreeHook> {
+    policy().on_free
 }
 
 /// Tells of a failure, if it is one: notes it for a record, calls the hook, and may not come back.
@@ -187,9 +193,12 @@ pub(super) fn failed(error: &AllocationError, caller: u32) {
         caller,
         largest_free: largest_free_block,
     };
-    for (place, word) in FAILED.iter().zip(words.to_words()) {
-        place.store(word, Ordering::Relaxed);
-    }
+    // In one step, or two failures would be mixed.
+    critical_section::with(|_| {
+        for (place, word) in FAILED.iter().zip(words.to_words()) {
+            place.store(word, Ordering::Relaxed);
+        }
+    });
     let policy = policy();
     if let Some(hook) = policy.on_failure {
         hook(&Failure { size_bytes, capabilities: caps, caller, largest_free_block });
