@@ -8,6 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use std::fs;
 
+/// This project's heap without checks, and what the names of all its levels begin with.
+const OURS: &str = "crashrig, off";
+const OUR_NAME: &str = "crashrig,";
 /// Where the figures stand, relative to the root.
 const DOCUMENT: &str = "docs/heap.md";
 /// Where they come from, relative to the root.
@@ -64,7 +67,7 @@ pub fn run() -> Result<()> {
     let document = workspace::root().join(DOCUMENT);
     let mut text =
         fs::read_to_string(&document).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    for table in [costs(&figures), overheads(&figures)] {
+    for table in [against_best(&figures), costs(&figures), overheads(&figures)] {
         if table.find(&text).is_none() {
             bail!("{DOCUMENT} has no table `{}`", table.titles.join(" | "));
         }
@@ -73,6 +76,29 @@ pub fn run() -> Result<()> {
     fs::write(&document, text).with_context(|| format!("cannot write {DOCUMENT}"))?;
     println!("wrote {}", document.display());
     Ok(())
+}
+
+/// A row for each trace: this project's heap without checks, against the best of the others.
+fn against_best(figures: &Figures) -> Table {
+    let traces: Vec<_> = figures.replays.iter().filter(|it| it.heap == OURS).collect();
+    let rows = traces.into_iter().map(|ours| {
+        let others = figures.replays.iter();
+        let others = others.filter(|it| it.trace == ours.trace && !it.heap.starts_with(OUR_NAME));
+        let others: Vec<_> = others.filter(|it| it.pair.mean.is_some()).collect();
+        let mean = |it: &&Replay| it.pair.mean.unwrap_or(f64::INFINITY);
+        let by_mean = others.iter().copied().min_by(|a, b| mean(a).total_cmp(&mean(b)));
+        let by_worst = others.iter().copied().min_by_key(|it| it.pair.worst);
+        let ratio = |ours: f64, best: f64, name: &str| format!("{:.2} × {name}", ours / best);
+        let none = || "–".to_owned();
+        [
+            ours.trace.clone(),
+            by_mean.map_or_else(none, |best| ratio(mean(&ours), mean(&best), &best.heap)),
+            by_worst.map_or_else(none, |best| {
+                ratio(ours.pair.worst as f64, best.pair.worst as f64, &best.heap)
+            }),
+        ]
+    });
+    Table::new(["trace", "mean of a pair", "worst pair"], rows)
 }
 
 /// A row for each trace and heap.
@@ -115,6 +141,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_best_of_the_others_is_the_measure() {
+        let replay = |heap: &str, mean, worst| Replay {
+            heap: heap.into(),
+            trace: "t".into(),
+            allocate: Cost::default(),
+            free: Cost::default(),
+            pair: Cost { count: 1, mean: Some(mean), worst },
+            resize: Cost::default(),
+            refused: Cost::default(),
+        };
+        let replays = vec![
+            replay("crashrig, off", 150.0, 300),
+            replay("crashrig, light", 10.0, 10),
+            replay("a", 100.0, 400),
+            replay("b", 120.0, 200),
+        ];
+        let figures = Figures { replays, memory: Vec::new() };
+        assert_eq!(against_best(&figures).lines()[2], "| t | 1.50 × a | 1.50 × b |");
+    }
+
+    #[test]
     fn every_figure_has_its_cell() {
         let cost = |count, mean, worst| Cost { count, mean, worst };
         let figures = Figures {
@@ -138,6 +185,7 @@ mod tests {
             lines[2],
             "| t | h | 93.5 / 119 | 63.0 / 115 | 157.0 / 233 | – | 7: 20.0 / 30 |"
         );
+        assert_eq!(against_best(&figures).lines().len(), 2, "no row without our heap");
         assert_eq!(overheads(&figures).lines()[2], "| h | – | 8.0 | – | – | 24 |");
     }
 }

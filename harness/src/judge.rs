@@ -150,14 +150,13 @@ impl Judge {
             (End::Exit(expected), Boundary::Exit { status }) => {
                 self.equal(VerdictKind::Record, "status", expected, *status);
             }
+            (End::Watchdog, Boundary::Watchdog)
+                if boot.crash.is_none() && boot.marker.is_none() => {}
             (End::ResetLoop, Boundary::Reset) if looped => {}
-            (_, Boundary::Lockup { text }) => {
-                let found = text.lines().next().unwrap_or_default().to_owned();
-                self.add(VerdictKind::Lockup, "end", name(context.plan.end), found);
-            }
-            (_, Boundary::Hang { limit, .. }) => {
-                let found = format!("no end: {limit} used up");
-                self.add(VerdictKind::Hang, "end", name(context.plan.end), found);
+            (_, Boundary::Lockup { .. } | Boundary::Hang { .. } | Boundary::Watchdog) => {
+                let is_lockup = matches!(boot.boundary, Boundary::Lockup { .. });
+                let kind = if is_lockup { VerdictKind::Lockup } else { VerdictKind::Hang };
+                self.add(kind, "end", name(context.plan.end), found_end(&boot.boundary, boot));
             }
             (_, Boundary::Reset) if looped => {
                 let found = format!("{tries} boots, no end marker and no record");

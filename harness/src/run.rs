@@ -132,7 +132,7 @@ fn drive(
 /// Whether another boot can follow: after a reset, and after a lockup whose RAM was kept.
 fn goes_on(boot: &BootEvidence) -> bool {
     match boot.boundary {
-        Boundary::Reset => true,
+        Boundary::Reset | Boundary::Watchdog => true,
         Boundary::Lockup { .. } => !boot.ram.is_empty(),
         Boundary::Exit { .. } | Boundary::Hang { .. } => false,
     }
@@ -175,6 +175,8 @@ impl Driver<'_> {
             self.run_boot(plan, planned, number)?;
         let instructions = match boundary {
             Boundary::Reset | Boundary::Hang { .. } => self.instructions_of_boot()?,
+            // How far it came beyond the end of its time says something of the host only.
+            Boundary::Watchdog => self.instructions_of_boot()?.and(None),
             Boundary::Exit { .. } | Boundary::Lockup { .. } => None,
         };
         let Left { region, marker, ram } = self.left(&boundary, &file("ram"))?;
@@ -255,7 +257,7 @@ impl Driver<'_> {
     /// What the boot left in memory, where that can still be read.
     fn left(&mut self, boundary: &Boundary, file: &str) -> Result<Left, BenchError> {
         let ram = match boundary {
-            Boundary::Reset | Boundary::Hang { .. } => {
+            Boundary::Reset | Boundary::Watchdog | Boundary::Hang { .. } => {
                 self.session.clear_breakpoints()?;
                 self.read_ram(file)?
             }

@@ -95,6 +95,10 @@ fn a_clean_boot_passes_and_every_flaw_has_its_verdict() {
     check("lockup", vec![boot(lockup, None)], V::Pass, &[]);
     check("hang", vec![boot(hang(TARGET_TIME), None)], V::Pass, &[]);
     check("hang", vec![boot(hang("wall time"), None)], V::Hang, &["end"]);
+    check("hang", vec![boot(Boundary::Watchdog, None)], V::Hang, &["end"]);
+    check("watchdog", vec![boot(Boundary::Watchdog, None)], V::Pass, &[]);
+    check("watchdog", vec![boot(Boundary::Watchdog, Some(marker()))], V::Hang, &["end"]);
+    check("watchdog", vec![boot(hang(TARGET_TIME), None)], V::Hang, &["end"]);
 }
 
 /// The ledger at the boundary, held against the keys of a scenario.

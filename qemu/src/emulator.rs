@@ -69,8 +69,10 @@ pub struct Emulator {
     pub(crate) resumed_at_mark: Mark,
     /// When the guest was last resumed.
     pub(crate) resumed_at: Instant,
-    /// Whether instructions are counted.
-    pub(crate) counted: bool,
+    /// Target time of an instruction as a power of two nanoseconds, if they are counted.
+    pub(crate) instruction_shift: Option<u8>,
+    /// The reset at which the guest stands, or that comes next.
+    pub(crate) reset: Reset,
     pub(crate) files: OutputFiles,
     pub(crate) version: Version,
     pub(crate) process: Process,
@@ -153,7 +155,7 @@ impl Emulator {
     /// # Errors
     /// When QEMU does not answer.
     pub fn instructions(&mut self) -> Result<Option<u64>, Error> {
-        if self.counted { self.qmp.instruction_count().map(Some) } else { Ok(None) }
+        self.instruction_shift.map(|_| self.qmp.instruction_count()).transpose()
     }
 
     /// Stops the guest before the instruction at an address. See [`Hub::break_at`].
@@ -188,8 +190,9 @@ impl Emulator {
         self.stopped_hub("use GDB")
     }
 
-    /// Resets the guest after it stopped for a reset or at a limit: it stands before its first
-    /// instruction again, memory kept. What the image places in memory is put there again.
+    /// Resets the guest after it stopped for a reset, at a watchdog or at a limit: it stands before
+    /// its first instruction again, memory kept. What the image places in memory is put there
+    /// again.
     ///
     /// # Errors
     /// When the guest runs or QEMU has ended.
@@ -201,7 +204,8 @@ impl Emulator {
         self.qmp.wait_event("RESET")?;
         self.qmp.command("set-action", json!({ "reboot": "shutdown" }))?;
         self.hub.forget_position();
-        self.reset_models(Reset::System)?;
+        let reset = std::mem::replace(&mut self.reset, Reset::System);
+        self.reset_models(reset)?;
         self.pending = None;
         self.state = State::Stopped;
         Ok(())

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::gdb::Hub;
 use crate::guest_ram::{Guest, Memory};
 use crate::keeper::Request;
+use crate::models::Reset;
 use crate::observer::{self, Observer};
 use crate::output::{Mark, OutputFiles};
 use crate::process::Process;
@@ -98,7 +99,8 @@ impl Emulator {
             resumed_at_instruction: 0,
             resumed_at_mark: Mark::default(),
             resumed_at: Instant::now(),
-            counted: launch.instruction_shift.is_some(),
+            instruction_shift: launch.instruction_shift,
+            reset: Reset::System,
             files,
             version: launch.program.version,
             process,

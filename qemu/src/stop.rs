@@ -26,6 +26,9 @@ pub enum Stop {
         /// Which of the registered ones.
         token: crate::gdb::Token,
     },
+    /// A watchdog that the host supplies ran out. The guest is stopped where it was met after that,
+    /// memory intact, and can only be reset.
+    Watchdog,
     /// The guest executed as many instructions as it was allowed, and possibly some more: the count
     /// is looked at every few milliseconds. It is stopped, memory intact.
     InstructionLimit,
@@ -44,6 +47,7 @@ impl Stop {
             Self::Exit { .. } => "exit",
             Self::Killed { .. } => "killed",
             Self::Breakpoint { .. } => "breakpoint",
+            Self::Watchdog => "watchdog",
             Self::InstructionLimit => "instruction limit",
             Self::WallLimit => "wall limit",
             Self::OutputLimit => "output limit",

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::emulator::{Emulator, State};
 use crate::error::Error;
 use crate::gdb::{Stepped, Token};
+use crate::models::Reset;
 use crate::stop::{Limits, Stop};
 
 /// Time between two looks at the counters, in milliseconds. A guest executes some ten million
@@ -89,14 +90,23 @@ impl Emulator {
                 found: "stopped".into(),
             });
         }
-        if let Some(stop) = self.pending.take() {
-            self.state = if stop == Stop::Reset { State::AtReset } else { State::Stopped };
+        let stop = match self.pending.take() {
+            Some(stop) => {
+                self.state = if stop == Stop::Reset { State::AtReset } else { State::Stopped };
+                stop
+            }
+            None => match self.follow(limits) {
+                Err(Error::Closed { .. }) => return self.ended(),
+                other => other?,
+            },
+        };
+        // Whatever else the guest came to, a watchdog that ran out before was first.
+        if stop != Stop::Watchdog && !self.is_reset_due()? {
             return Ok(stop);
         }
-        match self.follow(limits) {
-            Err(Error::Closed { .. }) => self.ended(),
-            other => other,
-        }
+        self.state = State::AtReset;
+        self.reset = Reset::Watchdog;
+        Ok(Stop::Watchdog)
     }
 
     /// Lets devices of the host answer a running guest for which nobody waits now, without waiting.
@@ -198,6 +208,9 @@ impl Emulator {
     /// The limit that is used up, if one is.
     fn limit(&mut self, limits: &Limits, wall_end: Instant) -> Result<Option<Stop>, Error> {
         let mark = self.mark()?;
+        if self.is_reset_due()? {
+            return Ok(Some(Stop::Watchdog));
+        }
         let before = self.resumed_at_mark;
         let output_bytes = mark.stdout_bytes.saturating_sub(before.stdout_bytes)
             + mark.console_bytes.saturating_sub(before.console_bytes)

@@ -104,7 +104,7 @@ impl<'ast> Visit<'ast> for Tests {
                 proc_macro2::TokenTree::Ident(name) => Some(name.to_string()),
                 _ => None,
             });
-            self.0.extend(names.filter(|name| name != "small"));
+            self.0.extend(names);
         }
     }
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::super::check_rule;
     use super::*;
 
-    const TESTS: &str = "mod at { at_each_level!(small [Off, Light]: kept, told,); }\n\
+    const TESTS: &str = "mod at { at_each_level!([Off, Light]: kept, told,); }\n\
                          fn kept() {}\n#[test]\nfn refused() {}\nfn asleep() {}\n";
 
     fn contract(rows: &str) -> (String, String) {

@@ -27,7 +27,21 @@ fn is_part(tree: &Tree, file: &Source) -> bool {
         return is_named(tree, above, name);
     }
     let is_head = HEADS.contains(&stem) || is_of_programs(folder);
-    is_head || is_named(tree, folder, stem) || has_path(tree, folder, stem)
+    is_head
+        || is_named(tree, folder, stem)
+        || has_path(tree, folder, stem)
+        || is_compiled_by_test(tree, &file.path, folder)
+}
+
+/// Whether a test names a file, or all of its folder, to have it compiled, and perhaps refused.
+fn is_compiled_by_test(tree: &Tree, path: &str, folder: &str) -> bool {
+    let Some((_, inside)) = path.split_once("/tests/") else { return false };
+    let all = folder.split_once("/tests/").map(|(_, folder)| format!("tests/{folder}/*.rs"));
+    let names = [Some(format!("tests/{inside}")), all];
+    let names: Vec<_> = names.iter().flatten().map(|name| format!("\"{name}\"")).collect();
+    tree.rust().any(|file| {
+        file.lines().any(|(_, line)| names.iter().any(|name| line.contains(name.as_str())))
+    })
 }
 
 /// Whether a file above a folder has a module of a name.
@@ -117,7 +131,12 @@ mod tests {
             ("a/tests/heap/main.rs", "mod bits;\n"),
             ("a/tests/heap/bits.rs", ""),
             ("a/tests/heap/trace.rs", ""),
+            ("a/tests/types.rs", "pass(\"tests/types/one.rs\"); fail(\"tests/types/bad/*.rs\");"),
+            ("a/tests/types/one.rs", ""),
+            ("a/tests/types/two.rs", ""),
+            ("a/tests/types/bad/three.rs", ""),
         ];
-        check_rule(check, &files, &[&lost("a/tests/heap/trace.rs")]);
+        let expected = [lost("a/tests/heap/trace.rs"), lost("a/tests/types/two.rs")];
+        check_rule(check, &files, &expected.each_ref().map(String::as_str));
     }
 }

@@ -29,4 +29,11 @@ impl DmaNeeds {
         let align_bytes = suited.map(|region| region.dma_alignment_bytes).max().unwrap_or(1);
         Self { capabilities, align_bytes }
     }
+
+    /// Whether a block may begin so many bytes before an address that is aligned as needed: only by
+    /// whole lines, or its first line is another block's as well.
+    #[must_use]
+    pub const fn allows_offset(&self, offset_bytes: u32) -> bool {
+        offset_bytes.is_multiple_of(self.align_bytes)
+    }
 }

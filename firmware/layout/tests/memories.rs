@@ -210,6 +210,10 @@ fn what_dma_needs() {
     let external = C::DMA.union(C::SPIRAM);
     check(external, (external, 32));
     check(external.union(C::INTERNAL), (external.union(C::INTERNAL), 1));
+    let allows = |caps, offset| DmaNeeds::of(caps, made_up::REGIONS).allows_offset(offset);
+    assert!([0, 32, 96].iter().all(|offset| allows(external, *offset)));
+    assert!(![1, 8, 31, 33].iter().any(|offset| allows(external, *offset)));
+    assert!([0, 1, 8].iter().all(|offset| allows(C::DMA, *offset)));
 }
 
 /// The first and the last byte of a region, one before, one behind, and one too many.

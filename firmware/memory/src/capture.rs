@@ -53,6 +53,8 @@ pub struct Reported {
     pub value: u32,
     /// What noticed it: [`Detector::ErrorCall`] for any code that has no detector of its own.
     pub detector: Detector,
+    /// The address that it is about, if it is about one.
+    pub address: Option<u32>,
 }
 
 /// Where software noticed a crash that no exception reported.
@@ -129,6 +131,10 @@ pub fn record_of_software(
     record.value = error.map_or(location.line, |error| error.value);
     if let Some(error) = error {
         record.status = error.status;
+        if let Some(address) = error.address {
+            record.fault_address = address;
+            record.owner = map.owner_of(address);
+        }
     }
     record.source_file = location.file;
     record.source_file_length = u16::try_from(location.file_length).unwrap_or(u16::MAX);

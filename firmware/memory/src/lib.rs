@@ -13,9 +13,10 @@
 //! * [`reboot`]: how many crashes in a row lead to safe mode.
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
 //! * [`heap`]: memory of several regions, handed out by what it can be used for.
+//! * [`dma`]: what a DMA transfer may do, and memory for it that cannot be misused.
 //! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
 //! * [`misuse`]: which refusals of kernel and heap are mistakes of the caller.
-//! * [`raw`]: the one place where an address becomes memory.
+//! * [`raw`]: where an address becomes memory; that of DMA does in `dma/raw.rs`.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -26,6 +27,7 @@ pub mod application;
 pub mod capture;
 pub mod check;
 pub mod classify;
+pub mod dma;
 pub mod errors;
 pub mod heap;
 pub mod kernel;

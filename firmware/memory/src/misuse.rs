@@ -3,6 +3,7 @@
 use crate::heap::{AddressError, AllocationError, Corruption, Expected};
 use crate::kernel::call::{Call, Error};
 use crashrig_wire::Detector;
+use crashrig_wire::TransferState;
 use crashrig_wire::status::Misuse;
 
 /// The mistake behind a refused call; nothing where waiting in vain is part of the plan.
@@ -90,6 +91,19 @@ pub const fn of_address(error: &AddressError) -> (Misuse, u32) {
         AddressError::AlreadyFree { address, .. } => (Misuse::DoubleFree, address),
         AddressError::Lent { address, .. } => (Misuse::InvalidArgument, address),
         AddressError::Corrupt(Corruption { address, .. }) => (Misuse::HeapCorrupt, address),
+    }
+}
+
+/// The mistake behind what became of a DMA transfer; nothing if it ended as it should have.
+#[must_use]
+pub const fn of_transfer(state: TransferState) -> Option<Misuse> {
+    match state {
+        TransferState::Running | TransferState::Done | TransferState::Stopped => None,
+        TransferState::Refused => Some(Misuse::DmaRefused),
+        TransferState::TransferError
+        | TransferState::FifoError
+        | TransferState::DirectModeError => Some(Misuse::DmaError),
+        TransferState::TimedOut => Some(Misuse::DmaTimeOut),
     }
 }
 

@@ -106,7 +106,7 @@ pub fn refuse(refusal: Refusal, address: u32) -> ! {
     let mut region = fault::open_region();
     if policy.decide(region.ledger()) == BootMode::Normal {
         let (status, detector) = (refusal.status(), Detector::Bootloader);
-        let error = Reported { status, value: address, detector };
+        let error = Reported { status, value: address, detector, address: None };
         fault::capture_error(error, Location::caller())
     }
     let start = reset_cause::note(&mut region);

@@ -33,6 +33,28 @@ pub(crate) fn enable_memory_clocks(enables: &[ClockEnable]) -> u32 {
     enables.iter().filter(|enable| !enable_clock(enable)).count() as u32
 }
 
+/// Enables what a region needs that is not enabled from the start, in the order of the chip file.
+/// Says whether all of it is in force.
+#[must_use]
+pub fn enable_region(region: &str) -> bool {
+    let enables = platform().clock_enables_on_demand.iter();
+    let missing = enables.filter(|enable| enable.region == region && !enable_clock(enable)).count();
+    missing == 0 && is_region_on(region)
+}
+
+/// Disables one of the bits that [`enable_region`] sets, by its name in the chip file; nothing
+/// where there is none of that name. What the bit opened must not be in use.
+pub fn disable(name: &str) {
+    let enables = platform().clock_enables_on_demand.iter();
+    for enable in enables.filter(|enable| enable.name == name) {
+        let register = core::ptr::with_exposed_provenance_mut::<u32>(enable.register as usize);
+        // SAFETY: the chip file gives the address of a clock register of this chip.
+        let before = unsafe { register.read_volatile() };
+        // SAFETY: as above; only the one bit is taken away.
+        unsafe { register.write_volatile(before & !(1 << enable.bit)) };
+    }
+}
+
 /// Whether every clock that a region needs is in force. Memory without one must not be touched.
 pub(crate) fn is_region_on(region: &str) -> bool {
     let Platform { clock_enables, clock_enables_on_demand, .. } = *platform();

@@ -73,7 +73,7 @@ pub(crate) fn misuse((misuse, value): (Misuse, u32), place: Place) {
 /// Reports an error that nobody survives: hook, record, reset.
 #[track_caller]
 pub fn fatal(status: Status, value: u32) -> ! {
-    end_with(Reported { status, value, detector: Detector::ErrorCall })
+    end_with(Reported { status, value, detector: Detector::ErrorCall, address: None })
 }
 
 /// As [`fatal`], for what a detector of its own has noticed.

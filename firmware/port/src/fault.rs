@@ -6,7 +6,7 @@
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::kernel::view;
 use crate::registers::{float_unit, system_control};
-use crate::{clock, interrupts, kernel, platform, reset, reset_cause, sections};
+use crate::{clock, dma, interrupts, kernel, platform, reset, reset_cause, sections};
 use core::cell::UnsafeCell;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -173,6 +173,8 @@ fn with_region(
         region.note_nested(entry.vector, faults.cfsr);
         reset::reset()
     }
+    // A bus master that writes on could write into the record.
+    dma::hooks::stop_all();
     // A crash before the records were checked has not noted it yet.
     let _ = reset_cause::note(&mut region);
     let stacks = view::stacks();

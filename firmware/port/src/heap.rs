@@ -1,7 +1,12 @@
 //! The heap of this device: all RAM that static data leave, in regions of the chip file.
 //!
 //! Which memory that is, and who may add to it, is said in `places`; who may ask and
-//! who is told, in `policy`; how much is checked, in `level`; who has how much, in `owners`.
+//! who is told, in `policy`; how much is checked, in `level`; who has how much, in `owners`; what
+//! is asked without changing anything, in `questions`.
+//!
+//! Each operation runs with interrupts masked. For most the time is bounded; in proportion to the
+//! size are zeroing, a resize that moves, and the fill of a level that fills, for each block that
+//! is handed out, taken back or resized.
 
 mod ask;
 mod global;
@@ -10,6 +15,7 @@ mod level;
 mod owners;
 mod places;
 mod policy;
+mod questions;
 mod report;
 mod store;
 mod tracing;
@@ -27,20 +33,21 @@ pub use policy::{
     AllocateHook, Failure, FailureHook, FreeHook, FromInterrupt, set_abort_on_corruption,
     set_abort_on_failure, set_failure_hook, set_from_interrupt, set_hooks,
 };
+pub use questions::{
+    check_integrity, check_integrity_at, check_integrity_of, containing_block, dump, region_totals,
+    size_of, start_monitoring, stop_monitoring, totals, walk,
+};
 pub(crate) use report::write_sections;
 #[cfg(feature = "injection")]
-pub use store::state;
+pub use store::{hold, state};
 pub use tracing::{
     trace_pause, trace_record, trace_records, trace_restart, trace_resume, trace_start, trace_stop,
     trace_summary,
 };
 
 use crate::errors::{self, Place};
-use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Block, Corruption, ReallocationError, Request, Totals,
-};
+use crashrig_memory::heap::{AddressError, Alignment, AllocationError, ReallocationError, Request};
 use crashrig_memory::misuse;
 use store::with;
 
@@ -52,6 +59,11 @@ pub const REGION_LIMIT: usize = 6;
 pub enum Error<E> {
     /// An interrupt handler asked, and is not allowed to.
     FromInterrupt,
+    /// A bus master is using the block: controller and stream, as in a record.
+    Borrowed {
+        /// Controller, counted from 1, in bits 4 to 7; stream in bits 0 to 3.
+        stream: u8,
+    },
     /// The heap's own reason.
     Heap(E),
 }
@@ -73,7 +85,8 @@ pub fn allocate(
     ask::told(ask::serve(&asked, caller), &asked, caller)
 }
 
-/// As [`allocate`], for `count` things of a size, all zero.
+/// As [`allocate`], for `count` things of a size, all zero. Masks interrupts for a time in
+/// proportion to all of it.
 ///
 /// # Errors
 /// As for `allocate`, or they are more than 4 GiB together.
@@ -94,13 +107,18 @@ pub fn allocate_zeroed(
 }
 
 /// Gives a block another size, where it is or at another place in memory with all of `caps`, and
-/// answers where. The hooks are told of a release and an allocation, when both are over.
+/// answers where. The hooks are told of a release before and of an allocation after. Where it has
+/// to move, it masks interrupts for a time in proportion to what is copied.
 ///
 /// # Errors
 /// As [`Heap::reallocate`](crashrig_memory::heap::Heap::reallocate), or the caller is an interrupt
 /// handler. The block is as before.
+///
+/// # Safety
+/// If a block begins at this address, it is the caller's: no `Box`, no stack, nothing of others.
+/// Other addresses are refused, but at level off not all of them: there they must not be given.
 #[inline(never)]
-pub fn reallocate(
+pub unsafe fn reallocate(
     address: u32,
     size_bytes: u32,
     alignment: Alignment,
@@ -108,8 +126,10 @@ pub fn reallocate(
 ) -> Result<u32, Error<ReallocationError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
+    policy::check_borrower(address, caller)?;
     let asked = Request { alignment, ..Request::new(size_bytes, caps) };
-    ask::resize(address, &asked, caller)
+    // SAFETY: as the caller promises.
+    unsafe { ask::resize(address, &asked, caller) }
 }
 
 /// Hands out the stack of a thread; who spawns it warns of an error.
@@ -127,7 +147,7 @@ pub(crate) fn allocate_stack(
 }
 
 /// As [`allocate`], with the first of several sets of capabilities that can be served. A failure
-/// names the last one.
+/// names the last one that was tried; the next one is tried only where memory has run out.
 ///
 /// # Errors
 /// As for `allocate`; nothing can be served of an empty list.
@@ -141,15 +161,14 @@ pub fn allocate_prefer(
     policy::check_caller(caller)?;
     let with = |caps: &Capabilities| Request { alignment, ..Request::new(size_bytes, *caps) };
     let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
-    let early = others.iter().map(with).find_map(|asked| {
-        let address = ask::serve(&asked, caller).ok()?;
-        Some((address, asked))
-    });
-    let (result, asked) = match early {
-        Some((address, asked)) => (Ok(address), asked),
-        None => (ask::serve(&with(last), caller), with(last)),
-    };
-    ask::told(result, &asked, caller)
+    for asked in others.iter().map(with) {
+        let result = ask::serve(&asked, caller);
+        if !matches!(result, Err(AllocationError::OutOfMemory { .. })) {
+            return ask::told(result, &asked, caller);
+        }
+    }
+    let asked = with(last);
+    ask::told(ask::serve(&asked, caller), &asked, caller)
 }
 
 /// Hands out memory to whoever does not care which, as [`set_external_limit`] says.
@@ -173,11 +192,16 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
 ///
 /// # Errors
 /// As [`Heap::free`](crashrig_memory::heap::Heap::free), or the caller is an interrupt handler.
+///
+/// # Safety
+/// As for [`reallocate`], and nobody uses the block any more.
 #[inline(never)]
-pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
+pub unsafe fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
-    let result = ask::release(address, caller);
+    policy::check_borrower(address, caller)?;
+    // SAFETY: as the caller promises.
+    let result = unsafe { ask::release(address, caller) };
     if let Err(error) = &result {
         errors::misuse(misuse::of_address(error), Place::Caller(caller));
     }
@@ -185,43 +209,11 @@ pub fn free(address: u32) -> Result<u32, Error<AddressError>> {
 }
 
 /// Takes the stack of a thread back, in the kernel's own exceptions; who ends it warns of an error.
+///
+/// # Safety
+/// [`allocate_stack`] has handed it out, and no thread runs on it any more.
 #[inline(never)]
-pub(crate) fn free_stack(address: u32) -> Result<u32, AddressError> {
-    ask::release(address, history::caller())
-}
-
-/// How many bytes can be used at an address that is handed out.
-///
-/// # Errors
-/// As [`Heap::size_of`](crashrig_memory::heap::Heap::size_of).
-pub fn size_of(address: u32) -> Result<u32, AddressError> {
-    with(|heap| heap.size_of(address))
-}
-
-/// Sums over the regions with all of `caps`.
-///
-/// # Errors
-/// A word of the heap's own is wrong.
-pub fn totals(caps: Capabilities) -> Result<Totals, Corruption> {
-    with(|heap| heap.totals(caps))
-}
-
-/// Shows each block of the regions with all of `caps`, with interrupts masked. `visit` must not use
-/// the heap; where it breaks, the rest of that region is left out.
-///
-/// # Errors
-/// As [`Heap::walk`].
-pub fn walk(
-    caps: Capabilities,
-    visit: impl FnMut(Block) -> ControlFlow<()>,
-) -> Result<(), Corruption> {
-    with(|heap| heap.walk(caps, visit))
-}
-
-/// Checks every header, link and canary.
-///
-/// # Errors
-/// The first word found wrong.
-pub fn check_integrity() -> Result<(), Corruption> {
-    with(|heap| heap.check_integrity(Capabilities::NONE))
+pub(crate) unsafe fn free_stack(address: u32) -> Result<u32, AddressError> {
+    // SAFETY: as the caller promises.
+    unsafe { ask::release(address, history::caller()) }
 }

@@ -60,6 +60,19 @@ pub(crate) fn silence() {
     cortex_m::asm::isb();
 }
 
+/// Exceptions of the core in front of the first interrupt.
+pub(crate) const CORE_EXCEPTIONS: u32 = vectors::CORE_EXCEPTIONS;
+
+/// Enables an interrupt at the lowest priority, without pending it. A number that the chip does not
+/// implement does nothing.
+pub fn enable(interrupt: u32) {
+    let enables = &interrupt_controller().iser;
+    if let Some(enable) = enables.get((interrupt / 32) as usize).filter(|_| interrupt < count()) {
+        // SAFETY: an entry for it stands in the table.
+        unsafe { enable.write(1 << (interrupt % 32)) };
+    }
+}
+
 /// Whether the entries of an interrupt in flash and in RAM differ.
 #[must_use]
 pub fn entries_differ(interrupt: u32) -> bool {

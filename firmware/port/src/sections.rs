@@ -5,7 +5,7 @@
 //! here decides anything.
 
 use crate::registers::{float_unit, interrupt_controller, memory_protection};
-use crate::{errors, heap, kernel, log_tail, mpu, platform, reset_cause};
+use crate::{dma, errors, heap, kernel, log_tail, mpu, platform, reset_cause};
 use crashrig_memory::errors::Context;
 use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
@@ -42,6 +42,7 @@ pub(crate) fn write(mut writer: Writer<'_>, record: &Record, map: &MemoryMap<'_>
     let around = neighbours(record.fault_address, map);
     writer.rows(Section::Neighbours, around.len(), around.map(|row| row.to_words()));
     crashrig_tables(&mut writer, record.registers.psp);
+    dma::hooks::write_section(&mut writer);
     errors(&mut writer);
     writer.section(Section::LogTail, log_tail::words());
     stack(&mut writer, record, map);

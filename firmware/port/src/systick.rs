@@ -4,7 +4,7 @@
 //! The checks find what the guard regions did not: a canary that was overwritten, and a stack
 //! pointer outside of its stack, which is a frame that jumped guard and canary.
 
-use crate::{clock, detectors, fault, kernel, platform};
+use crate::{clock, detectors, dma, fault, kernel, platform};
 use core::arch::naked_asm;
 use crashrig_memory::check::{Checks, broken_canary, check_stack};
 use crashrig_memory::classify::{Entry, Meaning};
@@ -37,6 +37,7 @@ extern "C" fn tick(msp: u32, psp: u32, exc_return: u32, callee_saved: &[u32; 8])
     clock::count_tick();
     let entry = fault::entry(kernel::running(), clock::SYSTICK, exc_return, [msp, psp]);
     check(&entry, callee_saved);
+    dma::hooks::tick();
     kernel::tick();
 }
 

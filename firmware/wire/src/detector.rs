@@ -43,13 +43,18 @@ crate::names::closed_list! {
     /// The heap was given an address that it has not handed out, or has taken back already; the
     /// status says which.
     HeapAddress = 18, "heap-address";
+    /// The check of a DMA transfer before it begins, against the bus matrix and the rules of the
+    /// controller. The value of a record is the rule.
+    DmaCapability = 19, "dma-capability";
+    /// An error interrupt of a DMA stream, or a transfer that did not end in time.
+    DmaTransferError = 20, "dma-transfer-error";
 }
 
 impl Detector {
     /// Detectors that an image with the feature `injection` can switch off for a boot, so that the
     /// one behind is seen at work. One that the core does not have is off anyway.
     pub const SWITCHABLE: &'static [Self] =
-        &[Self::StackLimit, Self::MpuGuard, Self::SpRange, Self::StackCanary];
+        &[Self::StackLimit, Self::MpuGuard, Self::SpRange, Self::StackCanary, Self::DmaCapability];
 
     /// The bit of the detector in a set of them.
     #[must_use]

@@ -139,6 +139,38 @@ crate::names::closed_list! {
     HeapTrace = 71, "heap-trace";
     /// None; the heap is used through the traits of Rust's own allocators.
     HeapAllocators = 72, "heap-allocators";
+    /// The watchdog is started; with a parameter of 1 it is fed for three times as long as it
+    /// waits, otherwise an endless loop keeps it from being fed.
+    WatchdogHang = 80, "watchdog-hang";
+    /// None; the last sector of flash is erased and programmed, with a parameter of 1 looked at.
+    FlashProgram = 81, "flash-program";
+    /// None; the flash interface is asked for what it must refuse.
+    FlashMisuse = 82, "flash-misuse";
+    /// None; backup SRAM is opened and written, with a parameter of 1 opened and looked at.
+    BackupSram = 83, "backup-sram";
+    /// None; DMA streams copy and send in each of their modes, and refuse with error values.
+    DmaServices = 90, "dma-services";
+    /// A DMA transfer that breaks a rule, by parameter: 0 it writes core-coupled memory, 1 it goes
+    /// beyond the end of SRAM2, 2 it copies on DMA1, 3 its bursts cross a boundary of 1 KiB, 4 it
+    /// writes flash, 5 it writes an alias, 6 it copies in direct mode, 7 it has too many items, 8
+    /// it copies in circular mode, 9 its bursts do not fit the threshold of the FIFO.
+    DmaMisuse = 91, "dma-misuse";
+    /// A DMA transfer whose peripheral never has anything, with a limit of 5 ms.
+    DmaEndless = 92, "dma-endless";
+    /// None; one DMA stream fails while another runs, and the owner of each is told.
+    DmaErrorBeside = 93, "dma-error-beside";
+    /// None; a block is freed while a DMA stream fills it.
+    DmaFreedInFlight = 94, "dma-freed-in-flight";
+    /// None; a DMA stream sends by a serial port.
+    DmaSerial = 95, "dma-serial";
+    /// A DMA stream writes beyond the block of the heap that it was given, and the heap is checked.
+    DmaOverrun = 96, "dma-overrun";
+    /// A load from nowhere while a circular DMA stream sends.
+    DmaCircularCrash = 97, "dma-circular-crash";
+    /// A DMA stream writes over the vector table in RAM.
+    DmaOverVectors = 98, "dma-over-vectors";
+    /// A DMA stream writes over the crash region.
+    DmaOverCrashRegion = 99, "dma-over-crash-region";
 }
 
 crate::names::closed_list! {

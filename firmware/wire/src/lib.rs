@@ -11,8 +11,8 @@
 //! * [`section`]: device → host, tier 2 of it: sections behind the record, each sealed by itself.
 //! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
-//! * [`fault`], [`heap_damage`], [`detector`], [`kind`], [`thread`], [`status`]: the closed
-//!   lists of names.
+//! * [`fault`], [`heap_damage`], [`detector`], [`dma`], [`kind`], [`thread`], [`status`]: the
+//!   closed lists of names.
 //! * [`script`]: both directions, requests to a heap of the device and its answers, in turns.
 //! * [`cfsr`]: the fault bits that both sides judge by.
 //! * [`trail`]: how a chain of frame pointers is followed and when a return address is believed.
@@ -27,6 +27,7 @@ pub mod cfsr;
 pub mod command;
 pub mod crc;
 pub mod detector;
+pub mod dma;
 pub mod fault;
 pub mod field;
 pub mod heap_damage;
@@ -45,6 +46,7 @@ pub mod trail;
 
 pub use command::Mailbox;
 pub use detector::Detector;
+pub use dma::{DmaRule, TransferState};
 pub use fault::{Fault, Mark, Way};
 pub use heap_damage::HeapDamage;
 pub use kind::Kind;

@@ -105,6 +105,16 @@ crate::names::closed_list! {
     /// Threads and a timer that use the heap came in between at each instruction of an operation of
     /// the heap, and all contents and the heap stayed sound.
     HeapSwitched = 32, "heap-switched";
+    /// Flash was erased and programmed, and what was programmed twice has the bits of both.
+    FlashProgrammed = 33, "flash-programmed";
+    /// Flash held what a boot before had programmed, and nothing else.
+    FlashKept = 34, "flash-kept";
+    /// Each misuse of the flash interface got its error and changed nothing.
+    FlashRefused = 35, "flash-refused";
+    /// Backup SRAM took nothing while one of its locks was closed, and everything afterwards.
+    BackupOpened = 36, "backup-opened";
+    /// Backup SRAM held what a boot before had written.
+    BackupKept = 37, "backup-kept";
 }
 
 crate::names::closed_list! {

@@ -13,7 +13,7 @@ use crashrig_layout::parse::{AddressRange, Board};
 use crashrig_wire::record::Trust;
 use crashrig_wire::region::Slot;
 use crashrig_wire::thread::Area;
-use crashrig_wire::{EndMarker, Kind, Record, Thread};
+use crashrig_wire::{Detector, EndMarker, Kind, Record, Thread};
 
 /// The name of everything that no area and no region covers.
 pub const UNMAPPED: &str = "unmapped";
@@ -150,8 +150,11 @@ fn describe(
 ) -> CrashReport {
     let image = symbols.image();
     let function = |address: u32| symbols.function_at(address);
-    // Every overflow has an address: the one refused, or where the stack pointer went.
-    let has_address = record.trust.has(Trust::FAULT_ADDRESS) || record.kind == Kind::StackOverflow;
+    // Every overflow has an address: the one refused, or where the stack pointer went. So has every
+    // transfer: the driver knows it, and no register of the core vouches for it.
+    let has_address = record.trust.has(Trust::FAULT_ADDRESS)
+        || record.kind == Kind::StackOverflow
+        || matches!(record.detector, Detector::DmaCapability | Detector::DmaTransferError);
     let has_pc = record.trust.has(Trust::PC);
     let pc = record.registers.pc;
     let region = |address: u32| region_of(address, record, image, board);

@@ -8,7 +8,7 @@ use super::log::{LogDecoder, LogLine};
 use crate::entry::EntryReading;
 use crashrig_wire::section::{
     Allocation, BrokenBlock, ErrorRow, FailedAllocation, Float, HeapRow, Interrupts, Neighbour,
-    ProtectionRegion, Section, SectionReading, StackWindow, ThreadRow, sections,
+    ProtectionRegion, Section, SectionReading, StackWindow, ThreadRow, TransferRow, sections,
 };
 
 /// Everything that the sections of a record say. What is not there is empty.
@@ -38,6 +38,8 @@ pub struct Sections {
     pub allocations: Vec<Allocation>,
     /// The last allocation that failed.
     pub failed_allocation: Option<FailedAllocation>,
+    /// DMA transfers, oldest first.
+    pub transfers: Vec<TransferRow>,
     /// Causes of resets as the chip gives them, the newest first.
     pub reset_causes: Vec<u32>,
     /// The first and the last error.
@@ -132,6 +134,7 @@ fn take(found: &mut Sections, section: Section, words: &[u32]) -> Option<()> {
         Section::FailedAllocation => {
             found.failed_allocation = Some(FailedAllocation::from_words(one(words)?));
         }
+        Section::Transfers => found.transfers = rows(words, TransferRow::from_words)?,
         Section::ResetCauses => found.reset_causes = words.to_vec(),
         Section::Errors => found.errors = rows(words, ErrorRow::from_words)?,
         Section::StackWindow => {

@@ -10,7 +10,9 @@ use crate::steps::can_restart_tick;
 use crate::verdict::{Mismatch, VerdictKind};
 use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, SEQUENCE};
 use crashrig_wire::region::{Geometry, Slot};
-use crashrig_wire::section::{SECTION_CLASSES, Section, SectionReading, StackWindow, ThreadRow};
+use crashrig_wire::section::{
+    SECTION_CLASSES, Section, SectionReading, StackWindow, ThreadRow, TransferRow,
+};
 
 /// A run with its report.
 pub type Run<'a> = (&'a Evidence, &'a Report);
@@ -111,6 +113,9 @@ impl Pair<'_> {
             if row.section == Section::Threads {
                 [&mut one, &mut other].into_iter().for_each(|rows| clear_high_water(rows));
             }
+            if row.section == Section::Transfers {
+                [&mut one, &mut other].into_iter().for_each(|rows| clear_items_left(rows));
+            }
             if row.section == Section::StackWindow {
                 (one, other) = (from_the_pointer(&one), from_the_pointer(&other));
                 repeated.take_out(&mut one, &mut other);
@@ -160,6 +165,15 @@ impl Repeated {
 fn clear_high_water(rows: &mut [u8]) {
     for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
         if let Some(bytes) = row.get_mut(ThreadRow::HIGH_WATER_BYTES) {
+            bytes.fill(0);
+        }
+    }
+}
+
+/// Clears how many items each transfer had left: a stream goes on while the device is stopped.
+fn clear_items_left(rows: &mut [u8]) {
+    for row in rows.as_chunks_mut::<{ 4 * TransferRow::WORDS }>().0 {
+        if let Some(bytes) = row.get_mut(TransferRow::ITEMS_LEFT_BYTES) {
             bytes.fill(0);
         }
     }

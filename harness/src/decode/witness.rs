@@ -108,6 +108,8 @@ impl Core {
             | Detector::PanicHandler
             | Detector::ErrorCall
             | Detector::Bootloader
+            | Detector::DmaCapability
+            | Detector::DmaTransferError
             | Detector::HeapHeader
             | Detector::HeapCanary
             | Detector::HeapFill

@@ -4,7 +4,8 @@ use super::Judge;
 use crate::report::CrashReport;
 use crate::scenario::ExpectedCrash;
 use crate::verdict::VerdictKind;
-use crashrig_wire::section::Section;
+use crashrig_wire::section::{Section, TransferRow};
+use crashrig_wire::{Thread, TransferState};
 
 /// What stands behind every whole record of an image with a kernel, whatever the scenario says of
 /// it: all but what only some boots have to tell.
@@ -37,6 +38,11 @@ impl Judge {
             self.add(VerdictKind::Record, "sections", wanted, "such a section");
         }
         self.cut_short(expected, crash);
+        if !expected.transfers.is_empty() {
+            let found: Vec<_> = crash.sections.transfers.iter().map(transfer).collect();
+            let (expected, found) = (expected.transfers.join(", "), found.join(", "));
+            self.equal(VerdictKind::Record, "transfers", expected, found);
+        }
     }
 
     /// Tables that had more to say say so, and no other does. The window of the stack takes what
@@ -57,4 +63,13 @@ impl Judge {
             );
         }
     }
+}
+
+/// A DMA transfer in the words of a scenario.
+fn transfer(row: &TransferRow) -> String {
+    let (controller, stream) = (row.controller(), row.stream_number());
+    let state = row.state.map_or("unknown", TransferState::name);
+    let rule = row.rule.map_or(String::new(), |rule| format!(" {rule}"));
+    let owner = Thread::from_code(row.owner).map_or("unknown", |it| it.context().name());
+    format!("{controller}.{stream} {state}{rule} {owner}")
 }

@@ -10,6 +10,7 @@ pub(super) fn name(end: End) -> String {
         End::Crash => "a crash".to_owned(),
         End::Lockup => "a lockup".to_owned(),
         End::Hang => "a hang".to_owned(),
+        End::Watchdog => "an end by a watchdog".to_owned(),
         End::ResetLoop => "a reset loop".to_owned(),
         End::Exit(status) => format!("an exit with status {status}"),
     }
@@ -18,6 +19,9 @@ pub(super) fn name(end: End) -> String {
 pub(super) fn found_end(boundary: &Boundary, boot: &BootReport) -> String {
     match (boundary, &boot.crash, boot.marker.is_some()) {
         (Boundary::Exit { status }, ..) => format!("an exit with status {status}"),
+        (Boundary::Lockup { text }, ..) => text.lines().next().unwrap_or_default().to_owned(),
+        (Boundary::Hang { limit, .. }, ..) => format!("no end: {limit} used up"),
+        (Boundary::Watchdog, ..) => "no end: a watchdog ran out".to_owned(),
         (_, Some(crash), false) => {
             format!("a crash: {} noticed by {}", crash.record.kind, crash.record.detector)
         }

@@ -83,6 +83,7 @@ fn boot(boot: &BootReport) -> Value {
 fn boundary(boundary: &Boundary) -> Value {
     match boundary {
         Boundary::Reset => json!({ "kind": "reset" }),
+        Boundary::Watchdog => json!({ "kind": "watchdog" }),
         Boundary::Exit { status } => json!({ "kind": "exit", "status": status }),
         Boundary::Lockup { text } => json!({ "kind": "lockup", "text": text }),
         Boundary::Hang { limit, pc } => json!({ "kind": "hang", "limit": limit, "pc": pc }),

@@ -156,6 +156,7 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport, detail: Detail) 
 fn boundary(boundary: &Boundary) -> String {
     match boundary {
         Boundary::Reset => "ended with a reset, RAM read".to_owned(),
+        Boundary::Watchdog => "ended by a watchdog, RAM read".to_owned(),
         Boundary::Exit { status } => format!("ended with exit status {status}"),
         Boundary::Lockup { text } => {
             format!("locked up: {}", text.lines().next().unwrap_or_default())

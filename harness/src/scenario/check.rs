@@ -161,6 +161,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         ("crash", End::Crash),
         ("lockup", End::Lockup),
         ("hang", End::Hang),
+        ("watchdog", End::Watchdog),
         ("reset-loop", End::ResetLoop),
         ("exit", End::Exit(status)),
     ];
@@ -258,6 +259,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
         failed_allocation: raw.failed_allocation.clone(),
+        transfers: raw.transfers.clone(),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,

@@ -169,6 +169,8 @@ pub enum End {
     Lockup,
     /// Not at all, within its deadline.
     Hang,
+    /// By a watchdog that ran out, with neither marker nor record.
+    Watchdog,
     /// With resets, neither marker nor record, until the budget of boots is used up.
     ResetLoop,
     /// With the exit of the emulator, with this status. For images that are not ours.
@@ -208,6 +210,9 @@ pub struct ExpectedCrash {
     pub broken_word: Option<u32>,
     /// The allocation that must have failed last.
     pub failed_allocation: Option<RawFailedAllocation>,
+    /// The DMA transfers that must stand there, oldest first, in words: stream, state, rule if it
+    /// broke one, who began it.
+    pub transfers: Vec<String>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

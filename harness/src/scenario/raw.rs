@@ -149,6 +149,9 @@ pub struct RawCrash {
     pub broken_word: Option<u32>,
     /// The allocation that failed last.
     pub failed_allocation: Option<RawFailedAllocation>,
+    /// DMA transfers, oldest first.
+    #[serde(default)]
+    pub transfers: Vec<String>,
     /// Frames of the backtrace.
     #[serde(default)]
     pub frames_at_least: usize,

@@ -76,6 +76,8 @@ pub const TARGET_TIME: &str = "target time";
 pub enum Boundary {
     /// The device asked for a reset; RAM is as it left it.
     Reset,
+    /// A watchdog ran out; RAM is as it was found some time after that.
+    Watchdog,
     /// The emulator exited with a status. RAM is gone.
     Exit {
         /// The status.
@@ -101,6 +103,7 @@ impl Boundary {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Reset => "reset",
+            Self::Watchdog => "watchdog",
             Self::Exit { .. } => "exit",
             Self::Lockup { .. } => "lockup",
             Self::Hang { .. } => "hang",

@@ -2,7 +2,7 @@
 //!
 //! * `image`, `backtrace`, `log`: on a small image that these tests build byte by byte.
 //! * `oracle`: logs that QEMU 7.2 and 10.0 wrote, with the records of the same boots.
-//! * `sections`: what stands behind a record, written here.
+//! * `sections`, `transfers`: what stands behind a record, written here.
 //! * `real`: the test image, built here.
 //! * `hostile`: seeded noise, cut files and flipped bits into every reader.
 #![expect(
@@ -20,3 +20,4 @@ mod oracle;
 mod real;
 mod sample;
 mod sections;
+mod transfers;

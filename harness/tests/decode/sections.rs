@@ -37,7 +37,7 @@ impl WordSink for Bytes<'_> {
 }
 
 /// The bytes behind the sample's record, with some sections.
-fn written(sections: &[(Section, Vec<u32>)]) -> Vec<u8> {
+pub fn written(sections: &[(Section, Vec<u32>)]) -> Vec<u8> {
     let mut bytes = vec![0xA5; ROOM];
     let mut writer = SectionWriter::new(Bytes(&mut bytes), record().sequence, 0, ROOM);
     for (section, words) in sections {
@@ -111,7 +111,7 @@ fn full() -> Vec<(Section, Vec<u32>)> {
     ]
 }
 
-fn crash(bytes: &[u8]) -> CrashReport {
+pub fn crash(bytes: &[u8]) -> CrashReport {
     let image = Sample::default().with_defmt().image();
     crash_of_record(Slot::First, &record(), false, bytes, &image)
 }
@@ -121,7 +121,7 @@ fn found(bytes: &[u8]) -> Sections {
     crash(bytes).sections
 }
 
-fn shown(crash: &CrashReport) -> String {
+pub fn shown(crash: &CrashReport) -> String {
     let mut out = String::new();
     text::crash(&mut out, crash, Detail::Full);
     out

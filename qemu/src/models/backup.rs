@@ -1,11 +1,12 @@
 //! The backup domain of the STM32F4: backup SRAM, the backup registers of the RTC, and what opens
 //! them (RM0090 §5.1.2, §5.4, §7.3.10, §7.3.13, §7.3.20, §26.6.20).
 //!
-//! To be open, both need PWR_CR.DBP for writes, and the SRAM its clock for any access. RCC's
-//! enables are answered here as well, since QEMU 7.2 keeps nothing that is written to them; where
-//! QEMU has RCC, it is told. All of the manual is from memory, not checked, but for the numbers of
-//! bits, which are those of ST's header. That closed memory reads as zero without its clock, and
-//! ignores writes silently, is an assumption.
+//! To be open, both need PWR_CR.DBP for writes, and the SRAM its clock for any access. Their two
+//! bits of RCC's enables are kept here, since QEMU 7.2 keeps nothing that is written to RCC; the
+//! others are QEMU's, so that a guest does not take for clocked what this QEMU has not. All of the
+//! manual is from memory, not checked, but for the numbers of bits, which are those of ST's header.
+//! That closed memory reads as zero without its clock, and ignores writes silently, is an
+//! assumption.
 //!
 //! Not modelled: RTC itself, tamper detection, the wake-up pin, standby.
 
@@ -37,8 +38,7 @@ const CLEARING: u32 = 0xc;
 const REGULATOR_READY: u32 = 1 << 3;
 const REGULATOR: u32 = 1 << 9;
 
-/// After a system reset: the clock of the CCM is on (§7.3.10), VOS is one (§5.4.1).
-const AHB1_AT_RESET: u32 = 1 << 20;
+/// After a system reset VOS is one (§5.4.1).
 const POWER_AT_RESET: u32 = 1 << 14;
 
 /// What SRAM holds after its power was away, so that nobody takes it for kept.
@@ -47,8 +47,10 @@ const NOISE: u8 = 0xa5;
 /// The backup domain and its neighbours.
 #[derive(Debug)]
 pub struct Backup {
-    ahb1_enable: u32,
-    apb1_enable: u32,
+    /// RCC_AHB1ENR.BKPSRAMEN.
+    sram_clock: bool,
+    /// RCC_APB1ENR.PWREN.
+    power_clock: bool,
     domain_control: u32,
     power_control: u32,
     regulator: bool,
@@ -67,8 +69,8 @@ impl Backup {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            ahb1_enable: AHB1_AT_RESET,
-            apb1_enable: 0,
+            sram_clock: false,
+            power_clock: false,
             domain_control: 0,
             power_control: POWER_AT_RESET,
             regulator: false,
@@ -81,33 +83,35 @@ impl Backup {
         self.power_control & WRITES_ALLOWED != 0
     }
 
-    fn word(&self, address: u32) -> u32 {
-        let has_power_clock = self.apb1_enable & POWER_CLOCK != 0;
-        match address {
-            AHB1_ENABLE => self.ahb1_enable,
-            APB1_ENABLE => self.apb1_enable,
+    fn word(&self, address: u32, bus: &mut dyn Bus) -> Result<u32, Error> {
+        let mut with_ours = |bit: u32, is_set| {
+            let word = bus.load(address, Width::Word)? & !bit;
+            Ok::<_, Error>(word | if is_set { bit } else { 0 })
+        };
+        Ok(match address {
+            AHB1_ENABLE => with_ours(SRAM_CLOCK, self.sram_clock)?,
+            APB1_ENABLE => with_ours(POWER_CLOCK, self.power_clock)?,
             DOMAIN_CONTROL => self.domain_control,
-            POWER if has_power_clock => self.power_control,
+            POWER if self.power_clock => self.power_control,
             // The regulator is ready as soon as it is on.
-            _ if address == POWER + 4 && has_power_clock && self.regulator => {
+            _ if address == POWER + 4 && self.power_clock && self.regulator => {
                 REGULATOR | REGULATOR_READY
             }
             _ => {
                 let index = (address.wrapping_sub(BACKUP_REGISTERS) / 4) as usize;
                 self.registers.get(index).copied().unwrap_or_default()
             }
-        }
+        })
     }
 
     fn set_word(&mut self, address: u32, value: u32, bus: &mut dyn Bus) -> Result<(), Error> {
-        let has_power_clock = self.apb1_enable & POWER_CLOCK != 0;
         match address {
             AHB1_ENABLE => {
-                self.ahb1_enable = value;
+                self.sram_clock = value & SRAM_CLOCK != 0;
                 bus.store(address, Width::Word, value)?;
             }
             APB1_ENABLE => {
-                self.apb1_enable = value;
+                self.power_clock = value & POWER_CLOCK != 0;
                 bus.store(address, Width::Word, value)?;
             }
             DOMAIN_CONTROL if self.is_writable() => {
@@ -118,8 +122,8 @@ impl Backup {
                     self.registers = [0; BACKUP_REGISTER_COUNT];
                 }
             }
-            POWER if has_power_clock => self.power_control = value & 0xffff & !CLEARING,
-            _ if address == POWER + 4 && has_power_clock => {
+            POWER if self.power_clock => self.power_control = value & 0xffff & !CLEARING,
+            _ if address == POWER + 4 && self.power_clock => {
                 self.regulator = value & REGULATOR != 0;
             }
             _ if self.is_writable() => {
@@ -137,7 +141,7 @@ impl Backup {
     fn sram_bytes(&mut self, address: u32, width: Width) -> Option<&mut [u8]> {
         let offset = address.wrapping_sub(SRAM) as usize;
         let bytes = self.sram.get_mut(offset..offset.checked_add(width.bytes() as usize)?);
-        bytes.filter(|_| self.ahb1_enable & SRAM_CLOCK != 0)
+        bytes.filter(|_| self.sram_clock)
     }
 }
 
@@ -158,13 +162,13 @@ impl MmioModel for Backup {
         ]
     }
 
-    fn read(&mut self, address: u32, width: Width, _: &mut dyn Bus) -> Result<u32, Error> {
+    fn read(&mut self, address: u32, width: Width, bus: &mut dyn Bus) -> Result<u32, Error> {
         if address.wrapping_sub(SRAM) < SRAM_BYTES as u32 {
             let bytes = self.sram_bytes(address, width);
             let bytes = bytes.into_iter().flatten().rev();
             return Ok(bytes.fold(0, |value, byte| value << 8 | u32::from(*byte)));
         }
-        Ok(self.word(address & !3) >> (8 * (address & 3)) & width.mask())
+        Ok(self.word(address & !3, bus)? >> (8 * (address & 3)) & width.mask())
     }
 
     /// A write to a register that is narrower than a word changes the bytes that it means.
@@ -183,7 +187,7 @@ impl MmioModel for Backup {
             return Ok(());
         }
         let (address, shift) = (address & !3, 8 * (address & 3));
-        let kept = self.word(address) & !(width.mask() << shift);
+        let kept = self.word(address, bus)? & !(width.mask() << shift);
         self.set_word(address, kept | (value & width.mask()) << shift, bus)
     }
 
@@ -203,8 +207,8 @@ impl MmioModel for Backup {
         if reset == Reset::PowerOnWithBattery && !self.regulator {
             self.sram = noise();
         }
-        self.ahb1_enable = AHB1_AT_RESET;
-        self.apb1_enable = 0;
+        self.sram_clock = false;
+        self.power_clock = false;
         self.power_control = POWER_AT_RESET;
     }
 }
@@ -215,11 +219,11 @@ mod tests {
     use crate::models::NoBus;
 
     fn read(model: &mut Backup, address: u32) -> u32 {
-        model.read(address, Width::Word, &mut NoBus).unwrap()
+        model.read(address, Width::Word, &mut NoBus::default()).unwrap()
     }
 
     fn write(model: &mut Backup, address: u32, value: u32) {
-        model.write(address, Width::Word, value, &mut NoBus).unwrap();
+        model.write(address, Width::Word, value, &mut NoBus::default()).unwrap();
     }
 
     /// Opened as §5.1.2 says, with something in register 3 and in the SRAM.
@@ -240,9 +244,9 @@ mod tests {
         assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0x1234_5678);
         assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0);
         assert_eq!(read(&mut model, POWER + 4), REGULATOR | REGULATOR_READY);
-        model.write(SRAM + 0xffd, Width::Byte, 0x55, &mut NoBus).unwrap();
-        assert_eq!(model.read(SRAM + 0xffc, Width::Half, &mut NoBus).unwrap(), 0x55f0);
-        model.write(BACKUP_REGISTERS + 14, Width::Half, 0xaaaa, &mut NoBus).unwrap();
+        model.write(SRAM + 0xffd, Width::Byte, 0x55, &mut NoBus::default()).unwrap();
+        assert_eq!(model.read(SRAM + 0xffc, Width::Half, &mut NoBus::default()).unwrap(), 0x55f0);
+        model.write(BACKUP_REGISTERS + 14, Width::Half, 0xaaaa, &mut NoBus::default()).unwrap();
         assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0xaaaa_5678);
     }
 
@@ -296,7 +300,7 @@ mod tests {
         let mut model = opened(regulator);
         model.reset(reset);
         assert_eq!(read(&mut model, APB1_ENABLE), 0);
-        assert_eq!(read(&mut model, AHB1_ENABLE), AHB1_AT_RESET);
+        assert_eq!(read(&mut model, AHB1_ENABLE), 0);
         assert_eq!(read(&mut model, SRAM + 0xffc), 0, "the clock of the SRAM is off");
         write(&mut model, BACKUP_REGISTERS + 12, 0);
         assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), register, "{reset:?}");

@@ -45,6 +45,10 @@ impl Bus for TestBus {
         self.line = high;
         Ok(())
     }
+
+    fn target_time_ns(&mut self) -> Result<u64, Error> {
+        Ok(0)
+    }
 }
 
 struct Bench {

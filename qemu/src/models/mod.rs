@@ -12,6 +12,7 @@ pub mod backup;
 pub mod dma;
 pub mod flash;
 pub mod reset_cause;
+pub mod watchdog;
 
 use crate::error::Error;
 
@@ -105,6 +106,13 @@ pub trait Bus {
     /// # Errors
     /// As [`Bus::read`].
     fn set_interrupt(&mut self, line: u32, high: bool) -> Result<(), Error>;
+
+    /// Target time in nanoseconds, as the executed instructions give it. It stands still while the
+    /// guest sleeps.
+    ///
+    /// # Errors
+    /// As [`Bus::read`], and where instructions are not counted.
+    fn target_time_ns(&mut self) -> Result<u64, Error>;
 }
 
 /// A device of the chip.
@@ -151,6 +159,11 @@ pub trait MmioModel: std::fmt::Debug + Send {
 
     /// The chip was reset. All interrupt lines of the model are low then.
     fn reset(&mut self, reset: Reset);
+
+    /// When the model resets the chip if nothing is done about it, in target time.
+    fn resets_chip_at_ns(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Why a chip was reset, with a view to what its devices keep.
@@ -170,7 +183,10 @@ pub enum Reset {
 
 /// A bus for tests of models that are no bus masters.
 #[cfg(test)]
-pub(crate) struct NoBus;
+#[derive(Default)]
+pub(crate) struct NoBus {
+    pub now_ns: u64,
+}
 
 #[cfg(test)]
 impl Bus for NoBus {
@@ -197,5 +213,9 @@ impl Bus for NoBus {
 
     fn set_interrupt(&mut self, _: u32, _: bool) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn target_time_ns(&mut self) -> Result<u64, Error> {
+        Ok(self.now_ns)
     }
 }

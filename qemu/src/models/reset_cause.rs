@@ -96,7 +96,7 @@ mod tests {
     use crate::models::NoBus;
 
     fn read(model: &mut ResetCause) -> u32 {
-        model.read(REGISTER, Width::Word, &mut NoBus).unwrap()
+        model.read(REGISTER, Width::Word, &mut NoBus::default()).unwrap()
     }
 
     /// The flags after these resets, none of them cleared.
@@ -124,15 +124,15 @@ mod tests {
     fn flags_are_cleared_on_request() {
         let mut model = ResetCause::new();
         let mut write = |width, address, value| {
-            model.write(address, width, value, &mut NoBus).unwrap();
+            model.write(address, width, value, &mut NoBus::default()).unwrap();
             read(&mut model)
         };
         assert_eq!(write(Width::Word, REGISTER, 0xf000_0001), 0x0e00_0003);
         assert_eq!(write(Width::Word, REGISTER, 1 << 24 | 1), 3);
         assert_eq!(write(Width::Byte, REGISTER, 0), 0);
         model.reset(Reset::Pin);
-        assert_eq!(model.read(REGISTER + 3, Width::Byte, &mut NoBus).unwrap(), 4);
-        model.write(REGISTER + 3, Width::Byte, 1, &mut NoBus).unwrap();
+        assert_eq!(model.read(REGISTER + 3, Width::Byte, &mut NoBus::default()).unwrap(), 4);
+        model.write(REGISTER + 3, Width::Byte, 1, &mut NoBus::default()).unwrap();
         assert_eq!(read(&mut model), 0);
     }
 }

@@ -16,7 +16,14 @@
 //! and 10.0: ticks came with accesses, not with instructions). So a guest that measures how long
 //! its accesses take measures too much, by up to one tick for each, and by the same in each run.
 //!
-//! Must never happen here: time of the host that decides what the guest sees.
+//! **A watchdog** ([`MmioModel::resets_chip_at_ns`]) is compared with the instructions executed
+//! until then: before each access to a device, at each stop, and every few milliseconds of the
+//! host. Too late is too late in every run, by the instruction; but a guest that neither stops nor
+//! reaches for a device runs on until the next look, some millions of instructions. What it does
+//! in that time is not equal in two runs, unless it is nothing. Time in which it sleeps does not
+//! count.
+//!
+//! Must never happen here: time of the host that decides what the guest sees, but for that.
 
 mod models;
 mod turn;
@@ -25,8 +32,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-pub(crate) use self::models::Models;
 use self::models::{Attached, Lines};
+pub(crate) use self::models::{Models, Wires, is_reset_due};
 use self::turn::{End, Turn};
 use crate::emulator::{Emulator, State};
 use crate::error::Error;
@@ -56,10 +63,24 @@ impl Emulator {
             let lines = Lines { controller: self.interrupt_controller()?, high: BTreeSet::new() };
             self.models = Some(Models { attached: Vec::new(), lines, busy: false });
         }
-        if let Some(models) = &mut self.models {
-            models.attach(Attached { model, tokens, registers }, &mut self.qtest, &mut self.hub)?;
-        }
-        Ok(())
+        let Some(mut models) = self.models.take() else { return Ok(()) };
+        let attached = models.attach(Attached { model, tokens, registers }, &mut self.wires());
+        self.models = Some(models);
+        attached
+    }
+
+    /// What models work by.
+    pub(crate) fn wires(&mut self) -> Wires<'_> {
+        let Self { qmp, qtest, hub, instruction_shift, .. } = self;
+        Wires { qmp, qtest, hub, instruction_shift: *instruction_shift }
+    }
+
+    /// Whether a watchdog of the host has run out.
+    pub(crate) fn is_reset_due(&mut self) -> Result<bool, Error> {
+        let Some(models) = self.models.take() else { return Ok(false) };
+        let is_due = is_reset_due(&models, &mut self.wires());
+        self.models = Some(models);
+        is_due
     }
 
     /// Takes the devices of the host back, so that another emulator can go on in place of this

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::error::Error;
 use crate::gdb::{Core, Hub, Token};
 use crate::models::{Bus, MmioModel, Registers, Width};
+use crate::qmp::Qmp;
 use crate::qtest::Qtest;
 use crate::thumb::{self, Transfer};
 
@@ -31,34 +32,54 @@ pub(super) struct Lines {
     pub high: BTreeSet<u32>,
 }
 
+/// The connections to QEMU that models work by.
+pub(crate) struct Wires<'a> {
+    pub qmp: &'a mut Qmp,
+    pub qtest: &'a mut Qtest,
+    pub hub: &'a mut Hub,
+    /// Target time of an instruction, if they are counted.
+    pub instruction_shift: Option<u8>,
+}
+
+impl Wires<'_> {
+    /// See [`Bus::target_time_ns`].
+    pub fn target_time_ns(&mut self) -> Result<u64, Error> {
+        let shift = self.instruction_shift.ok_or_else(|| Error::State {
+            doing: "read the target time",
+            expected: "counted instructions",
+            found: "none".into(),
+        })?;
+        Ok(self.qmp.instruction_count()? << shift)
+    }
+}
+
 /// The bus as QEMU has it.
-struct HostBus<'a> {
-    qtest: &'a mut Qtest,
-    hub: &'a mut Hub,
+struct HostBus<'a, 'b> {
+    wires: &'a mut Wires<'b>,
     lines: &'a mut Lines,
     /// Whether a line has become high.
     raised: bool,
 }
 
-impl Bus for HostBus<'_> {
+impl Bus for HostBus<'_, '_> {
     fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), Error> {
-        self.qtest.read(address, bytes)
+        self.wires.qtest.read(address, bytes)
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
-        self.qtest.write(address, bytes)
+        self.wires.qtest.write(address, bytes)
     }
 
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
-        self.hub.program(address, bytes)
+        self.wires.hub.program(address, bytes)
     }
 
     fn load(&mut self, address: u32, width: Width) -> Result<u32, Error> {
-        self.qtest.load(address, width)
+        self.wires.qtest.load(address, width)
     }
 
     fn store(&mut self, address: u32, width: Width, value: u32) -> Result<(), Error> {
-        self.qtest.store(address, width, value)
+        self.wires.qtest.store(address, width, value)
     }
 
     fn set_interrupt(&mut self, line: u32, high: bool) -> Result<(), Error> {
@@ -66,9 +87,13 @@ impl Bus for HostBus<'_> {
             if high { self.lines.high.insert(line) } else { self.lines.high.remove(&line) };
         if changes {
             self.raised |= high;
-            self.qtest.set_input(self.lines.controller, line, high)?;
+            self.wires.qtest.set_input(self.lines.controller, line, high)?;
         }
         Ok(())
+    }
+
+    fn target_time_ns(&mut self) -> Result<u64, Error> {
+        self.wires.target_time_ns()
     }
 }
 
@@ -82,23 +107,27 @@ impl Models {
     pub(super) fn attach(
         &mut self,
         mut device: Attached,
-        qtest: &mut Qtest,
-        hub: &mut Hub,
+        wires: &mut Wires<'_>,
     ) -> Result<(), Error> {
-        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
+        let mut bus = HostBus { wires, lines: &mut self.lines, raised: false };
         device.model.attached(&mut bus)?;
         self.attached.push(device);
         Ok(())
     }
 
     /// One piece of work of each model; true if an interrupt line has become high.
-    pub fn step(&mut self, qtest: &mut Qtest, hub: &mut Hub) -> Result<bool, Error> {
-        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
+    pub fn step(&mut self, wires: &mut Wires<'_>) -> Result<bool, Error> {
+        let mut bus = HostBus { wires, lines: &mut self.lines, raised: false };
         self.busy = false;
         for attached in &mut self.attached {
             self.busy |= attached.model.step(&mut bus)?;
         }
         Ok(bus.raised)
+    }
+
+    /// When the first of them resets the chip, in target time.
+    pub fn reset_chip_at_ns(&self) -> Option<u64> {
+        self.attached.iter().filter_map(|it| it.model.resets_chip_at_ns()).min()
     }
 
     pub fn event(&mut self) {
@@ -112,9 +141,9 @@ impl Models {
         &mut self,
         transfer: &Transfer,
         core: &Core,
-        (qtest, hub): (&mut Qtest, &mut Hub),
+        wires: &mut Wires<'_>,
     ) -> Result<Vec<(u8, u32)>, Error> {
-        let mut bus = HostBus { qtest, hub, lines: &mut self.lines, raised: false };
+        let mut bus = HostBus { wires, lines: &mut self.lines, raised: false };
         let mut changes: Vec<(u8, u32)> = transfer.writeback.into_iter().collect();
         for access in &transfer.accesses {
             let thumb::Access { address, width, register, .. } = *access;
@@ -139,6 +168,14 @@ impl Models {
             changes.push((register, extended(value, width, access.signed)));
         }
         Ok(changes)
+    }
+}
+
+/// Whether a model resets the chip now.
+pub(crate) fn is_reset_due(models: &Models, wires: &mut Wires<'_>) -> Result<bool, Error> {
+    match models.reset_chip_at_ns() {
+        Some(at_ns) => Ok(wires.target_time_ns()? >= at_ns),
+        None => Ok(false),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A turn of the models: from a stop of the guest until it runs freely again.
 
-use super::models::Models;
+use super::models::{Models, is_reset_due};
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::gdb::{Core, Step};
@@ -48,12 +48,14 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     pub fn run(&mut self, at_access: bool) -> Result<End, Error> {
         self.models.event();
-        if at_access {
-            self.access()?;
-        } else {
-            self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
-        }
         let mut end = End::GoOn;
+        if at_access {
+            if let Some(other) = self.access()? {
+                return Ok(other);
+            }
+        } else {
+            self.models.step(&mut self.emulator.wires())?;
+        }
         while self.models.busy && self.stepped < STEP_LIMIT {
             if let Some(other) = self.one()? {
                 end = other;
@@ -68,8 +70,12 @@ impl Turn<'_> {
         Ok(end)
     }
 
-    /// The access before which the guest stands, and one piece of work.
-    fn access(&mut self) -> Result<(), Error> {
+    /// The access before which the guest stands, and one piece of work; unless the access comes too
+    /// late for a watchdog.
+    fn access(&mut self) -> Result<Option<End>, Error> {
+        if is_reset_due(self.models, &mut self.emulator.wires())? {
+            return Ok(Some(End::Stop(Stop::Watchdog)));
+        }
         let hub = &mut self.emulator.hub;
         hub.forget_position();
         let core = hub.core()?;
@@ -77,16 +83,12 @@ impl Turn<'_> {
         let code = hub.code(pc)?;
         let transfer =
             thumb::decode(code, &core.registers).ok_or(Error::Instruction { pc, code })?;
-        let changes = self.models.access(
-            &transfer,
-            &core,
-            (&mut self.emulator.qtest, &mut self.emulator.hub),
-        )?;
+        let changes = self.models.access(&transfer, &core, &mut self.emulator.wires())?;
         let named =
             |(register, value): (u8, u32)| Some((*NAMES.get(usize::from(register))?, value));
         self.pass(&core, transfer.length, changes.into_iter().filter_map(named).collect())?;
-        self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
-        Ok(())
+        self.models.step(&mut self.emulator.wires())?;
+        Ok(None)
     }
 
     /// One instruction of the guest, and one piece of work.
@@ -108,7 +110,7 @@ impl Turn<'_> {
             Step::Done => {}
             Step::Watched(token) if self.models.own(token) => {
                 self.models.event();
-                return self.access().map(|()| None);
+                return self.access();
             }
             Step::Watched(token) => return Ok(Some(End::Stop(Stop::Breakpoint { token }))),
             Step::Elsewhere => return Ok(Some(End::Ask)),
@@ -121,14 +123,14 @@ impl Turn<'_> {
         {
             return Ok(Some(end));
         }
-        self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)?;
+        self.models.step(&mut self.emulator.wires())?;
         Ok(None)
     }
 
     /// The guest waits for an interrupt: the models work until there is one, or nothing is left.
     fn wait(&mut self, core: &Core, code: [u16; 2]) -> Result<(), Error> {
         while self.models.busy {
-            if self.models.step(&mut self.emulator.qtest, &mut self.emulator.hub)? {
+            if self.models.step(&mut self.emulator.wires())? {
                 let length = if thumb::is_wide(code[0]) { 4 } else { 2 };
                 return self.pass(core, length, Vec::new());
             }

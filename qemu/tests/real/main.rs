@@ -14,3 +14,4 @@ mod serial;
 mod start;
 mod stores;
 mod support;
+mod watchdog;

@@ -3,6 +3,7 @@
 use core::arch::asm;
 use core::hint::black_box;
 use crashrig_port::{mpu, platform};
+use crashrig_wire::Fault;
 
 /// A load.
 #[inline(never)]
@@ -47,4 +48,13 @@ pub fn capture_fault(address: u32) {
 #[inline(never)]
 pub fn null_call() {
     super::execute::call(0);
+}
+
+/// A store to memory that is protected: null, flash, or the vector table in RAM, as the fault says.
+pub fn protected(fault: Fault) {
+    bus_write(match fault {
+        Fault::FlashWrite => platform::text_start(),
+        Fault::VectorWrite => platform::vectors_start(),
+        _ => 0,
+    });
 }

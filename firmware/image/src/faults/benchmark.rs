@@ -1,6 +1,7 @@
 //! What the kernel costs: each thing is done between two marks, at which the host stops the device
 //! and counts instructions. Breaks nothing.
 
+use super::blocks;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::Alignment;
@@ -43,7 +44,7 @@ fn steps() -> Result<(), Error> {
     mark(Mark::BeforeAllocation);
     let block = heap::allocate(64, Alignment::NATURAL, Capabilities::DEFAULT);
     mark(Mark::Allocated);
-    let _ = block.map(heap::free);
+    let _ = block.map(blocks::free);
     mark(Mark::Released);
     Ok(())
 }

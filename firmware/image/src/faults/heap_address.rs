@@ -1,5 +1,6 @@
 //! Addresses given back to the heap that are not the program's to give.
 
+use super::blocks;
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::Alignment;
 use crashrig_port::{heap, platform};
@@ -13,12 +14,12 @@ pub fn release_wrong_address(which: u32) {
     let Ok(block) = heap::allocate(32, Alignment::NATURAL, Capabilities::DEFAULT) else { return };
     let address = match which {
         TWICE => {
-            let _ = heap::free(block);
+            let _ = blocks::free(block);
             block
         }
         // The stack of the main thread is static.
         FOREIGN => platform::main_stack_start(),
         _ => block + 8,
     };
-    let _ = heap::free(address);
+    let _ = blocks::free(address);
 }

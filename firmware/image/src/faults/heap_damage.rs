@@ -3,6 +3,7 @@
 //! After each the image goes on with the operation that would rely on the word. The heap must find
 //! it first and end the boot; what returns from here was not noticed.
 
+use super::blocks;
 use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Level};
@@ -46,7 +47,7 @@ pub fn corrupt(code: u32) {
         write(address, HeapDamage::FIRST + index);
     }
     match next {
-        Next::Release(block) => _ = heap::free(block),
+        Next::Release(block) => _ = blocks::free(block),
         Next::Allocate => _ = allocate(BLOCK_BYTES),
     }
 }
@@ -79,7 +80,7 @@ fn plan_for_neighbours(damage: HeapDamage) -> Option<Damage> {
         HeapDamage::PreviousSizeUnderrun => plan(block - 4, 3, false, release),
         HeapDamage::PreviousSizeStray => plan(header + 4, 1, true, release),
         HeapDamage::UseAfterFree => {
-            heap::free(block).ok()?;
+            blocks::free(block).ok()?;
             plan(block, 1, true, Next::Allocate)
         }
         _ => None,
@@ -91,8 +92,8 @@ fn plan_for_neighbours(damage: HeapDamage) -> Option<Damage> {
 fn plan_for_links(damage: HeapDamage) -> Option<Damage> {
     let [_, first, _] = side_by_side()?;
     let [_, last, _] = side_by_side()?;
-    heap::free(first).ok()?;
-    heap::free(last).ok()?;
+    blocks::free(first).ok()?;
+    blocks::free(last).ok()?;
     let header = |block| free_block(block).map(|block| block - BEFORE_BYTES);
     let first = match damage {
         HeapDamage::NextLinkStray => header(last)? + 8,

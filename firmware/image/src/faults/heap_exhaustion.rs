@@ -3,6 +3,7 @@
 //! Blocks are kept in chains: each holds the address of the one before, so there is no limit to
 //! their number, and freeing them shows that none was touched.
 
+use super::blocks;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Level, Totals};
@@ -115,7 +116,7 @@ fn release_every_second(mut chain: u32) -> Option<u32> {
             break;
         }
         chain = read(next);
-        heap::free(next).ok()?;
+        blocks::free(next).ok()?;
     }
     Some(kept)
 }
@@ -123,7 +124,7 @@ fn release_every_second(mut chain: u32) -> Option<u32> {
 fn release(mut chain: u32) -> bool {
     while chain != NONE {
         let next = read(chain);
-        if heap::free(chain).is_err() {
+        if blocks::free(chain).is_err() {
             return false;
         }
         chain = next;

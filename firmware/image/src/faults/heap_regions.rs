@@ -1,5 +1,6 @@
 //! The heap's regions, used by what they can do; memory added to it, and refused. Nothing breaks.
 
+use super::blocks;
 use crate::board;
 use crate::observe::note;
 use core::sync::atomic::AtomicU32;
@@ -51,7 +52,7 @@ fn plain_memory_leaves_room_for_dma() -> bool {
         .region(address)
         .is_ok_and(|region: &Region| region.capabilities.contains(Capabilities::SPM));
     let free = heap::totals(Capabilities::BYTE).map_or(0, |totals| totals.free_bytes);
-    let released = heap::free(address).is_ok();
+    let released = blocks::free(address).is_ok();
     let free_again = heap::totals(Capabilities::BYTE).map_or(0, |totals| totals.free_bytes);
     released && free_again > free && own == (total_bytes(Capabilities::SPM) > 0)
 }
@@ -68,7 +69,7 @@ fn memory_for_dma_is_in_reach() -> bool {
         refused == Err(AccessError::Alias { alias: alias.name })
     });
     let own = Capabilities::DMA.union(Capabilities::SPM);
-    let released = heap::free(address).is_ok() && plain.is_ok_and(|it| heap::free(it).is_ok());
+    let released = blocks::free(address).is_ok() && plain.is_ok_and(|it| blocks::free(it).is_ok());
     in_reach && plain_too && aliases_refused && is_out_of_memory(allocate(8, own)) && released
 }
 
@@ -80,7 +81,7 @@ fn memory_for_code_is_the_boards() -> bool {
         (Some((start, bytes)), Ok(address)) => {
             let size = heap::size_of(address);
             let inside = address.wrapping_sub(start) < bytes;
-            inside && size.is_ok_and(|size| size >= 8) && heap::free(address).is_ok()
+            inside && size.is_ok_and(|size| size >= 8) && blocks::free(address).is_ok()
         }
         (Some(_), Err(_)) => false,
     }
@@ -104,13 +105,13 @@ fn lent_memory_is_added() -> bool {
     let Ok(block) = allocate(256, Capabilities::DEFAULT) else { return false };
     let own = [OWN.union(Capabilities::BYTE), Capabilities::NONE, Capabilities::NONE];
     let before = is_out_of_memory(allocate(16, OWN));
-    let added = heap::add_region_with(block, block + 256, own);
-    let again = heap::add_region_with(block, block + 256, own);
+    let added = blocks::add_region_with(block, block + 256, own);
+    let again = blocks::add_region_with(block, block + 256, own);
     let refused = matches!(again, Err(AddRegionError::Heap(RegionError::Overlap { .. })));
     let served = allocate(16, OWN);
     let inside = served.is_ok_and(|address| address.wrapping_sub(block) < 256);
     let too_much = allocate(256, OWN).is_err();
-    let freed = served.is_ok_and(|address| heap::free(address).is_ok());
+    let freed = served.is_ok_and(|address| blocks::free(address).is_ok());
     before && added.is_ok() && refused && inside && too_much && freed
 }
 
@@ -123,30 +124,30 @@ fn added_memory_is_refused() -> bool {
     let mirrored = board::ALIASES.iter().all(|alias| {
         // What is at null is never offered.
         alias.start == 0
-            || heap::add_region(alias.start, alias.start + 256)
+            || blocks::add_region(alias.start, alias.start + 256)
                 == memory_error(AdditionError::NotFound)
     });
     let off = board::CLOCK_ENABLES_ON_DEMAND.iter().all(|enable| {
         let region = board::REGIONS.iter().find(|region| region.name == enable.region);
         region.is_none_or(|region| {
             let end = region.start + region.size_bytes;
-            heap::add_region(region.start, end) == Err(AddRegionError::ClockOff)
+            blocks::add_region(region.start, end) == Err(AddRegionError::ClockOff)
         })
     });
     let spiram = [Capabilities::SPIRAM, Capabilities::NONE, Capabilities::NONE];
     let missing = Capabilities::SPIRAM;
     let crash = platform::crash_start();
-    heap::add_region(taken, taken + 256) == memory_error(AdditionError::Occupied)
-        && heap::add_region(crash, crash + 256) == memory_error(AdditionError::Occupied)
+    blocks::add_region(taken, taken + 256) == memory_error(AdditionError::Occupied)
+        && blocks::add_region(crash, crash + 256) == memory_error(AdditionError::Occupied)
         && matches!(
-            heap::add_region(inside, inside + 256),
+            blocks::add_region(inside, inside + 256),
             Err(AddRegionError::Heap(RegionError::Overlap { .. }))
         )
-        && heap::add_region(inside, inside + 16) == memory_error(AdditionError::InvalidSize)
-        && heap::add_region(inside, inside) == memory_error(AdditionError::InvalidRange)
-        && heap::add_region(0, 256) == memory_error(AdditionError::InvalidRange)
-        && heap::add_region(flash, flash + 256) == memory_error(AdditionError::NotFound)
-        && heap::add_region_with(inside, inside + 256, spiram)
+        && blocks::add_region(inside, inside + 16) == memory_error(AdditionError::InvalidSize)
+        && blocks::add_region(inside, inside) == memory_error(AdditionError::InvalidRange)
+        && blocks::add_region(0, 256) == memory_error(AdditionError::InvalidRange)
+        && blocks::add_region(flash, flash + 256) == memory_error(AdditionError::NotFound)
+        && blocks::add_region_with(inside, inside + 256, spiram)
             == memory_error(AdditionError::NotCapable { missing })
         && mirrored
         && off

@@ -1,5 +1,7 @@
-//! What is built on the heap: its trace, and who has how much of it.
+//! What is built on the heap: its trace, and who has how much of it. What can be asked of it is
+//! looked at on the way.
 
+use super::blocks;
 use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
@@ -26,7 +28,7 @@ fn take(size_bytes: u32) -> u32 {
 /// Gives a block back from within this function.
 #[inline(never)]
 fn give(address: u32) -> bool {
-    heap::free(address).is_ok()
+    blocks::free(address).is_ok()
 }
 
 fn is_in(caller: u32, function: *const ()) -> bool {
@@ -59,6 +61,7 @@ fn give_back() -> bool {
 }
 
 /// The trace says what leaked, who asked from where, and that it overflowed.
+#[inline(never)]
 pub fn check_trace() {
     let Some(records) = cortex_m::singleton!(: [Record; RECORDS] = [Record::EMPTY; RECORDS]) else {
         return;
@@ -78,6 +81,7 @@ pub fn check_trace() {
     });
     held &= leaks.next().is_none() && give(second);
     held &= a_thread_overflows_it() && releases_are_kept();
+    held &= super::heap_questions::check_all();
     note(Observation::HeapServices, held && heap::check_integrity().is_ok());
 }
 
@@ -105,7 +109,7 @@ fn releases_are_kept() -> bool {
     let block = heap::allocate_zeroed(3, 8, Alignment::NATURAL, Capabilities::DEFAULT);
     let block = block.unwrap_or(0);
     held &= heap::trace_record(0).is_some_and(|it| (it.address, it.size_bytes) == (block, 24));
-    let resized = heap::reallocate(block, 48, Alignment::NATURAL, Capabilities::DEFAULT);
+    let resized = blocks::reallocate(block, 48, Capabilities::DEFAULT);
     held &= resized.is_ok_and(give);
     held &= heap::trace_stop().is_ok();
     let freed = |place| heap::trace_record(place).and_then(|record| record.freed_by);

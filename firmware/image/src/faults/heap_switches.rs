@@ -10,6 +10,7 @@
 //! That the timer takes a new reload value at its next reload is from memory (ARMv7-M ARM, B3.3),
 //! and was not looked up; the emulators do so, or the sweep would fail.
 
+use super::blocks;
 use crate::observe::note;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -139,7 +140,7 @@ fn act(operation: Operation, blocks: &mut Blocks) {
     match (operation, blocks.own) {
         (Operation::Allocate, _) => blocks.own = allocate(),
         (Operation::Resize, Some(block)) => blocks.own = resize(block),
-        (Operation::Free, Some(block)) => blocks.own = heap::free(block).ok(),
+        (Operation::Free, Some(block)) => blocks.own = blocks::free(block).ok(),
         (_, None) => {}
     }
 }
@@ -256,7 +257,7 @@ fn allocate() -> Option<u32> {
 }
 
 fn resize(block: u32) -> Option<u32> {
-    heap::reallocate(block, 4 * BYTES, Alignment::NATURAL, CAPS).ok()
+    blocks::reallocate(block, 4 * BYTES, CAPS).ok()
 }
 
 fn fill(block: u32, number: u32) -> u32 {
@@ -266,7 +267,7 @@ fn fill(block: u32, number: u32) -> u32 {
 
 /// Frees a block that must hold what it was filled with.
 fn release(block: u32, number: u32) -> bool {
-    words(block).all(|address| read(address) == PATTERN | number) && heap::free(block).is_ok()
+    words(block).all(|address| read(address) == PATTERN | number) && blocks::free(block).is_ok()
 }
 
 fn words(block: u32) -> impl Iterator<Item = u32> {

@@ -1,5 +1,6 @@
 //! Services of the kernel used as they must not be: each is refused with its error, and kept.
 
+use super::blocks;
 use super::services::worker;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
@@ -122,16 +123,16 @@ fn each_is_told() -> bool {
             let alignment = Alignment { align_bytes: 24, offset_bytes: 0 };
             let _ = heap::allocate(8, alignment, CAPS);
         }),
-        (Misuse::FreeForeign, || _ = heap::free(0)),
+        (Misuse::FreeForeign, || _ = blocks::free(0)),
         (Misuse::DoubleFree, || {
             if let Ok(block) = heap::allocate(64, Alignment::NATURAL, CAPS) {
-                let _ = heap::free(block).and_then(|_| heap::free(block));
+                let _ = blocks::free(block).and_then(|_| blocks::free(block));
             }
         }),
         (Misuse::FreeInside, || {
             if let Ok(block) = heap::allocate(64, Alignment::NATURAL, CAPS) {
-                let _ = heap::free(block + 8);
-                let _ = heap::free(block);
+                let _ = blocks::free(block + 8);
+                let _ = blocks::free(block);
             }
         }),
         (Misuse::InvalidArgument, || _ = Semaphore::new(2, 1)),

@@ -3,7 +3,10 @@
 
 mod access;
 mod benchmark;
+mod blocks;
 mod control;
+mod devices;
+mod dma;
 mod ending;
 mod execute;
 mod full;
@@ -15,11 +18,13 @@ mod heap_allocators;
 mod heap_damage;
 mod heap_exhaustion;
 mod heap_policy;
+mod heap_questions;
 mod heap_regions;
 mod heap_services;
 mod heap_switches;
 mod instruction;
 mod leave;
+mod memories;
 mod misuse;
 mod overflow;
 mod privilege;
@@ -30,8 +35,23 @@ mod threads;
 mod variables;
 
 use crate::board;
-use crashrig_port::platform;
 use crashrig_wire::Fault;
+
+/// Every fault of DMA, as a pattern.
+macro_rules! faults_of_dma {
+    () => {
+        Fault::DmaServices
+            | Fault::DmaMisuse
+            | Fault::DmaEndless
+            | Fault::DmaErrorBeside
+            | Fault::DmaFreedInFlight
+            | Fault::DmaSerial
+            | Fault::DmaOverrun
+            | Fault::DmaCircularCrash
+            | Fault::DmaOverVectors
+            | Fault::DmaOverCrashRegion
+    };
+}
 
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
@@ -58,6 +78,9 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ResetLoop => control::reset_loop(parameter),
         Fault::Lockup => control::lock_up(),
         Fault::Hang => control::hang(),
+        Fault::FlashProgram | Fault::FlashMisuse | Fault::BackupSram | Fault::WatchdogHang => {
+            return devices::carry_out(fault, parameter);
+        }
         Fault::ForeignExit => control::foreign_exit(parameter),
         Fault::UnexpectedInterrupt => control::unexpected_interrupt(),
         Fault::WildStackPointer => control::wild_stack_pointer(address),
@@ -87,21 +110,21 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
                 return;
             }
         }
+        faults_of_dma!() if dma::carry_out(fault, parameter) => return,
+        faults_of_dma!() => {}
         Fault::StaticOverrun => variables::static_overrun(),
         Fault::DanglingFrame => variables::dangling_frame(address),
         Fault::VectorTableLost => control::vector_table_lost(),
         Fault::ExecuteBlock => return execute::execute_block(),
         Fault::NullCall => access::null_call(),
-        Fault::NullWrite => access::bus_write(0),
-        Fault::FlashWrite => access::bus_write(platform::text_start()),
-        Fault::VectorWrite => access::bus_write(platform::vectors_start()),
+        Fault::NullWrite | Fault::FlashWrite | Fault::VectorWrite => access::protected(fault),
         Fault::ExecuteRam => execute::execute_ram(),
         Fault::ExecuteStack => execute::execute_stack(),
         Fault::ExecuteCcm => execute::execute_ccm(),
-        Fault::UnprivilegedKernelWrite => privilege::write(privilege::Target::Kernel),
-        Fault::UnprivilegedVectorWrite => privilege::write(privilege::Target::Vectors),
-        Fault::UnprivilegedCrashWrite => privilege::write(privilege::Target::CrashRegion),
-        Fault::UnprivilegedMpuWrite => privilege::write(privilege::Target::Mpu),
+        Fault::UnprivilegedKernelWrite
+        | Fault::UnprivilegedVectorWrite
+        | Fault::UnprivilegedCrashWrite
+        | Fault::UnprivilegedMpuWrite => privilege::write(fault),
         Fault::UnprivilegedPanic => privilege::panic(parameter),
         Fault::TimerCrash => control::timer_crash(address),
         Fault::IsrCrash => control::isr_crash(address),

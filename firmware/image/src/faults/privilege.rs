@@ -3,31 +3,20 @@
 use crashrig_port::kernel::thread::{self, Options, Stack};
 use crashrig_port::kernel::{FOREVER, priority};
 use crashrig_port::{kernel, platform};
-
-/// What it writes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// The kernel's tables.
-    Kernel,
-    /// The vector table in RAM.
-    Vectors,
-    /// The crash region.
-    CrashRegion,
-    /// RNR, a register of the MPU (DDI0403E B3.5.7).
-    Mpu,
-}
+use crashrig_wire::Fault;
 
 /// Memory of which 1 KiB, aligned, is the stack.
 static STACK: Stack<4096> = Stack::new();
 
-/// Spawns the thread and waits for it.
-pub fn write(target: Target) {
+/// Has it write to what the fault names: tables of the kernel, vector table in RAM, crash region,
+/// or RNR, a register of the MPU (DDI0403E B3.5.7).
+pub fn write(fault: Fault) {
     const MPU_RNR: u32 = 0xE000_ED98;
-    let address = match target {
-        Target::Kernel => kernel::data_start(),
-        Target::Vectors => platform::vectors_start(),
-        Target::CrashRegion => platform::crash_start(),
-        Target::Mpu => MPU_RNR,
+    let address = match fault {
+        Fault::UnprivilegedVectorWrite => platform::vectors_start(),
+        Fault::UnprivilegedCrashWrite => platform::crash_start(),
+        Fault::UnprivilegedMpuWrite => MPU_RNR,
+        _ => kernel::data_start(),
     };
     visit_with(visit, address);
 }

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_gap_leads_to_a_round_address_and_has_room_for_a_block() {
-        for align_bytes in (0..13).map(|bit| 1 << bit) {
+        for align_bytes in (0..13).step_by(if cfg!(miri) { 4 } else { 1 }).map(|bit| 1 << bit) {
             for offset_bytes in [0, 8, 16, 128, 1000] {
                 let alignment = Alignment { align_bytes, offset_bytes };
                 assert!(alignment.is_possible());

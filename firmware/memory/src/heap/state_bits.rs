@@ -190,14 +190,14 @@ impl<L: Level> Bench<L> {
 fn bits() -> impl Iterator<Item = (usize, u32)> {
     let words = 0..MAP + LISTS + 3;
     let all = words.flat_map(|word| (0..32).map(move |bit| (word, bit)));
-    all.step_by(if cfg!(miri) { 97 } else { 1 })
+    all.step_by(if cfg!(miri) { 331 } else { 1 })
 }
 
 fn no_bit_is_silent<L: Level>() {
     let (mut reported, mut unused, mut harmless) = (0, 0, 0);
     for (word, bit) in bits() {
         std::println!("word {word}, bit {bit}");
-        for first in (0..STEPS.len()).step_by(if cfg!(miri) { 8 } else { 1 }) {
+        for first in 0..STEPS.len() {
             let mut bench = Bench::<L>::scarred();
             bench.flip((word, bit));
             let mut steps = STEPS.iter().cycle().skip(first).take(STEPS.len());
@@ -217,15 +217,17 @@ fn no_bit_is_silent<L: Level>() {
         }
     }
     std::println!("reported {reported}, unused {unused}, harmless {harmless}");
-    assert!(cfg!(miri) || reported > 0 && unused > 0 && harmless > 0);
+    assert!(reported > 0 && unused > 0 && harmless > 0);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "every bit is tried in fourteen sequences")]
 fn no_bit_of_the_state_is_silent_at_light() {
     no_bit_is_silent::<Light>();
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "every bit is tried in fourteen sequences")]
 fn no_bit_of_the_state_is_silent_at_comprehensive() {
     no_bit_is_silent::<Comprehensive>();
 }

@@ -111,18 +111,21 @@ impl<L: Level> Tlsf<L> {
     pub fn free(&mut self, words: &mut impl Words, address: u32) -> Result<u32, AddressError> {
         let (block, held_bytes) = self.allocated_block(words, address)?;
         let Neighbours { previous, next } = self.free_neighbours(words, &block)?;
+        if L::IS_CHECKED {
+            let size_bytes = |neighbour: &Option<Header>| neighbour.map_or(0, |it| it.size_bytes);
+            let merged_bytes = block.size_bytes + size_bytes(&previous) + size_bytes(&next);
+            self.check_list(words, merged_bytes)?;
+        }
         let mut merged = Header { is_free: true, ..block };
+        self.free_blocks = self.free_blocks.wrapping_add(1);
         if let Some(next) = next {
+            self.absorb(words, &next);
             merged.size_bytes += next.size_bytes;
         }
         if let Some(previous) = previous {
+            self.absorb(words, &previous);
             merged.address = previous.address;
             merged.size_bytes += previous.size_bytes;
-        }
-        self.check_list(words, merged.size_bytes)?;
-        self.free_blocks = self.free_blocks.wrapping_add(1);
-        for neighbour in next.iter().chain(&previous) {
-            self.absorb(words, neighbour);
         }
         if L::IS_CHECKED {
             self.erase(words, &block, previous.is_some(), next.is_some());
@@ -152,7 +155,7 @@ impl<L: Level> Tlsf<L> {
         }
         let end = block.address + wanted;
         let rest_bytes = available - wanted;
-        if rest_bytes >= L::SMALLEST_BYTES {
+        if L::IS_CHECKED && rest_bytes >= L::SMALLEST_BYTES {
             self.check_list(words, rest_bytes)?;
         }
         if let Some(next) = next {
@@ -207,10 +210,10 @@ impl<L: Level> Tlsf<L> {
             let end = taken.address + block_bytes + unsplit::<L>(rest_bytes);
             check_fill(words, block, taken.address, end)?;
         }
-        if gap > 0 {
+        if L::IS_CHECKED && gap > 0 {
             self.check_list(words, gap)?;
         }
-        if rest_bytes >= L::SMALLEST_BYTES {
+        if L::IS_CHECKED && rest_bytes >= L::SMALLEST_BYTES {
             self.check_list(words, rest_bytes)?;
         }
         self.pop(words, block, class);
@@ -254,11 +257,11 @@ impl<L: Level> Tlsf<L> {
         fill_free(words, block.address + from, block.next() + beyond);
     }
 
-    /// A block of a size can be made the first of its list: the head, which will be written to, is
-    /// one.
+    /// What is left of a size can be made the first of its list, if it will be a block: the head,
+    /// which will be written to, is one.
     #[inline(always)]
     fn check_list(&self, words: &impl Words, size_bytes: u32) -> Result<(), Corruption> {
-        if !L::IS_CHECKED {
+        if size_bytes < L::SMALLEST_BYTES {
             return Ok(());
         }
         links::check_head(&self.extent, &self.lists, words, Class::of(size_bytes))

@@ -10,7 +10,7 @@ use super::{Caller, Kernel, SLICE_TICKS};
 use crate::stack::StackRange;
 use std::vec::Vec;
 
-const STEPS: u32 = if cfg!(miri) { 150 } else { 150_000 };
+const STEPS: u32 = if cfg!(miri) { 50 } else { 150_000 };
 
 type Small = Kernel<6, 5>;
 

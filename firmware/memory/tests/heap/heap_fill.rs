@@ -17,7 +17,7 @@ const FILL: u32 = 0xFEFE_FEFE;
 
 mod at {
     use super::at_each_level;
-    at_each_level!(small [Comprehensive, TrackedComprehensive]:
+    at_each_level!([Comprehensive, TrackedComprehensive]:
         each_word_that_an_allocation_takes_is_looked_at,
         each_word_that_a_block_grows_over_is_looked_at,
     );

@@ -13,17 +13,17 @@ const SIZE: u32 = 512;
 
 mod at {
     use super::at_each_level;
-    at_each_level!(small [Off, Light, Comprehensive]:
+    at_each_level!([Off, Light, Comprehensive]:
         a_new_region_is_asked_first_where_it_comes_first,
         growth_where_a_block_is_counts_for_the_minimum,
         a_second_window_forgets_no_minimum,
     );
-    at_each_level!(small [Light, Comprehensive]:
+    at_each_level!([Light, Comprehensive]:
         memory_for_words_is_given_in_words_each_time,
         what_forbids_memory_for_code_forbids_it_each_time,
         a_refusal_tells_of_damage,
     );
-    at_each_level!(small [Comprehensive, TrackedComprehensive]: bytes_that_are_new_are_filled);
+    at_each_level!([Comprehensive, TrackedComprehensive]: bytes_that_are_new_are_filled);
 }
 
 /// What was asked for last goes there too.

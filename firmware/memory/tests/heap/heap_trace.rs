@@ -8,10 +8,10 @@ fn origin(caller: u32) -> Origin {
     Origin { owner: caller + 1, caller }
 }
 
-/// A trace that runs, on records that the test never gives back.
-fn started(capacity: usize, mode: Mode) -> Trace<'static> {
+/// A trace that runs.
+fn started(records: &mut [Record], mode: Mode) -> Trace<'_> {
     let mut trace = Trace::new();
-    trace.init(vec![Record::EMPTY; capacity].leak()).unwrap();
+    trace.init(records).unwrap();
     trace.start(mode).unwrap();
     trace
 }
@@ -22,7 +22,8 @@ fn addresses(trace: &Trace<'_>) -> Vec<u32> {
 
 #[test]
 fn leaks_are_what_was_not_released() {
-    let mut trace = started(8, Mode::Leaks);
+    let mut records = vec![Record::EMPTY; 8];
+    let mut trace = started(&mut records, Mode::Leaks);
     trace.allocated(0x100, 64, origin(1));
     trace.allocated(0x200, 96, origin(2));
     trace.freed(0x100, 9);
@@ -46,7 +47,8 @@ fn leaks_are_what_was_not_released() {
 
 #[test]
 fn all_keeps_who_released() {
-    let mut trace = started(8, Mode::All);
+    let mut records = vec![Record::EMPTY; 8];
+    let mut trace = started(&mut records, Mode::All);
     trace.allocated(0x100, 64, origin(1));
     trace.freed(0x100, 9);
     trace.allocated(0x100, 32, origin(2));
@@ -62,7 +64,8 @@ fn all_keeps_who_released() {
 #[test]
 fn the_oldest_makes_room() {
     for mode in [Mode::All, Mode::Leaks] {
-        let mut trace = started(3, mode);
+        let mut records = vec![Record::EMPTY; 3];
+        let mut trace = started(&mut records, mode);
         for address in 1..=8 {
             trace.allocated(address, 8, origin(0));
             assert_eq!(trace.summary().has_overflowed(), address > 3);
@@ -85,7 +88,8 @@ fn the_oldest_makes_room() {
 
 #[test]
 fn it_can_be_stopped_and_go_on() {
-    let mut trace = started(4, Mode::Leaks);
+    let mut records = vec![Record::EMPTY; 4];
+    let mut trace = started(&mut records, Mode::Leaks);
     trace.allocated(1, 8, origin(0));
     trace.allocated(2, 8, origin(0));
     assert_eq!((trace.stop(), trace.stop()), (Ok(()), Err(TraceError::NotRunning)));
@@ -96,8 +100,8 @@ fn it_can_be_stopped_and_go_on() {
     trace.freed(2, 9);
     trace.allocated(4, 8, origin(0));
     assert_eq!((addresses(&trace), trace.get(1).unwrap().sequence), (vec![1, 4], 3));
-    let mut other = [Record::EMPTY; 2];
-    assert_eq!(trace.init(other.to_vec().leak()), Err(TraceError::Running));
+    let (mut other, mut refused) = ([Record::EMPTY; 2], [Record::EMPTY; 2]);
+    assert_eq!(trace.init(&mut refused), Err(TraceError::Running));
     trace.stop().unwrap();
     assert_eq!(trace.init(&mut []), Err(TraceError::NoRecords));
     let mut short = Trace::new();
@@ -110,7 +114,8 @@ fn it_can_be_stopped_and_go_on() {
 
 #[test]
 fn a_pause_keeps_looking_at_releases() {
-    let mut trace = started(4, Mode::Leaks);
+    let mut records = vec![Record::EMPTY; 4];
+    let mut trace = started(&mut records, Mode::Leaks);
     trace.allocated(1, 8, origin(0));
     trace.allocated(2, 8, origin(0));
     assert_eq!((trace.pause(), trace.pause()), (Ok(()), Err(TraceError::NotRunning)));
@@ -137,7 +142,8 @@ fn a_pause_keeps_looking_at_releases() {
 #[test]
 fn releases_of_blocks_without_a_record_are_counted() {
     for (mode, left) in [(Mode::All, vec![3, 4]), (Mode::Leaks, vec![4])] {
-        let mut trace = started(2, mode);
+        let mut records = vec![Record::EMPTY; 2];
+        let mut trace = started(&mut records, mode);
         (1..=4).for_each(|address| trace.allocated(address, 100, origin(0)));
         (1..=3).for_each(|address| trace.freed(address, 9));
         let Summary { total_allocations, total_frees, dropped, .. } = trace.summary();
@@ -151,7 +157,8 @@ fn releases_of_blocks_without_a_record_are_counted() {
 #[test]
 fn a_release_is_that_of_the_newest_block_at_its_address() {
     for mode in [Mode::All, Mode::Leaks] {
-        let mut trace = started(4, mode);
+        let mut records = vec![Record::EMPTY; 4];
+        let mut trace = started(&mut records, mode);
         trace.allocated(0x100, 64, origin(1));
         trace.stop().unwrap();
         trace.freed(0x100, 9);
@@ -190,7 +197,8 @@ fn random_traces_are_those_of_a_naive_list() {
         println!("seed {seed}, {mode:?}");
         let mut random = Random(seed);
         let capacity = 1 + random.below(9) as usize;
-        let mut trace = started(capacity, mode);
+        let mut records = vec![Record::EMPTY; capacity];
+        let mut trace = started(&mut records, mode);
         let (mut list, mut live, mut count) = (Vec::new(), Vec::new(), 0);
         for _ in 0..if cfg!(miri) { 20 } else { 400 } {
             if live.is_empty() || random.below(2) == 0 {

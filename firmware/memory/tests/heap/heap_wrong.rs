@@ -13,12 +13,12 @@ const SIZES: [u32; 6] = [16, 48, 24, 8, 80, 16];
 
 mod at {
     use super::at_each_level;
-    at_each_level!(small [Off, Light, TrackedLight]:
+    at_each_level!([Off, Light, TrackedLight]:
         what_was_freed_is_refused_however_it_merged,
         no_address_but_those_handed_out_is_taken,
         a_block_that_shrank_leaves_no_address_behind,
     );
-    at_each_level!(small [Off, Light]: contents_that_look_like_headers_lead_nowhere);
+    at_each_level!([Off, Light]: contents_that_look_like_headers_lead_nowhere);
 }
 
 /// Every order in which three neighbours are freed, and which of them came back: the headers of

@@ -4,9 +4,9 @@
 //! the next run. `proptest` shortens the sequences that compare devices with this heap
 //! (`scenarios/tests/heap_differential`); these also run under Miri, where each step counts.
 //!
-//! `cargo ci miri` runs them too, with fewer random steps and sweeps that take larger ones; what
-//! would still take minutes there is ignored with its reason. `contract.toml` says what they show
-//! of what ESP-IDF promises.
+//! `cargo ci miri` runs them too, at one level, with fewer random steps and sweeps that take larger
+//! ones; what would still take minutes there is ignored with its reason. `contract.toml` says what
+//! they show of what ESP-IDF promises.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,

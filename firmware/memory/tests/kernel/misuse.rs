@@ -8,11 +8,13 @@ use crashrig_memory::heap::{Alignment, Heap, Light};
 use crashrig_memory::kernel::Caller;
 use crashrig_memory::kernel::call::{Answer, Call, FOREVER};
 use crashrig_memory::kernel::thread::NewThread;
-use crashrig_memory::misuse::{no_stack, of_address, of_allocation, of_call, of_spawn};
+use crashrig_memory::misuse::{
+    no_stack, of_address, of_allocation, of_call, of_spawn, of_transfer,
+};
 use crashrig_memory::stack::StackRange;
 use crashrig_memory::words::Words;
 use crashrig_wire::status::{Misuse, Status};
-use crashrig_wire::{Kind, Thread};
+use crashrig_wire::{Kind, Thread, TransferState};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -156,6 +158,11 @@ fn make(misuse: Misuse) -> Option<Misuse> {
         Misuse::HeapCorrupt => by_free_of_broken(),
         Misuse::NotAllowed => by_calls(&[Call::Terminate { thread: 2 }]),
         Misuse::InvalidArgument => by_calls(&[Call::NewQueue { capacity: 17 }]),
+        Misuse::DmaRefused => of_transfer(TransferState::Refused),
+        Misuse::DmaError => of_transfer(TransferState::FifoError),
+        Misuse::DmaTimeOut => of_transfer(TransferState::TimedOut),
+        // Told by the driver (scenario `dma/freed_in_flight`).
+        Misuse::FreeInFlight => Misuse::of(misuse.status()),
     }
 }
 

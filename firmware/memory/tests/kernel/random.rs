@@ -10,7 +10,7 @@ use crashrig_memory::kernel::call::{Call, FOREVER};
 use crashrig_memory::kernel::thread::{NewThread, State};
 
 const SEEDS: u32 = if cfg!(miri) { 1 } else { 200 };
-const STEPS: u32 = if cfg!(miri) { 40 } else { 1000 };
+const STEPS: u32 = if cfg!(miri) { 25 } else { 1000 };
 
 /// Numbers from a seed (xorshift; the seed is not zero).
 struct Random(u32);

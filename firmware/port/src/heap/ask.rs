@@ -3,7 +3,7 @@
 //! Who asked is known by then, and allowed to. An error names what was asked for, not what DMA
 //! needs besides.
 
-use super::store::{Memory, with_store};
+use super::store::{Memory, with, with_store};
 use super::{Error, history, policy};
 use crate::errors::{self, Place};
 use crate::platform;
@@ -14,10 +14,14 @@ use crashrig_memory::heap::{
 use crashrig_memory::misuse;
 use crashrig_wire::section::Allocation;
 
-/// The request with what DMA needs, where it is for DMA.
+/// The request with what DMA needs, where it is for DMA. An offset that would have it begin inside
+/// of a line of the cache is refused.
 fn for_heap(asked: &Request, caller: u32) -> Result<Request, AllocationError> {
     let &Request { size_bytes, alignment, caps, .. } = asked;
     let needs = DmaNeeds::of(caps, platform::platform().regions);
+    if !needs.allows_offset(alignment.offset_bytes) {
+        return Err(AllocationError::Alignment(alignment));
+    }
     let rounded_bytes = size_bytes
         .checked_next_multiple_of(needs.align_bytes)
         .ok_or(AllocationError::OutOfMemory { size_bytes, caps, largest_free_block: 0 })?;
@@ -59,19 +63,41 @@ pub(super) fn serve_default(asked: &Request, caller: u32) -> Result<u32, Allocat
     result.map_err(|error| as_asked(error, asked))
 }
 
+/// Calls the hook for releases, if there is one and the heap agrees that this is a block that was
+/// handed out. Answers the size of the block if it was told of.
+fn tell_release(address: u32) -> Option<u32> {
+    let hook = policy::on_free()?;
+    let size_bytes = with(|heap| heap.size_of(address)).ok()?;
+    hook(address);
+    Some(size_bytes)
+}
+
 /// Gives a block another size, and tells of it.
-pub(super) fn resize(
+///
+/// # Safety
+/// The block at this address, if there is one, is the caller's.
+pub(super) unsafe fn resize(
     address: u32,
     asked: &Request,
     caller: u32,
 ) -> Result<u32, Error<ReallocationError>> {
-    let result = for_heap(asked, caller)
-        .map_err(ReallocationError::Allocation)
-        .and_then(|request| with_store(|store| store.reallocate(address, &request)));
+    let told_bytes = tell_release(address);
+    let result =
+        for_heap(asked, caller).map_err(ReallocationError::Allocation).and_then(|request| {
+            with_store(|store| {
+                let result = store.reallocate(address, &request);
+                if result.is_ok() {
+                    history::note(&Allocation { address, size: Allocation::RELEASE, caller });
+                }
+                result
+            })
+        });
+    if let (Err(_), Some(size_bytes)) = (&result, told_bytes) {
+        // It is still there.
+        policy::allocated(address, size_bytes, asked.caps);
+    }
     match result {
         Ok(fresh) => {
-            history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-            policy::before_free(address);
             note(&Ok(fresh), asked, caller);
             Ok(fresh)
         }
@@ -116,11 +142,20 @@ pub(super) fn note(result: &Result<u32, AllocationError>, asked: &Request, calle
     }
 }
 
-/// Takes a block back.
-pub(super) fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
-    policy::before_free(address);
-    history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-    let result = with_store(|store| store.free(address, caller));
+/// Takes a block back. The hook is called before, for behind it the memory may be another's; what
+/// is noted is noted together with the release, and only if there was one.
+///
+/// # Safety
+/// The block at this address, if there is one, is the caller's, and nobody uses it any more.
+pub(super) unsafe fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
+    tell_release(address);
+    let result = with_store(|store| {
+        let result = store.free(address, caller);
+        if result.is_ok() {
+            history::note(&Allocation { address, size: Allocation::RELEASE, caller });
+        }
+        result
+    });
     if let Err(error) = &result {
         policy::address_refused(error);
     }

@@ -36,17 +36,27 @@ fn pointer<E>(address: Result<u32, E>) -> *mut u8 {
     address.map_or(ptr::null_mut(), found)
 }
 
-fn resize(block: *mut u8, asked: &Request, caller: u32) -> *mut u8 {
+/// # Safety
+/// The block is the caller's.
+unsafe fn resize(block: *mut u8, asked: &Request, caller: u32) -> *mut u8 {
     if policy::check_caller::<()>(caller).is_err() {
         return ptr::null_mut();
     }
-    pointer(ask::resize(block.addr() as u32, asked, caller))
+    // SAFETY: as the caller promises.
+    pointer(unsafe { ask::resize(block.addr() as u32, asked, caller) })
 }
 
-fn release(block: *mut u8, caller: u32) {
-    if policy::check_caller::<()>(caller).is_ok()
-        && let Err(error) = ask::release(block.addr() as u32, caller)
-    {
+/// # Safety
+/// The block is the caller's, and nobody uses it any more.
+unsafe fn release(block: *mut u8, caller: u32) {
+    let address = block.addr() as u32;
+    let is_allowed = policy::check_caller::<()>(caller).is_ok()
+        && policy::check_borrower::<()>(address, caller).is_ok();
+    if !is_allowed {
+        return;
+    }
+    // SAFETY: as the caller promises.
+    if let Err(error) = unsafe { ask::release(address, caller) } {
         errors::misuse(misuse::of_address(&error), Place::Caller(caller));
     }
 }
@@ -82,13 +92,16 @@ unsafe impl GlobalAlloc for Global {
 
     #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
-        release(block, history::caller());
+        // SAFETY: as the trait demands.
+        unsafe { release(block, history::caller()) };
     }
 
     #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size_bytes: usize) -> *mut u8 {
         let one = request(layout, Capabilities::DEFAULT, false);
-        resize(block, &Request { size_bytes: size_bytes as u32, ..one }, history::caller())
+        let asked = Request { size_bytes: size_bytes as u32, ..one };
+        // SAFETY: as the trait demands.
+        unsafe { resize(block, &asked, history::caller()) }
     }
 }
 
@@ -124,7 +137,10 @@ mod capable {
         }
 
         /// A block in the size and alignment of another layout, at a new place only if need be.
-        fn move_to(
+        ///
+        /// # Safety
+        /// The block is the caller's.
+        unsafe fn move_to(
             self,
             block: NonNull<u8>,
             old: Layout,
@@ -134,10 +150,15 @@ mod capable {
             match (old.size(), new.size()) {
                 (0, _) => self.obtain(new, false, caller),
                 (_, 0) => {
-                    release(block.as_ptr(), caller);
+                    // SAFETY: as the caller promises, who gets nothing for it.
+                    unsafe { release(block.as_ptr(), caller) };
                     Ok(nothing(new))
                 }
-                _ => slice(resize(block.as_ptr(), &request(new, self.0, false), caller), new),
+                _ => {
+                    let asked = request(new, self.0, false);
+                    // SAFETY: as the caller promises.
+                    slice(unsafe { resize(block.as_ptr(), &asked, caller) }, new)
+                }
             }
         }
     }
@@ -170,7 +191,8 @@ mod capable {
         #[inline(never)]
         unsafe fn deallocate(&self, block: NonNull<u8>, layout: Layout) {
             if layout.size() != 0 {
-                release(block.as_ptr(), history::caller());
+                // SAFETY: as the trait demands.
+                unsafe { release(block.as_ptr(), history::caller()) };
             }
         }
 
@@ -181,7 +203,8 @@ mod capable {
             old: Layout,
             new: Layout,
         ) -> Result<NonNull<[u8]>, AllocError> {
-            self.move_to(block, old, new, history::caller())
+            // SAFETY: as the trait demands.
+            unsafe { self.move_to(block, old, new, history::caller()) }
         }
 
         #[inline(never)]
@@ -191,7 +214,8 @@ mod capable {
             old: Layout,
             new: Layout,
         ) -> Result<NonNull<[u8]>, AllocError> {
-            self.move_to(block, old, new, history::caller())
+            // SAFETY: as the trait demands.
+            unsafe { self.move_to(block, old, new, history::caller()) }
         }
     }
 }

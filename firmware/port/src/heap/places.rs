@@ -81,7 +81,11 @@ fn add_left_over(with_startup_stack: bool) -> usize {
 ///
 /// # Errors
 /// The range is none of free RAM that is switched on, or the heap cannot take it.
-pub fn add_region(start: u32, end: u32) -> Result<usize, AddRegionError> {
+///
+/// # Safety
+/// Where the range is in one that the heap has handed out, that one is the caller's, who does not
+/// use it any more and never gives it back. Nobody else uses the range.
+pub unsafe fn add_region(start: u32, end: u32) -> Result<usize, AddRegionError> {
     add_checked(start, end, None)
 }
 
@@ -90,7 +94,10 @@ pub fn add_region(start: u32, end: u32) -> Result<usize, AddRegionError> {
 ///
 /// # Errors
 /// As for `add_region`.
-pub fn add_region_with(
+///
+/// # Safety
+/// As for `add_region`.
+pub unsafe fn add_region_with(
     start: u32,
     end: u32,
     capabilities: [Capabilities; PRIORITIES],

@@ -6,7 +6,8 @@
 //! kernel releases the stack of a thread that has ended, in an exception.
 
 use super::Error;
-use crate::{errors, interrupts};
+use crate::errors::{self, Place};
+use crate::{dma, interrupts};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
@@ -43,9 +44,16 @@ pub struct Failure {
     pub largest_free_block: u32,
 }
 
-/// Called after an allocation: address, size that was asked for, capabilities.
+/// Called after an allocation: address, size that was asked for, capabilities. A block that was
+/// given another size, or was not, is told as [`FreeHook`] says.
 pub type AllocateHook = fn(u32, u32, Capabilities);
-/// Called before a block is released, or after it was given another size: its address.
+/// Called before a block is released, while nobody else can have its memory: its address. A wrong
+/// address is not told. What is told may still be refused, if the heap then finds a word around the
+/// block wrong or somebody else releases it as well.
+///
+/// A block that is to have another size is told as released before, and as allocated after: where
+/// it lies then; or, if that failed, where it was, with the size that it had and the capabilities
+/// that were asked for.
 pub type FreeHook = fn(u32);
 /// Called after an allocation has failed.
 pub type FailureHook = fn(&Failure);
@@ -133,10 +141,21 @@ pub(super) fn check_caller<E>(caller: u32) -> Result<(), Error<E>> {
     Err(Error::FromInterrupt)
 }
 
+/// Refuses to take away a block that a DMA transfer is using. A warning is kept.
+pub(super) fn check_borrower<E>(address: u32, caller: u32) -> Result<(), Error<E>> {
+    let stream = || {
+        let size_bytes = super::size_of(address).ok()?;
+        dma::hooks::borrower(address, size_bytes)
+    };
+    let Some(stream) = dma::hooks::is_registered().then(stream).flatten() else { return Ok(()) };
+    errors::misuse((Misuse::FreeInFlight, address), Place::Caller(caller));
+    Err(Error::Borrowed { stream })
+}
+
 /// Ends the boot over a mistake that a check of the heap has found, if that is the policy.
 fn end_if_corrupt((misuse, value): (Misuse, u32), detector: Detector) {
     if policy().abort_on_corruption {
-        errors::end_with(Reported { status: misuse.status(), value, detector });
+        errors::end_with(Reported { status: misuse.status(), value, detector, address: None });
     }
 }
 
@@ -158,10 +177,9 @@ pub(super) fn allocated(address: u32, size_bytes: u32, capabilities: Capabilitie
     }
 }
 
-pub(super) fn before_free(address: u32) {
-    if let Some(hook) = policy().on_free {
-        hook(address);
-    }
+/// What is to be called before a release, if anything is.
+pub(super) fn on_free() -> Option<FreeHook> {
+    policy().on_free
 }
 
 /// Tells of a failure, if it is one: notes it for a record, calls the hook, and may not come back.
@@ -175,9 +193,12 @@ pub(super) fn failed(error: &AllocationError, caller: u32) {
         caller,
         largest_free: largest_free_block,
     };
-    for (place, word) in FAILED.iter().zip(words.to_words()) {
-        place.store(word, Ordering::Relaxed);
-    }
+    // In one step, or two failures would be mixed.
+    critical_section::with(|_| {
+        for (place, word) in FAILED.iter().zip(words.to_words()) {
+            place.store(word, Ordering::Relaxed);
+        }
+    });
     let policy = policy();
     if let Some(hook) = policy.on_failure {
         hook(&Failure { size_bytes, capabilities: caps, caller, largest_free_block });

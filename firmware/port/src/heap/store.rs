@@ -4,13 +4,15 @@
 //! It lies above the static stacks, where an overflowing one cannot reach it.
 
 use super::{HeapLevel, REGION_LIMIT, owners, places};
-use crate::platform;
+use crate::{errors, platform};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use crashrig_memory::heap::{
     AddressError, AllocationError, Heap, Origin, ReallocationError, Request, Trace,
 };
 use crashrig_memory::words::Words;
+use crashrig_wire::status::Misuse;
 
 pub(super) type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
 
@@ -110,7 +112,7 @@ impl Store {
 
 struct Cell(UnsafeCell<MaybeUninit<Store>>);
 
-// SAFETY: only `with_store` reaches it, with interrupts masked.
+// SAFETY: only `with_store` reaches it, one at a time.
 unsafe impl Sync for Cell {}
 
 /// A heap without regions, in flash: it is copied into place, since it is too large for a stack.
@@ -124,13 +126,33 @@ static EMPTY: Store = Store {
 #[unsafe(link_section = ".upper.heap")]
 static STORE: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
-/// Lets nobody else at the heap for as long as `work` takes. Not to be nested.
+/// Whether somebody is at the heap.
+#[unsafe(link_section = ".upper.heap_busy")]
+static BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Whether an operation of the heap was begun and is not over: for the fault path, which may have
+/// come in the middle of one.
+pub(super) fn is_busy() -> bool {
+    BUSY.load(Ordering::Relaxed)
+}
+
+/// Lets nobody else at the heap for as long as `work` takes. `work` calls nothing of an
+/// application. Who comes in between all the same, which takes an exception that cannot be masked,
+/// ends the boot with a record.
 pub(super) fn with_store<R>(work: impl FnOnce(&mut Store) -> R) -> R {
     let reach = || {
+        if BUSY.load(Ordering::Relaxed) {
+            errors::fatal(Misuse::CallFromInterrupt.status(), 0);
+        }
+        BUSY.store(true, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst);
         let store = STORE.0.get().cast::<Store>();
-        // SAFETY: `start` has filled the cell; interrupts are masked and no caller nests, so the
-        // reference is the only one. The mutant shows what happens where it is not.
-        work(unsafe { &mut *store })
+        // SAFETY: `start` has filled the cell; the flag says that there is no other reference, and
+        // with interrupts masked nobody comes between its being read and set who does not reset it.
+        let result = work(unsafe { &mut *store });
+        compiler_fence(Ordering::SeqCst);
+        BUSY.store(false, Ordering::Relaxed);
+        result
     };
     if cfg!(feature = "without-heap-lock") {
         return reach();
@@ -148,6 +170,13 @@ pub(super) fn empty() {
     // SAFETY: nobody uses the heap before this; `EMPTY` owns nothing, so a copy of it is another
     // empty heap.
     unsafe { core::ptr::copy_nonoverlapping(&raw const EMPTY, STORE.0.get().cast(), 1) };
+}
+
+/// Does something while the heap is held, as an exception that cannot be masked might: for an image
+/// that shows what comes of it.
+#[cfg(feature = "injection")]
+pub fn hold(work: impl FnOnce()) {
+    with_store(|_| work());
 }
 
 /// Where the heap keeps what lies in none of its regions, for an image that is to break it.

@@ -2,6 +2,9 @@
 //!
 //! Records lie in memory of the application. The stack of a thread is traced like any other block;
 //! what it says of who asked is the place in the kernel.
+//!
+//! While a trace runs, each release and each new size looks for its record with interrupts masked,
+//! which takes at most a time in proportion to the number of records.
 
 use super::store::with_store;
 use crashrig_memory::heap::{Mode, Record, Summary, TraceError};

@@ -238,7 +238,8 @@ fn spawn_from_heap(
     let range = StackRange { thread, guard_start, start, end: start + size_bytes };
     let spawned = spawn_on(options, range, true, entry, argument);
     if spawned.is_err() {
-        let _ = heap::free_stack(guard_start);
+        // SAFETY: it was handed out above, and there is no thread.
+        let _ = unsafe { heap::free_stack(guard_start) };
     }
     spawned
 }
@@ -304,7 +305,8 @@ pub(super) fn add(new: &NewThread, argument: u32) -> Result<Handle, Error> {
 /// Gives stacks back to the heap that no thread runs on any more.
 pub(super) fn release_finished_stacks() {
     while let Some(stack) = with(|kernel| kernel.take_finished_stack()) {
-        if let Err(error) = heap::free_stack(stack.guard_start) {
+        // SAFETY: the kernel names stacks from the heap only, each once, when its thread has ended.
+        if let Err(error) = unsafe { heap::free_stack(stack.guard_start) } {
             // The heap keeps the block, since somebody wrote over what it knows of it.
             let place = Place::Thread { stack, address: 0, stack_pointer: 0 };
             errors::misuse(misuse::of_address(&error), place);

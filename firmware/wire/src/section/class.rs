@@ -51,6 +51,10 @@ pub const SECTION_CLASSES: &[SectionClass] = &[
         )
     },
     exact(Section::FailedAllocation, PROGRAM),
+    exact(
+        Section::Transfers,
+        "But for the items left: a stream goes on while the device is stopped at the entry.",
+    ),
 ];
 
 const PROGRAM: &str = "The program has come to the same place by the same way.";

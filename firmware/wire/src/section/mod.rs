@@ -1,4 +1,4 @@
-//! Tier 2 of a crash record: sections behind its 256 bytes, up to 1,024 bytes in all.
+//! Tier 2 of a crash record: sections behind its 256 bytes, up to 1,152 bytes in all.
 //!
 //! A section is a head word and whole words of payload. The head holds the section's code in bits 0
 //! to 6, whether it was cut short in bit 7, its length in words in bits 8 to 15, and a CRC-16 in
@@ -14,6 +14,7 @@
 mod class;
 mod content;
 mod read;
+mod transfer;
 mod write;
 
 pub use class::{SECTION_CLASSES, SectionClass};
@@ -22,6 +23,7 @@ pub use content::{
     ProtectionRegion, StackWindow, ThreadRow,
 };
 pub use read::{SectionReading, sections};
+pub use transfer::TransferRow;
 pub use write::{SectionWriter, WordSink};
 
 use crate::field::RECORD_LENGTH;
@@ -29,7 +31,7 @@ use crate::field::RECORD_LENGTH;
 /// Bytes from the start of a slot to the first section.
 pub const SECTIONS_OFFSET: usize = RECORD_LENGTH;
 /// Bytes of a slot that a record with sections takes at most.
-pub const TIER_2_LENGTH: usize = 1024;
+pub const TIER_2_LENGTH: usize = 1152;
 
 crate::names::closed_list! {
     /// What a section says.
@@ -58,6 +60,8 @@ crate::names::closed_list! {
     LogTail = 11, "log-tail";
     /// The last allocation that could not be served.
     FailedAllocation = 13, "failed-allocation";
+    /// The last DMA transfers, oldest first.
+    Transfers = 14, "transfers";
     /// The stack around its pointer, the bytes below it included.
     StackWindow = 12, "stack-window";
 }
@@ -72,6 +76,8 @@ pub const INTERRUPT_WORDS: usize = 3;
 pub const HEAP_ROWS: usize = 4;
 /// Allocations at most.
 pub const ALLOCATION_ROWS: usize = 4;
+/// DMA transfers at most.
+pub const TRANSFER_ROWS: usize = 4;
 /// Boots whose reset cause is kept, this one included.
 pub const RESET_CAUSES: usize = 4;
 /// Bytes of the log's tail.
@@ -98,6 +104,7 @@ const _: () = {
         2 * ErrorRow::WORDS,
         LOG_TAIL_BYTES / 4,
         FailedAllocation::WORDS,
+        TRANSFER_ROWS * TransferRow::WORDS,
         StackWindow::HEAD_WORDS + (WINDOW_BELOW_BYTES as usize + WINDOW_ABOVE_SURE_BYTES) / 4,
     ];
     assert!(words.len() == Section::ALL.len());

@@ -88,6 +88,14 @@ crate::names::closed_list! {
     JoinTwice = 4109, "join-twice";
     /// An address inside of a block was freed.
     FreeInside = 4110, "free-inside";
+    /// A DMA transfer that no controller can carry out.
+    DmaRefused = 4111, "dma-refused";
+    /// A DMA stream ended with an error.
+    DmaError = 4112, "dma-error";
+    /// A DMA transfer did not end in time.
+    DmaTimeOut = 4113, "dma-time-out";
+    /// Memory that a bus master is using was to be released or used otherwise.
+    MemoryBorrowed = 4114, "memory-borrowed";
 }
 
 /// The first number of custom codes.

@@ -62,6 +62,14 @@ crate::names::closed_list! {
     JoinTwice = 25, "join-twice";
     /// A pointer into a block is freed that is not the one that was handed out.
     FreeInside = 26, "free-inside";
+    /// A DMA transfer that its controller cannot carry out.
+    DmaRefused = 27, "dma-refused";
+    /// A DMA transfer that ended with an error of the bus or of the FIFO.
+    DmaError = 28, "dma-error";
+    /// A DMA transfer that did not end in the time that its owner had set.
+    DmaTimeOut = 29, "dma-time-out";
+    /// A block is freed, or given another size, that a DMA transfer is using.
+    FreeInFlight = 30, "free-in-flight";
 }
 
 impl Misuse {
@@ -95,6 +103,10 @@ impl Misuse {
             Self::InvalidArgument => (Module::Kernel, Code::InvalidArgument),
             Self::JoinTwice => (Module::Kernel, Code::JoinTwice),
             Self::FreeInside => (Module::MemorySubsystem, Code::FreeInside),
+            Self::DmaRefused => (Module::Driver, Code::DmaRefused),
+            Self::DmaError => (Module::Driver, Code::DmaError),
+            Self::DmaTimeOut => (Module::Driver, Code::DmaTimeOut),
+            Self::FreeInFlight => (Module::MemorySubsystem, Code::MemoryBorrowed),
         };
         Status::of_code(module, code)
     }

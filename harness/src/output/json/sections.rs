@@ -1,7 +1,7 @@
 //! The sections of a record for machines. Addresses and words of registers are text in hexadecimal.
 
 use crate::decode::sections::Sections;
-use crashrig_wire::section::{Allocation, Section, ThreadRow};
+use crashrig_wire::section::{Allocation, Section, ThreadRow, TransferRow};
 use serde_json::{Value, json};
 
 /// Everything that stands behind a record.
@@ -53,6 +53,7 @@ pub(super) fn sections(found: &Sections) -> Value {
             "caller": hex(failed.caller),
             "largest_free": failed.largest_free,
         })),
+        "transfers": found.transfers.iter().map(transfer).collect::<Vec<_>>(),
         "errors": errors.collect::<Vec<_>>(),
         "protection": found.protection.as_ref().map(|(control, regions)| json!({
             "control": hex(*control),
@@ -98,6 +99,20 @@ fn allocation(row: &Allocation) -> Value {
         "address": hex(row.address),
         "size_bytes": (!is_release).then_some(row.size),
         "caller": hex(row.caller),
+    })
+}
+
+fn transfer(row: &TransferRow) -> Value {
+    json!({
+        "controller": row.controller(),
+        "stream": row.stream_number(),
+        "source": hex(row.source),
+        "destination": hex(row.destination),
+        "bytes": row.bytes,
+        "state": row.state.map(crashrig_wire::TransferState::name),
+        "rule": row.rule.map(crashrig_wire::DmaRule::name),
+        "owner": crashrig_wire::Thread::from_code(row.owner).map(|it| it.context().name()),
+        "items_left": row.items_left,
     })
 }
 

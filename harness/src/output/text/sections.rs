@@ -6,6 +6,7 @@ use crate::report::CrashReport;
 use crashrig_wire::record::Architecture;
 use crashrig_wire::section::{Allocation, Interrupts, ProtectionRegion, ThreadRow};
 use crashrig_wire::thread::Area;
+use crashrig_wire::{Thread, TransferState};
 
 /// Words of the stack in one line.
 const WORDS_IN_LINE: usize = 4;
@@ -18,6 +19,7 @@ pub(super) fn sections(out: &mut String, crash: &CrashReport) {
     }
     neighbours(out, found);
     heap(out, found);
+    transfers(out, crash);
     if let Some((control, regions)) = &found.protection {
         let state = if control & 1 == 0 { "off" } else { "on" };
         line(out, format_args!("  mpu     {state}, control {control:#x}"));
@@ -121,11 +123,45 @@ fn heap(out: &mut String, found: &Sections) {
     }
 }
 
-fn thread(row: &ThreadRow) -> String {
-    let name = row.thread.map_or("unknown".to_owned(), |thread| match thread {
-        crashrig_wire::Thread::User(slot) => format!("user {slot}"),
+/// DMA transfers; those are marked whose memory holds the fault address, or the heap's broken word.
+fn transfers(out: &mut String, crash: &CrashReport) {
+    let broken = crash.sections.broken_block.map(|broken| broken.address);
+    let fault = Some(crash.record.fault_address).filter(|_| crash.address_region.is_some());
+    for row in &crash.sections.transfers {
+        let (controller, stream) = (row.controller(), row.stream_number());
+        let state = row.state.map_or("unknown", TransferState::name);
+        let rule = row.rule.map_or(String::new(), |rule| format!(" by rule {rule}"));
+        let owner = name_of(Thread::from_code(row.owner));
+        line(
+            out,
+            format_args!(
+                "  dma     {controller}.{stream} {:#010x} -> {:#010x}, {} bytes: {state}{rule}, \
+                 {} items left, begun by {owner}",
+                row.source, row.destination, row.bytes, row.items_left
+            ),
+        );
+        for (what, address) in [("the fault address", fault), ("the broken word", broken)] {
+            let Some(address) = address.filter(|address| row.touches(*address, 4)) else {
+                continue;
+            };
+            let does = if row.writes(address, 4) { "writes" } else { "reads" };
+            line(
+                out,
+                format_args!("  dma     {controller}.{stream} {does} {what} {address:#010x}"),
+            );
+        }
+    }
+}
+
+fn name_of(thread: Option<Thread>) -> String {
+    thread.map_or("unknown".to_owned(), |thread| match thread {
+        Thread::User(slot) => format!("user {slot}"),
         other => other.context().name().to_owned(),
-    });
+    })
+}
+
+fn thread(row: &ThreadRow) -> String {
+    let name = name_of(row.thread);
     let state = match row.state {
         1 => "ready",
         2 => "waiting",

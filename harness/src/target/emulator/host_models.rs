@@ -13,6 +13,7 @@ use crashrig_qemu::models::backup::Backup;
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
 use crashrig_qemu::models::flash::Flash;
 use crashrig_qemu::models::reset_cause::ResetCause;
+use crashrig_qemu::models::watchdog::Watchdog;
 
 /// Ports of the DMA controllers, as bus masters. The peripheral port of DMA1 is none.
 const PORTS: [(Master, Port); 3] = [
@@ -49,6 +50,7 @@ impl HostModels {
                 HostModel::Stm32f4Backup => Box::new(Backup::new()),
                 HostModel::Stm32f4Flash => Box::new(Flash::new(self.sectors.clone())),
                 HostModel::Stm32f4ResetCause => Box::new(ResetCause::new()),
+                HostModel::Stm32f4Watchdog => Box::new(Watchdog::new()),
             };
             emulator.attach(model).map_err(BenchError::of)?;
         }

@@ -123,6 +123,7 @@ impl Session for EmulatorSession {
         let is_lockup = stop.is_lockup();
         Ok(match stop {
             Stop::Reset => Wait::Boundary(Boundary::Reset),
+            Stop::Watchdog => Wait::Boundary(Boundary::Watchdog),
             Stop::Exit { code } => Wait::Boundary(Boundary::Exit { status: code }),
             Stop::Killed { text, .. } if is_lockup => Wait::Boundary(Boundary::Lockup { text }),
             Stop::Killed { signal, text } => {

@@ -17,6 +17,8 @@ crate::names::closed_list! {
     Stm32f4Flash = "stm32f4-flash";
     /// RCC_CSR of the STM32F4: why the chip was reset.
     Stm32f4ResetCause = "stm32f4-reset-cause";
+    /// The independent watchdog of the STM32F4 (IWDG).
+    Stm32f4Watchdog = "stm32f4-watchdog";
 }
 
 impl HostModel {
@@ -28,6 +30,7 @@ impl HostModel {
             Self::Stm32f4Backup => Need::BackupSram,
             Self::Stm32f4Flash => Need::FlashProgramming,
             Self::Stm32f4ResetCause => Need::ResetCause,
+            Self::Stm32f4Watchdog => Need::Watchdog,
         }
     }
 
@@ -35,14 +38,20 @@ impl HostModel {
     const fn masters(self) -> &'static [Master] {
         match self {
             Self::Stm32f4Dma => &[Master::Dma1Memory, Master::Dma2Memory, Master::Dma2Peripheral],
-            Self::Stm32f4Backup | Self::Stm32f4Flash | Self::Stm32f4ResetCause => &[],
+            Self::Stm32f4Backup
+            | Self::Stm32f4Flash
+            | Self::Stm32f4ResetCause
+            | Self::Stm32f4Watchdog => &[],
         }
     }
 
     /// The region that it supplies, if it is one, and where it lies.
     const fn region(self) -> Option<(&'static str, AddressRange)> {
         match self {
-            Self::Stm32f4Dma | Self::Stm32f4Flash | Self::Stm32f4ResetCause => None,
+            Self::Stm32f4Dma
+            | Self::Stm32f4Flash
+            | Self::Stm32f4ResetCause
+            | Self::Stm32f4Watchdog => None,
             Self::Stm32f4Backup => {
                 let range = AddressRange { start: 0x4002_4000, size_bytes: 0x1000 };
                 Some(("backup-sram", range))

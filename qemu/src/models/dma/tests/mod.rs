@@ -99,6 +99,10 @@ impl Bus for TestBus {
         assert!(if high { self.lines.insert(line) } else { self.lines.remove(&line) });
         Ok(())
     }
+
+    fn target_time_ns(&mut self) -> Result<u64, Error> {
+        Ok(0)
+    }
 }
 
 /// Both controllers and what they are connected to.

@@ -1,0 +1,43 @@
+//! Devices of the chip, used and misused; here the watchdog.
+
+use super::{control, memories};
+use crashrig_port::{clock, watchdog};
+use crashrig_wire::Fault;
+
+const TIMEOUT_MS: u32 = 50;
+
+/// Carries out a fault of a device. Returns only if nothing was to be broken.
+pub fn carry_out(fault: Fault, parameter: u32) {
+    match fault {
+        Fault::FlashProgram => memories::program_flash(parameter),
+        Fault::FlashMisuse => memories::misuse_flash(),
+        Fault::BackupSram => memories::use_backup_sram(parameter),
+        Fault::WatchdogHang if parameter == 1 => feed_watchdog(),
+        Fault::WatchdogHang => starve_watchdog(),
+        _ => {}
+    }
+}
+
+/// Lets some time pass without sleeping.
+fn spin(duration_ms: u32) {
+    let start_ms = clock::uptime_ms();
+    while clock::uptime_ms().wrapping_sub(start_ms) < duration_ms {}
+}
+
+/// Starts the watchdog and feeds it for three times as long as it waits.
+#[inline(never)]
+fn feed_watchdog() {
+    const PAUSE_MS: u32 = TIMEOUT_MS / 2;
+    watchdog::start(TIMEOUT_MS);
+    for _ in 0..3 * TIMEOUT_MS / PAUSE_MS {
+        spin(PAUSE_MS);
+        watchdog::feed();
+    }
+}
+
+/// Starts the watchdog and never feeds it.
+#[inline(never)]
+fn starve_watchdog() {
+    watchdog::start(TIMEOUT_MS);
+    control::hang();
+}

@@ -1,0 +1,106 @@
+//! Memory that is not mere RAM: flash that is programmed, and backup SRAM behind its locks.
+
+use crate::board;
+use crate::observe::note;
+use crashrig_layout::Region;
+use crashrig_port::flash::FlashError;
+use crashrig_port::{clock, flash};
+use crashrig_wire::Observation;
+
+/// The last sector of 1 MiB of flash (RM0090 table 5), in which nothing of the image lies.
+const SECTOR: u32 = 11;
+const SECTOR_BYTES: u32 = 0x2_0000;
+
+const WORDS: [u32; 4] = [0xC0DE_F00D, 0, 0x5A5A_0FF0, 0xFFFF_FFFE];
+const BACKUP_SRAM: &str = "backup-sram";
+/// Each of these alone keeps writes out of it (RM0090 §5.1.2).
+const LOCKS: [&str; 2] = ["PWR_CR.DBP", "RCC_AHB1ENR.BKPSRAMEN"];
+
+const ERASED: u32 = u32::MAX;
+
+fn region(name: &str) -> Option<&'static Region> {
+    board::REGIONS.iter().find(|region| region.name == name)
+}
+
+fn sector_start() -> Option<u32> {
+    region("flash").map(|flash| flash.start + flash.size_bytes - SECTOR_BYTES)
+}
+
+fn load(address: u32) -> u32 {
+    let place = core::ptr::with_exposed_provenance::<u32>(address as usize);
+    // SAFETY: callers name memory of the board, which reading does not change.
+    unsafe { place.read_volatile() }
+}
+
+fn store(address: u32, value: u32) {
+    let place = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
+    // SAFETY: callers name backup SRAM, of which the program uses nothing else.
+    unsafe { place.write_volatile(value) };
+}
+
+fn places(start: u32) -> impl Iterator<Item = (u32, u32)> {
+    (start..).step_by(4).zip(WORDS)
+}
+
+/// Erases and programs the sector; with a parameter of 1 looks at it.
+#[inline(never)]
+pub fn program_flash(look: u32) {
+    let Some(start) = sector_start() else { return };
+    let last = start + SECTOR_BYTES - 4;
+    let holds =
+        || places(start).all(|(address, value)| load(address) == value) && load(last) == ERASED;
+    if look == 1 {
+        return note(Observation::FlashKept, holds());
+    }
+    let marked = flash::program_word(last, 0).is_ok() && load(last) == 0;
+    let erased = flash::erase_sector(SECTOR).is_ok() && load(last) == ERASED;
+    // Twice: programming clears bits and sets none.
+    let programmed = places(start).all(|(address, value)| {
+        flash::program_word(address, value | 0xFF).is_ok()
+            && load(address) == value | 0xFF
+            && flash::program_word(address, value | !0xFF).is_ok()
+    });
+    note(Observation::FlashProgrammed, marked && erased && programmed && holds());
+}
+
+/// Asks the interface for what it must refuse.
+#[inline(never)]
+pub fn misuse_flash() {
+    let Some(start) = sector_start() else { return };
+    let [value, ..] = WORDS;
+    let prepared = flash::erase_sector(SECTOR).is_ok() && flash::program_word(start, value).is_ok();
+    flash::protect_sector(SECTOR, true);
+    let answers = [
+        flash::program_word(start, 0) == Err(FlashError::Protected),
+        flash::erase_sector(SECTOR) == Err(FlashError::Protected),
+        flash::program_byte_as_word(start, 0) == Err(FlashError::Parallelism),
+        flash::store_unprepared(start, 0) == Err(FlashError::Sequence),
+    ];
+    let unchanged = load(start) == value;
+    flash::protect_sector(SECTOR, false);
+    let works_again = flash::program_word(start, 0).is_ok() && load(start) == 0;
+    let refused = prepared && answers == [true; 4] && unchanged;
+    note(Observation::FlashRefused, refused && works_again);
+}
+
+/// Writes to backup SRAM with its locks closed, with each of them alone closed, and with all open;
+/// with a parameter of 1 opens it and looks at it.
+#[inline(never)]
+pub fn use_backup_sram(look: u32) {
+    let Some(start) = region(BACKUP_SRAM).map(|region| region.start) else { return };
+    let holds = || places(start).all(|(address, value)| load(address) == value);
+    let write = || places(start).for_each(|(address, value)| store(address, value));
+    if look == 1 {
+        return note(Observation::BackupKept, clock::enable_region(BACKUP_SRAM) && holds());
+    }
+    write();
+    let opened = clock::enable_region(BACKUP_SRAM);
+    let took_nothing = places(start).all(|(address, value)| load(address) != value);
+    write();
+    let each_lock_holds = LOCKS.iter().all(|lock| {
+        clock::disable(lock);
+        places(start).for_each(|(address, value)| store(address, !value));
+        clock::enable_region(BACKUP_SRAM) && holds()
+    });
+    note(Observation::BackupOpened, opened && took_nothing && each_lock_holds);
+}
