@@ -1,8 +1,8 @@
 //! What the two-level segregated fit reads before it changes anything: the block for a request, the
 //! block at an address, and the free neighbours of one. Nothing here writes.
 
-use super::block::{Header, NO_LINK, next_link, previous_link, previous_size_word};
-use super::error::{AddressError, Corruption, Expected};
+use super::block::{Header, NO_LINK, previous_size_word};
+use super::error::{AddressError, Corruption};
 use super::level::Level;
 use super::tlsf::Tlsf;
 use super::tlsf_lists::{Class, LARGEST_BLOCK_BYTES};
@@ -66,37 +66,16 @@ impl<L: Level> Tlsf<L> {
         if L::IS_CHECKED {
             return self.free_neighbours_checked(words, block);
         }
-        // Both were seen to lie in the region with the block; the end mark is a block in use.
-        let mut neighbours = Neighbours { previous: None, next: None };
+        // Both were seen to lie in the region with the block; the end mark is a block in use. What
+        // is free is believed, as every word without checks.
         let next = Header::read(words, block.next());
-        if next.is_free {
-            self.keep_inside(words, &next)?;
-            neighbours.next = Some(next);
-        }
         let previous_bytes = words.read(previous_size_word(block.address));
-        if previous_bytes > 0 {
-            let previous = Header::read(words, block.address - previous_bytes);
-            if previous.is_free {
-                self.keep_inside(words, &previous)?;
-                neighbours.previous = Some(previous);
-            }
-        }
-        Ok(neighbours)
-    }
-
-    /// Sees to it that a free block, which nothing else is known of, does not lead out of the
-    /// region: what looked like a block in use may be the contents of one.
-    #[inline(always)]
-    fn keep_inside(&self, words: &impl Words, free: &Header) -> Result<(), Corruption> {
-        let leads_inside = |link| {
-            let found = words.read(link);
-            found == NO_LINK || self.extent.can_be_block(found)
-        };
-        let is_inside = self.extent.can_be_block(free.address)
-            && self.extent.is_size(free)
-            && leads_inside(next_link(free.address))
-            && leads_inside(previous_link(free.address));
-        if is_inside { Ok(()) } else { Err(outside(words, free)) }
+        let previous =
+            (previous_bytes > 0).then(|| Header::read(words, block.address - previous_bytes));
+        Ok(Neighbours {
+            previous: previous.filter(|previous| previous.is_free),
+            next: Some(next).filter(|next| next.is_free),
+        })
     }
 
     fn free_neighbours_checked(
@@ -205,12 +184,4 @@ impl<L: Level> Tlsf<L> {
         let head = links::head(&self.extent, &self.lists, words, class)?;
         Ok(head.map_or(0, |block| L::usable_bytes(block.size_bytes)))
     }
-}
-
-/// What is said of a free block that leads out of its region.
-#[cold]
-#[inline(never)]
-fn outside(words: &impl Words, free: &Header) -> Corruption {
-    let found = words.read(free.address);
-    Corruption { address: free.address, expected: Expected::Size, found }
 }
