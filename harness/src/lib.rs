@@ -12,6 +12,7 @@
 //!   is noticed, and [`cost`], what the memory model takes in instructions. [`heaps`]: what
 //!   requests cost in heaps of ours and of others.
 //! * [`script`]: a heap of the device, asked step by step while it runs, and its answers judged.
+//! * [`sweep`]: the same fault at every point of a run.
 //! * [`execute`]: one test through all of it. [`cli`]: the command line.
 //!
 //! This crate knows a device by ELF bytes, `wire` and `layout` only.
@@ -44,5 +45,6 @@ pub mod scenario;
 pub mod script;
 pub mod steps;
 pub mod suite;
+pub mod sweep;
 pub mod target;
 pub mod verdict;

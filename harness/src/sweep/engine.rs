@@ -1,0 +1,49 @@
+//! What carries injections out. An engine knows the workload of one sweep (image, boots, commands);
+//! it is asked for one fault after another and leaves nothing of one in the next.
+
+use super::fault::Fault;
+use crate::target::{BenchError, Boundary};
+
+/// One boot of an injected run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootTrace {
+    /// Where it ended; a hang is always one of the budget of instructions.
+    pub boundary: Boundary,
+    /// Instructions it executed.
+    pub instructions: u64,
+    /// The crash region at its end.
+    pub region: Vec<u8>,
+    /// The end marker's bytes at its end.
+    pub marker: Vec<u8>,
+    /// FNV-1a over all other RAM at its end, where the engine was asked for it: what differs from
+    /// the golden run in nothing else is latent.
+    pub ram_hash: Option<u64>,
+}
+
+/// What an engine saw of one injected run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// How often the effect came. 0: the trigger was never met.
+    pub fired: u32,
+    /// Program counter where it came first.
+    pub fired_at: Option<u32>,
+    /// Instructions of its boot that were executed before it came first.
+    pub fired_after: Option<u64>,
+    /// The boots, in order; those after the last planned one are repeated while they are silent, at
+    /// most [`crate::run::SILENT_BOOT_BUDGET`].
+    pub boots: Vec<BootTrace>,
+    /// A hash of all addresses executed, where the engine has one.
+    pub trace_hash: Option<u64>,
+}
+
+/// Carries out injections, one after another.
+pub trait Engine {
+    /// `process`, `snapshot` or `plugin`.
+    fn name(&self) -> &'static str;
+
+    /// One run with a fault, or the golden run without. Each starts from the same state.
+    ///
+    /// # Errors
+    /// The bench failed; the engine is not used any more.
+    fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError>;
+}

@@ -1,0 +1,18 @@
+//! Sweeps: one fault at every point of a run, each run judged, until no point is left.
+//!
+//! A sweep file is a scenario file with a `[sweep]` table. The scenario is the golden run: it must
+//! pass before anything is injected. The table says what is broken, and which points there are.
+//!
+//! ```text
+//! scenario + [sweep] ─► plan ─► shards ─► engine ─► trace ─► outcome ─► results ─► report
+//! ```
+//!
+//! * [`fault`]: trigger chain, effect, scope, as plain data.
+//! * [`engine`]: what carries one injection out, and what it saw.
+//! * [`outcome`]: the closed list of what can become of an injection.
+//! * [`result`]: one injection that is over, as a line of JSON.
+
+pub mod engine;
+pub mod fault;
+pub mod outcome;
+pub mod result;
