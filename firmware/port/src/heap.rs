@@ -127,8 +127,7 @@ pub unsafe fn reallocate(
     caps: Capabilities,
 ) -> Result<u32, Error<ReallocationError>> {
     let caller = history::caller();
-    policy::check_caller(caller)?;
-    policy::check_borrower(address, caller)?;
+    policy::check_taker(address, caller)?;
     let asked = Request { alignment, ..Request::new(size_bytes, caps) };
     // SAFETY: as the caller promises.
     unsafe { ask::resize(address, &asked, caller) }
@@ -193,8 +192,7 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
 #[inline(never)]
 pub unsafe fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
-    policy::check_caller(caller)?;
-    policy::check_borrower(address, caller)?;
+    policy::check_taker(address, caller)?;
     // SAFETY: as the caller promises.
     let result = unsafe { ask::release(address, caller) };
     if let Err(error) = &result {
