@@ -27,6 +27,15 @@ const BETWEEN: &[(Mark, Mark, &str)] = &[
     (Mark::Allocated, Mark::Released, "release 64 bytes"),
 ];
 
+/// The flag that stands while the heap is held and interrupts are masked for that.
+const HELD: &str = "crashrig_port::heap::store::BUSY";
+
+/// What is done before a mark, for the longest time that the heap is held meanwhile.
+const HOLDS: &[(Mark, &str)] = &[
+    (Mark::AllocatedZeroed, "heap held at once: allocate 4,096 bytes, zeroed"),
+    (Mark::Resized, "heap held at once: resize 4,096 bytes, which move"),
+];
+
 /// What ends with each phase of a record.
 const PHASES: [&str; 3] = [
     "capture: fault entry to core sealed",
@@ -48,7 +57,10 @@ pub fn measure(
         Steps::begin(target, image, command(Fault::Benchmark), &[], seed, &folder.join("marks"))?;
     let crash =
         Steps::begin(target, image, command(Fault::BusRead), &[], seed, &folder.join("crash"))?;
+    let holds =
+        Steps::begin(target, image, command(Fault::Benchmark), &[], seed, &folder.join("holds"))?;
     let mut costs = between_marks(marks)?;
+    costs.extend(while_held(holds)?);
     costs.extend(phases(crash)?);
     Ok(costs)
 }
@@ -79,6 +91,34 @@ fn between_marks(mut steps: Steps<'_>) -> Result<Vec<Cost>, BenchError> {
             Ok(Cost { what, instructions })
         })
         .collect()
+}
+
+/// The device is stopped at each store to the flag, which is one when the heap is taken and one
+/// when it is let go.
+fn while_held(mut steps: Steps<'_>) -> Result<Vec<Cost>, BenchError> {
+    let (place, flag) = (steps.address("crashrig_mark")?, steps.address(HELD)?);
+    steps.session().set_breakpoint(place)?;
+    let (mut costs, mut stores) = (Vec::new(), Vec::new());
+    while let Wait::Breakpoint { address } = steps.run()? {
+        if address == flag {
+            stores.push(steps.instructions()?);
+            continue;
+        }
+        let mark = u8::try_from(steps.register("r0")?).ok().and_then(Mark::from_code);
+        if mark == Some(Mark::Released) {
+            steps.session().watch_stores(flag, 1)?;
+        }
+        let held =
+            stores.chunks_exact(2).filter_map(|pair| pair.last()?.checked_sub(*pair.first()?));
+        if let Some((_, what)) = HOLDS.iter().find(|(before, _)| Some(*before) == mark) {
+            costs.push(Cost { what, instructions: held.max().unwrap_or(0) });
+        }
+        stores.clear();
+    }
+    if costs.len() == HOLDS.len() && costs.iter().all(|cost| cost.instructions > 0) {
+        return Ok(costs);
+    }
+    Err(BenchError("measure costs: the device never held the heap as expected".to_owned()))
 }
 
 fn phases(mut steps: Steps<'_>) -> Result<Vec<Cost>, BenchError> {

@@ -47,7 +47,9 @@ pub use tracing::{
 
 use crate::errors::{self, Place};
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::{AddressError, Alignment, AllocationError, ReallocationError, Request};
+use crashrig_memory::heap::{
+    AddressError, Alignment, AllocationError, ReallocationError, Request, prefer,
+};
 use crashrig_memory::misuse;
 use store::with;
 
@@ -125,8 +127,7 @@ pub unsafe fn reallocate(
     caps: Capabilities,
 ) -> Result<u32, Error<ReallocationError>> {
     let caller = history::caller();
-    policy::check_caller(caller)?;
-    policy::check_borrower(address, caller)?;
+    policy::check_taker(address, caller)?;
     let asked = Request { alignment, ..Request::new(size_bytes, caps) };
     // SAFETY: as the caller promises.
     unsafe { ask::resize(address, &asked, caller) }
@@ -147,7 +148,7 @@ pub(crate) fn allocate_stack(
 }
 
 /// As [`allocate`], with the first of several sets of capabilities that can be served. A failure
-/// names the last one that was tried; the next one is tried only where memory has run out.
+/// names the last one that was tried; which refusals have the next one tried, [`prefer`] says.
 ///
 /// # Errors
 /// As for `allocate`; nothing can be served of an empty list.
@@ -159,16 +160,9 @@ pub fn allocate_prefer(
 ) -> Result<u32, Error<AllocationError>> {
     let caller = history::caller();
     policy::check_caller(caller)?;
-    let with = |caps: &Capabilities| Request { alignment, ..Request::new(size_bytes, *caps) };
-    let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
-    for asked in others.iter().map(with) {
-        let result = ask::serve(&asked, caller);
-        if !matches!(result, Err(AllocationError::OutOfMemory { .. })) {
-            return ask::told(result, &asked, caller);
-        }
-    }
-    let asked = with(last);
-    ask::told(ask::serve(&asked, caller), &asked, caller)
+    let with = |caps| Request { alignment, ..Request::new(size_bytes, caps) };
+    let (result, caps) = prefer(preferred, |caps| ask::serve(&with(caps), caller));
+    ask::told(result, &with(caps), caller)
 }
 
 /// Hands out memory to whoever does not care which, as [`set_external_limit`] says.
@@ -198,8 +192,7 @@ pub fn set_external_limit(limit_bytes: Option<u32>) {
 #[inline(never)]
 pub unsafe fn free(address: u32) -> Result<u32, Error<AddressError>> {
     let caller = history::caller();
-    policy::check_caller(caller)?;
-    policy::check_borrower(address, caller)?;
+    policy::check_taker(address, caller)?;
     // SAFETY: as the caller promises.
     let result = unsafe { ask::release(address, caller) };
     if let Err(error) = &result {

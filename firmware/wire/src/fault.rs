@@ -200,6 +200,12 @@ crate::names::closed_list! {
     Allocated = 11, "allocated";
     /// They are released.
     Released = 12, "released";
+    /// 4,096 bytes are allocated, all zero.
+    AllocatedZeroed = 13, "allocated-zeroed";
+    /// Before they are resized, with a block right behind them.
+    BeforeResize = 14, "before-resize";
+    /// They have moved.
+    Resized = 15, "resized";
 }
 
 crate::names::closed_list! {

@@ -12,6 +12,7 @@ use crashrig_wire::Mark;
 
 /// Size of the stacks of the threads that are spawned, in bytes; painting one is part of it.
 const STACK_BYTES: u32 = 1024;
+const LARGE_BYTES: u32 = 4096;
 
 static PARTNER_STACK: Stack<2048> = Stack::new();
 
@@ -46,7 +47,23 @@ fn steps() -> Result<(), Error> {
     mark(Mark::Allocated);
     let _ = block.map(blocks::free);
     mark(Mark::Released);
+    large_block();
     Ok(())
+}
+
+/// A block large enough that zeroing and moving it tell from all else.
+fn large_block() {
+    const CAPS: Capabilities = Capabilities::DEFAULT;
+    let block = heap::allocate_zeroed(1, LARGE_BYTES, Alignment::NATURAL, CAPS);
+    mark(Mark::AllocatedZeroed);
+    let fence = heap::allocate(8, Alignment::NATURAL, CAPS);
+    mark(Mark::BeforeResize);
+    let moved = block.ok().and_then(|it| blocks::reallocate(it, 2 * LARGE_BYTES, CAPS).ok());
+    mark(Mark::Resized);
+    if moved.is_none() || moved == block.ok() {
+        defmt::error!("benchmark: the block did not move");
+    }
+    let _ = (moved.map(blocks::free), fence.map(blocks::free));
 }
 
 extern "C" fn partner(_: u32) -> u32 {

@@ -5,6 +5,7 @@
 //! to refuse; never a place of a `Box`, a `Vec` or a stack. Inlined, so that the heap is told who
 //! called.
 
+use core::alloc::{GlobalAlloc as _, Layout};
 use crashrig_layout::{Capabilities, PRIORITIES};
 use crashrig_memory::heap::{AddressError, Alignment, ReallocationError};
 use crashrig_port::heap::{self, AddRegionError, Error};
@@ -25,6 +26,22 @@ pub fn reallocate(
 ) -> Result<u32, Error<ReallocationError>> {
     // SAFETY: as the module says.
     unsafe { heap::reallocate(address, size_bytes, Alignment::NATURAL, caps) }
+}
+
+/// As [`reallocate`], through the allocator of `Box` and `Vec`: null where it is refused.
+pub fn reallocate_globally(address: u32, old_bytes: usize, size_bytes: usize) -> *mut u8 {
+    let Ok(layout) = Layout::from_size_align(old_bytes, 8) else { return core::ptr::null_mut() };
+    let block = core::ptr::with_exposed_provenance_mut(address as usize);
+    // SAFETY: as the module says; the block has that layout, and the size is not zero.
+    unsafe { heap::Global.realloc(block, layout, size_bytes) }
+}
+
+/// As [`free`], through the same allocator, which answers nothing.
+pub fn free_globally(address: u32, size_bytes: usize) {
+    let Ok(layout) = Layout::from_size_align(size_bytes, 8) else { return };
+    let block = core::ptr::with_exposed_provenance_mut(address as usize);
+    // SAFETY: as the module says; the block has that layout.
+    unsafe { heap::Global.dealloc(block, layout) };
 }
 
 /// Offers the heap memory that it is to refuse.

@@ -1,7 +1,9 @@
 //! DMA misused on purpose: what is refused before it begins, what the bus refuses, and what it
 //! does not.
 
-use super::blocks;
+mod in_flight;
+
+use super::words::write;
 use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
@@ -42,7 +44,7 @@ pub fn carry_out(fault: Fault, parameter: u32) -> bool {
         Fault::DmaServices => services(),
         Fault::DmaSerial => serial_port(),
         Fault::DmaErrorBeside => error_beside(),
-        Fault::DmaFreedInFlight => freed_in_flight(),
+        Fault::DmaFreedInFlight => in_flight::freed(),
         Fault::DmaOverCrashRegion => over_crash_region(),
         Fault::DmaMisuse => {
             misuse(parameter);
@@ -76,9 +78,7 @@ fn block(size_bytes: u32) -> u32 {
 
 fn fill(address: u32, words: u32) {
     for index in 0..words {
-        let pointer = core::ptr::with_exposed_provenance_mut::<u32>((address + 4 * index) as usize);
-        // SAFETY: callers name words of blocks that they have.
-        unsafe { pointer.write_volatile(0x0101_0101 * (index & 0xFF) + index) };
+        write(address + 4 * index, 0x0101_0101 * (index & 0xFF) + index);
     }
 }
 
@@ -288,24 +288,6 @@ fn error_beside() {
     checks.check("the other one ends", is_done && dma::items_left(serial::STREAM) == 0);
     let last = errors::last().map(|context| context.status);
     checks.check("warning", last == Some(Misuse::DmaError.status()));
-    checks.say();
-}
-
-/// A block is freed, and given another size, while a stream fills it.
-fn freed_in_flight() {
-    let mut checks = Checks::new();
-    let memory = block(64);
-    let options = Options { channel: 4, priority: 0, limit_ms: None };
-    let begun = begin(RECEPTION, &Plan::receive(SERIAL_DATA, memory, 64), options).is_ok();
-    checks.check("begins", begun);
-    let stream = RECEPTION.code();
-    checks.check("free", blocks::free(memory) == Err(heap::Error::Borrowed { stream }));
-    let moved = blocks::reallocate(memory, 4096, CAPS);
-    checks.check("resize", moved == Err(heap::Error::Borrowed { stream }));
-    let last = errors::last().map(|context| (context.status, context.value));
-    checks.check("warning", last == Some((Misuse::FreeInFlight.status(), memory)));
-    dma::stop(RECEPTION);
-    checks.check("free afterwards", blocks::free(memory).is_ok());
     checks.say();
 }
 

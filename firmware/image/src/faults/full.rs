@@ -3,6 +3,7 @@
 //! The last byte of a heap is that of its last free block; the last byte of a stack is the one
 //! above its canary.
 
+use super::words::{read, write};
 use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
@@ -40,17 +41,11 @@ pub fn heap_and_isr_stack(beyond_bytes: u32) {
     let words = || {
         blocks.iter().flat_map(|&(address, size_bytes)| (address..address + size_bytes).step_by(4))
     };
-    for address in words() {
-        // SAFETY: an aligned word of a block that is ours.
-        unsafe { pointer(address).write_volatile(PATTERN ^ address) };
-    }
+    words().for_each(|address| write(address, PATTERN ^ address));
     let interrupt = interrupts::count() - 2;
     interrupts::install(interrupt, handler);
     interrupts::raise(interrupt);
-    let filled = words().all(|address| {
-        // SAFETY: as above.
-        unsafe { pointer(address).read_volatile() == PATTERN ^ address }
-    });
+    let filled = words().all(|address| read(address) == PATTERN ^ address);
     let bytes: u32 = blocks.iter().map(|(_, size_bytes)| size_bytes).sum();
     let totals = heap::totals(ANY).unwrap_or_default();
     let full = totals.free_bytes == 0 && totals.free_blocks == 0 && bytes > 0;
@@ -70,15 +65,9 @@ extern "C" fn handler() {
     let beyond_bytes = BEYOND_BYTES.load(Ordering::Relaxed);
     let whole = cortex_m::interrupt::free(|_| {
         let first = super::overflow::short_frame(lowest - beyond_bytes);
-        let filled = (lowest..first).step_by(4).all(|address| {
-            // SAFETY: a word of this stack.
-            unsafe { pointer(address).read_volatile() == super::overflow::FILL }
-        });
+        let mut words = (lowest..first).step_by(4);
+        let filled = words.all(|address| read(address) == super::overflow::FILL);
         filled && first > lowest
     });
     STACK_HELD.store(u32::from(whole), Ordering::Relaxed);
-}
-
-fn pointer(address: u32) -> *mut u32 {
-    core::ptr::with_exposed_provenance_mut(address as usize)
 }

@@ -1,5 +1,6 @@
 //! Blocks of the heap written beyond: by a thread whose stack is one, and by their owner.
 
+use super::words::{read, write};
 use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
@@ -104,16 +105,4 @@ pub fn heap_overrun() {
         );
         errors::fatal(Misuse::HeapCorrupt.status(), broken.address);
     }
-}
-
-fn read(address: u32) -> u32 {
-    let pointer = core::ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: an aligned word of the heap.
-    unsafe { pointer.read_volatile() }
-}
-
-fn write(address: u32, word: u32) {
-    let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: an aligned word of the heap; one of them is meant to be the heap's own.
-    unsafe { pointer.write_volatile(word) }
 }

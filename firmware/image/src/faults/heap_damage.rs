@@ -4,6 +4,7 @@
 //! it first and end the boot; what returns from here was not noticed.
 
 use super::blocks;
+use super::words::{read, write};
 use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Level};
@@ -140,16 +141,4 @@ fn free_block(address: u32) -> Option<u32> {
         ControlFlow::Continue(())
     });
     walked.ok().and(found)
-}
-
-fn read(address: u32) -> u32 {
-    let pointer = core::ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: an aligned word of the heap or of its state.
-    unsafe { pointer.read_volatile() }
-}
-
-fn write(address: u32, word: u32) {
-    let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: none; the word is the heap's.
-    unsafe { pointer.write_volatile(word) }
 }

@@ -4,6 +4,7 @@
 //! their number, and freeing them shows that none was touched.
 
 use super::blocks;
+use super::words::{read, write};
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Level, Totals};
@@ -134,16 +135,4 @@ fn release(mut chain: u32) -> bool {
 
 fn allocate(size_bytes: u32, caps: Capabilities) -> Option<u32> {
     heap::allocate(size_bytes, Alignment::NATURAL, caps).ok()
-}
-
-fn read(block: u32) -> u32 {
-    let pointer = core::ptr::with_exposed_provenance::<u32>(block as usize);
-    // SAFETY: the first word of a block that is ours.
-    unsafe { pointer.read_volatile() }
-}
-
-fn write(block: u32, word: u32) {
-    let pointer = core::ptr::with_exposed_provenance_mut::<u32>(block as usize);
-    // SAFETY: as above.
-    unsafe { pointer.write_volatile(word) }
 }

@@ -113,6 +113,10 @@ fn preferences_are_tried_in_order() -> bool {
     let prefer = |caps: &[Capabilities]| heap::allocate_prefer(24, Alignment::NATURAL, caps);
     let second = prefer(&[Capabilities::SPIRAM, Capabilities::DMA]);
     let mut held = told().0 == 0 && second.is_ok_and(|address| blocks::free(address).is_ok());
+    // Memory for code that is reached by DMA contradicts itself; the next wish does not.
+    let contradiction = Capabilities::EXEC.union(Capabilities::DMA);
+    let second = prefer(&[contradiction, Capabilities::DMA]);
+    held &= told().0 == 0 && second.is_ok_and(|address| blocks::free(address).is_ok());
     held &= prefer(&[Capabilities::SPIRAM, Capabilities::PID7]).is_err() && prefer(&[]).is_err();
     held &= told().0 == 2;
     held &= prefer(&[Capabilities::PID7, Capabilities::SPIRAM]).is_err();

@@ -2,6 +2,7 @@
 //! known. Nothing breaks.
 
 use super::blocks;
+use super::words::{read, write};
 use core::ops::ControlFlow;
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{AddressError, Alignment, Level, NotMonitoring};
@@ -98,21 +99,20 @@ fn a_visitor_may_use_the_heap() -> bool {
 /// is repaired. At level off there is none.
 fn damage_is_found_where_it_is() -> Option<bool> {
     let block = allocate()?;
-    let canary = core::ptr::with_exposed_provenance_mut::<u32>((block + BLOCK_BYTES) as usize);
+    // The word behind the block; it belongs to the block, or to the heap, which is idle.
+    let canary = block + BLOCK_BYTES;
     let is_sound = || {
         let by_capabilities = heap::check_integrity_of(CAPS).is_ok();
         [by_capabilities, heap::check_integrity_at(block).is_ok()]
     };
     let mut held = is_sound() == [true; 2];
-    // SAFETY: the word behind the block; it belongs to the block, or to the heap, which is idle.
-    let word = unsafe { canary.read_volatile() };
+    let word = read(canary);
     if heap::HeapLevel::IS_CHECKED {
-        // SAFETY: as above, and nobody asks the heap for anything until it is written back.
-        unsafe { canary.write_volatile(!word) };
+        // Nobody asks the heap for anything until it is written back.
+        write(canary, !word);
         held &= is_sound() == [false; 2];
         held &= heap::check_integrity_of(Capabilities::INVALID).is_ok();
-        // SAFETY: as above.
-        unsafe { canary.write_volatile(word) };
+        write(canary, word);
     }
     held &= is_sound() == [true; 2] && heap::check_integrity_at(platform::text_start()).is_err();
     Some(held && blocks::free(block).is_ok())

@@ -11,6 +11,7 @@
 //! and was not looked up; the emulators do so, or the sweep would fail.
 
 use super::blocks;
+use super::words::{read, write};
 use crate::observe::note;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -272,16 +273,4 @@ fn release(block: u32, number: u32) -> bool {
 
 fn words(block: u32) -> impl Iterator<Item = u32> {
     (block..block + BYTES).step_by(4)
-}
-
-fn read(address: u32) -> u32 {
-    let pointer = core::ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: a word of a block that is ours.
-    unsafe { pointer.read_volatile() }
-}
-
-fn write(address: u32, word: u32) {
-    let pointer = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: as above.
-    unsafe { pointer.write_volatile(word) }
 }

@@ -1,5 +1,6 @@
 //! Memory that is not mere RAM: flash that is programmed, and backup SRAM behind its locks.
 
+use super::words::{read, write};
 use crate::board;
 use crate::observe::note;
 use crashrig_layout::Region;
@@ -26,18 +27,6 @@ fn sector_start() -> Option<u32> {
     region("flash").map(|flash| flash.start + flash.size_bytes - SECTOR_BYTES)
 }
 
-fn load(address: u32) -> u32 {
-    let place = core::ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: callers name memory of the board, which reading does not change.
-    unsafe { place.read_volatile() }
-}
-
-fn store(address: u32, value: u32) {
-    let place = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: callers name backup SRAM, of which the program uses nothing else.
-    unsafe { place.write_volatile(value) };
-}
-
 fn places(start: u32) -> impl Iterator<Item = (u32, u32)> {
     (start..).step_by(4).zip(WORDS)
 }
@@ -48,16 +37,16 @@ pub fn program_flash(look: u32) {
     let Some(start) = sector_start() else { return };
     let last = start + SECTOR_BYTES - 4;
     let holds =
-        || places(start).all(|(address, value)| load(address) == value) && load(last) == ERASED;
+        || places(start).all(|(address, value)| read(address) == value) && read(last) == ERASED;
     if look == 1 {
         return note(Observation::FlashKept, holds());
     }
-    let marked = flash::program_word(last, 0).is_ok() && load(last) == 0;
-    let erased = flash::erase_sector(SECTOR).is_ok() && load(last) == ERASED;
+    let marked = flash::program_word(last, 0).is_ok() && read(last) == 0;
+    let erased = flash::erase_sector(SECTOR).is_ok() && read(last) == ERASED;
     // Twice: programming clears bits and sets none.
     let programmed = places(start).all(|(address, value)| {
         flash::program_word(address, value | 0xFF).is_ok()
-            && load(address) == value | 0xFF
+            && read(address) == value | 0xFF
             && flash::program_word(address, value | !0xFF).is_ok()
     });
     note(Observation::FlashProgrammed, marked && erased && programmed && holds());
@@ -76,9 +65,9 @@ pub fn misuse_flash() {
         flash::program_byte_as_word(start, 0) == Err(FlashError::Parallelism),
         flash::store_unprepared(start, 0) == Err(FlashError::Sequence),
     ];
-    let unchanged = load(start) == value;
+    let unchanged = read(start) == value;
     flash::protect_sector(SECTOR, false);
-    let works_again = flash::program_word(start, 0).is_ok() && load(start) == 0;
+    let works_again = flash::program_word(start, 0).is_ok() && read(start) == 0;
     let refused = prepared && answers == [true; 4] && unchanged;
     note(Observation::FlashRefused, refused && works_again);
 }
@@ -88,18 +77,18 @@ pub fn misuse_flash() {
 #[inline(never)]
 pub fn use_backup_sram(look: u32) {
     let Some(start) = region(BACKUP_SRAM).map(|region| region.start) else { return };
-    let holds = || places(start).all(|(address, value)| load(address) == value);
-    let write = || places(start).for_each(|(address, value)| store(address, value));
+    let holds = || places(start).all(|(address, value)| read(address) == value);
+    let fill = || places(start).for_each(|(address, value)| write(address, value));
     if look == 1 {
         return note(Observation::BackupKept, clock::enable_region(BACKUP_SRAM) && holds());
     }
-    write();
+    fill();
     let opened = clock::enable_region(BACKUP_SRAM);
-    let took_nothing = places(start).all(|(address, value)| load(address) != value);
-    write();
+    let took_nothing = places(start).all(|(address, value)| read(address) != value);
+    fill();
     let each_lock_holds = LOCKS.iter().all(|lock| {
         clock::disable(lock);
-        places(start).for_each(|(address, value)| store(address, !value));
+        places(start).for_each(|(address, value)| write(address, !value));
         clock::enable_region(BACKUP_SRAM) && holds()
     });
     note(Observation::BackupOpened, opened && took_nothing && each_lock_holds);

@@ -33,6 +33,7 @@ mod script;
 mod services;
 mod threads;
 mod variables;
+mod words;
 
 use crate::board;
 use crashrig_wire::Fault;

@@ -39,20 +39,19 @@ fn pointer<E>(address: Result<u32, E>) -> *mut u8 {
 /// # Safety
 /// The block is the caller's.
 unsafe fn resize(block: *mut u8, asked: &Request, caller: u32) -> *mut u8 {
-    if policy::check_caller::<()>(caller).is_err() {
+    let address = block.addr() as u32;
+    if policy::check_taker::<()>(address, caller).is_err() {
         return ptr::null_mut();
     }
     // SAFETY: as the caller promises.
-    pointer(unsafe { ask::resize(block.addr() as u32, asked, caller) })
+    pointer(unsafe { ask::resize(address, asked, caller) })
 }
 
 /// # Safety
 /// The block is the caller's, and nobody uses it any more.
 unsafe fn release(block: *mut u8, caller: u32) {
     let address = block.addr() as u32;
-    let is_allowed = policy::check_caller::<()>(caller).is_ok()
-        && policy::check_borrower::<()>(address, caller).is_ok();
-    if !is_allowed {
+    if policy::check_taker::<()>(address, caller).is_err() {
         return;
     }
     // SAFETY: as the caller promises.

@@ -141,8 +141,15 @@ pub(super) fn check_caller<E>(caller: u32) -> Result<(), Error<E>> {
     Err(Error::FromInterrupt)
 }
 
+/// Refuses a call that takes a block away or moves it: as [`check_caller`], and over a block that a
+/// DMA transfer is using. Every way to release or resize asks here first.
+pub(super) fn check_taker<E>(address: u32, caller: u32) -> Result<(), Error<E>> {
+    check_caller(caller)?;
+    check_borrower(address, caller)
+}
+
 /// Refuses to take away a block that a DMA transfer is using. A warning is kept.
-pub(super) fn check_borrower<E>(address: u32, caller: u32) -> Result<(), Error<E>> {
+fn check_borrower<E>(address: u32, caller: u32) -> Result<(), Error<E>> {
     let stream = || {
         let size_bytes = super::size_of(address).ok()?;
         dma::hooks::borrower(address, size_bytes)

@@ -1,0 +1,31 @@
+//! A block of the heap, taken away while a stream fills it, in each way that there is.
+
+use super::{CAPS, Checks, RECEPTION, SERIAL_DATA, begin, block};
+use crate::faults::blocks;
+use crashrig_memory::dma::Plan;
+use crashrig_port::dma::{self, Options};
+use crashrig_port::{errors, heap};
+use crashrig_wire::status::Misuse;
+
+/// A block is freed, and given another size, while a stream fills it.
+pub fn freed() {
+    let mut checks = Checks::new();
+    let memory = block(64);
+    let options = Options { channel: 4, priority: 0, limit_ms: None };
+    let begun = begin(RECEPTION, &Plan::receive(SERIAL_DATA, memory, 64), options).is_ok();
+    checks.check("begins", begun);
+    let stream = RECEPTION.code();
+    checks.check("free", blocks::free(memory) == Err(heap::Error::Borrowed { stream }));
+    let moved = blocks::reallocate(memory, 4096, CAPS);
+    checks.check("resize", moved == Err(heap::Error::Borrowed { stream }));
+    let warnings = errors::count();
+    checks.check("global resize", blocks::reallocate_globally(memory, 64, 4096).is_null());
+    blocks::free_globally(memory, 64);
+    let is_kept = errors::count() == warnings + 2 && heap::size_of(memory).is_ok();
+    checks.check("global free", is_kept);
+    let last = errors::last().map(|context| (context.status, context.value));
+    checks.check("warning", last == Some((Misuse::FreeInFlight.status(), memory)));
+    dma::stop(RECEPTION);
+    checks.check("free afterwards", blocks::free(memory).is_ok());
+    checks.say();
+}
