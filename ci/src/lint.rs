@@ -20,6 +20,8 @@ const CHIP_PACKAGES: &[&str] = &[
     "crashrig-script",
     "crashrig-wire",
 ];
+/// The package that runs on one chip only, and a board that has it.
+const HAL: (&str, &str) = ("crashrig-hal", "netduinoplus2");
 
 /// Runs every check and reports all that fail, not the first.
 ///
@@ -43,7 +45,8 @@ fn steps() -> Result<Vec<Step>> {
         cargo(["clippy", "--all-targets", "--", "-D", "warnings"]),
     ];
     for (target, board) in rust_targets(&workspace::boards()?) {
-        let packages = CHIP_PACKAGES.iter().flat_map(|package| ["--package", *package]);
+        let hal = (board.name == HAL.1).then_some(&HAL.0);
+        let packages = CHIP_PACKAGES.iter().chain(hal).flat_map(|package| ["--package", *package]);
         let step = cargo(["clippy", "--target", target, "--profile", "firmware"])
             .args(packages)
             .args(["--", "-D", "warnings"]);

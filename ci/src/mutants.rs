@@ -50,6 +50,18 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-heap-lock",
         removes: "the critical section around each operation of the heap",
     },
+    Mutant {
+        feature: "without-dma-check",
+        removes: "the check of a DMA transfer when its stream is armed",
+    },
+    Mutant {
+        feature: "without-dma-error",
+        removes: "what the handler of a DMA stream does about errors",
+    },
+    Mutant {
+        feature: "without-dma-limit",
+        removes: "the end of DMA transfers that have used up their time",
+    },
     Mutant { feature: "without-record-crc", removes: "the check of the CRC when a record is read" },
     Mutant {
         feature: "without-emergency-stack",

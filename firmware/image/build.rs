@@ -13,18 +13,21 @@ const DEFAULT_BOARD: &str = "netduinoplus2";
 const IMAGE: &str = "crashrig-image";
 /// The package that is the bootloader's; this build script serves both images.
 const BOOTLOADER: &str = "crashrig-bootloader";
+/// The package whose start-up is not ours: it is linked as `cortex-m-rt` wants it.
+const HAL: &str = "crashrig-hal";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
     let firmware = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
-    for folder in ["boards", "chips", "port/sections.x"] {
+    for folder in ["boards", "chips", "hal/build-id.x", "port/sections.x"] {
         println!("cargo:rerun-if-changed={}", firmware.join(folder).display());
     }
     let name = env::var(BOARD_VARIABLE).unwrap_or_else(|_| DEFAULT_BOARD.to_owned());
     let board = Board::load(&firmware.join("boards"), &name)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     check_features(&board)?;
-    let is_bootloader = env::var("CARGO_PKG_NAME")? == BOOTLOADER;
+    let package = env::var("CARGO_PKG_NAME")?;
+    let is_bootloader = package == BOOTLOADER;
     let program = if is_bootloader { Program::Bootloader } else { Program::Application };
     fs::write(out.join("memory.x"), crashrig_layout::emit::memory_x(&board, program))?;
     fs::write(out.join("regions.rs"), crashrig_layout::emit::regions_rs(&board))?;
@@ -34,8 +37,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err(format!("build for {target}: expected {wanted}, as {name} wants").into());
         }
         println!("cargo:rustc-link-search={}", out.display());
-        println!("cargo:rustc-link-search={}", firmware.join("port").display());
-        for argument in ["-Tsections.x", "-Tdefmt.x", "--build-id=sha1", "--nmagic"] {
+        for folder in ["hal", "port"] {
+            println!("cargo:rustc-link-search={}", firmware.join(folder).display());
+        }
+        let scripts: &[_] = if package == HAL {
+            &["-Tlink.x", "-Tbuild-id.x"]
+        } else {
+            &["-Tsections.x", "-Tdefmt.x"]
+        };
+        for argument in scripts.iter().chain(&["--build-id=sha1", "--nmagic"]) {
             println!("cargo:rustc-link-arg-bins={argument}");
         }
     }

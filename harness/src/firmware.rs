@@ -16,6 +16,8 @@ const IMAGE: Part = Part { package: "crashrig-image", file: IMAGE_FILE };
 const BOOTLOADER: Part = Part { package: "crashrig-bootloader", file: BOOTLOADER_FILE };
 /// Those of the bench that compares heaps.
 const BENCH: Part = Part { package: "crashrig-bench", file: "bench.elf" };
+/// Those of the witness for the models of DMA.
+const HAL: Part = Part { package: "crashrig-hal", file: "hal.elf" };
 /// Features of the bootloader; any other is one of the image.
 const BOOTLOADER_FEATURES: &[&str] = &["without-image-check"];
 /// Profile of the workspace manifest.
@@ -111,6 +113,14 @@ pub fn image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
 /// See [`FirmwareError`].
 pub fn bench_image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
     part(request, &BENCH, &request.folder())
+}
+
+/// The image with DMA of `stm32f4xx-hal`, built if it is not fresh.
+///
+/// # Errors
+/// See [`FirmwareError`].
+pub fn hal_image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
+    part(request, &HAL, &request.folder())
 }
 
 fn part(request: &Request<'_>, part: &Part, folder: &Path) -> Result<PathBuf, FirmwareError> {

@@ -51,6 +51,9 @@ pub struct Launch {
     pub observer: Option<PathBuf>,
     /// The RAM that is wanted at a lockup. Without `observer` this has no effect.
     pub ram: Vec<RamRange>,
+    /// Files for what the serial ports of the machine send, from its first one on; others are
+    /// connected to nothing.
+    pub serial_ports: Vec<PathBuf>,
     /// Options for what this crate does not know: devices, CPU properties.
     pub more_options: Vec<OsString>,
 }
@@ -82,6 +85,7 @@ impl Launch {
             start_deadline_ms: 20_000,
             observer: None,
             ram: Vec::new(),
+            serial_ports: Vec::new(),
             more_options: Vec::new(),
         }
     }
@@ -110,6 +114,15 @@ impl Sockets {
     }
 }
 
+/// Without a word about serial ports QEMU takes the first one to its own console.
+fn serial_ports(launch: &Launch) -> Vec<OsString> {
+    if launch.serial_ports.is_empty() {
+        return ["-serial", "null"].map(OsString::from).into();
+    }
+    let files = launch.serial_ports.iter().map(|path| option_with_path("file:", path, ""));
+    files.flat_map(|file| ["-serial".into(), file]).collect()
+}
+
 /// The options of a launch, without the program itself.
 #[must_use]
 pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<OsString> {
@@ -118,9 +131,9 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
         options.extend(["-L".into(), share.into()]);
     }
     options.extend(["-M".into(), (&launch.machine).into()]);
-    for option in ["-nodefaults", "-display", "none", "-serial", "null", "-S"] {
-        options.push(option.into());
-    }
+    options.extend(["-nodefaults", "-display", "none"].map(OsString::from));
+    options.extend(serial_ports(launch));
+    options.push("-S".into());
     options.extend(["-action".into(), "reboot=shutdown,shutdown=pause".into()]);
     options.extend(["-qmp".into(), option_with_path("unix:", &sockets.qmp, "")]);
     options.extend(["-qtest".into(), option_with_path("unix:", &sockets.qtest, "")]);
@@ -228,6 +241,11 @@ mod tests {
         check(
             |launch| launch.more_options = vec!["-global".into(), "x.y=0".into()],
             &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -global x.y=0"),
+        );
+        check(
+            |launch| launch.serial_ports = vec!["/out/a".into(), "/out/b".into()],
+            &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING}")
+                .replace("-serial null", "-serial file:/out/a -serial file:/out/b"),
         );
         check(
             |launch| launch.observer = Some("/o/a,b.so".into()),

@@ -71,6 +71,7 @@ pub const TABLE: &[Row] = &[
     row("firmware/image", &[WIRE, LAYOUT, MEMORY, PORT, SCRIPT], &[], Unsafe::Below("src/faults")),
     row("firmware/bench", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Justified),
     row("firmware/bootloader", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Forbidden),
+    row("firmware/hal", &[LAYOUT], &[], Unsafe::Justified),
     row("qemu", &[LAYOUT], &[], Unsafe::Forbidden),
     row("qemu/plugin", &[], &[], Unsafe::Justified),
     row("harness", &[WIRE, LAYOUT, "qemu"], &[], Unsafe::Forbidden),

@@ -30,6 +30,7 @@ pub(crate) fn is_on(detector: Detector) -> bool {
         Detector::StackLimit => cfg!(feature = "without-limit"),
         Detector::StackCanary => cfg!(feature = "without-canary"),
         Detector::SpRange => cfg!(feature = "without-sp-range"),
+        Detector::DmaCapability => cfg!(feature = "without-dma-check"),
         _ => false,
     };
     #[cfg(feature = "injection")]

@@ -148,12 +148,16 @@ crate::names::closed_list! {
     FlashMisuse = 82, "flash-misuse";
     /// None; backup SRAM is opened and written, with a parameter of 1 opened and looked at.
     BackupSram = 83, "backup-sram";
-    /// None; DMA streams copy and send in each of their modes, and refuse with error values.
+    /// None; DMA streams copy and send in each of their modes, and refuse with error values; with a
+    /// parameter of 1 in each pair of widths.
     DmaServices = 90, "dma-services";
     /// A DMA transfer that breaks a rule, by parameter: 0 it writes core-coupled memory, 1 it goes
     /// beyond the end of SRAM2, 2 it copies on DMA1, 3 its bursts cross a boundary of 1 KiB, 4 it
     /// writes flash, 5 it writes an alias, 6 it copies in direct mode, 7 it has too many items, 8
-    /// it copies in circular mode, 9 its bursts do not fit the threshold of the FIFO.
+    /// it copies in circular mode, 9 its bursts do not fit the threshold of the FIFO, 10 its items
+    /// fill no words, 11 its circular rounds are no whole bursts, 12 an address is no multiple of
+    /// its width, 13 it has bursts and 14 two widths in direct mode, 15 its bursts at the
+    /// peripheral port do not suit the threshold.
     DmaMisuse = 91, "dma-misuse";
     /// A DMA transfer whose peripheral never has anything, with a limit of 5 ms.
     DmaEndless = 92, "dma-endless";

@@ -4,6 +4,7 @@ mod host_models;
 mod session;
 
 use self::host_models::HostModels;
+pub use self::host_models::dma_controllers;
 use self::session::EmulatorSession;
 use super::facts::{running_map, used_ram};
 use super::observer::ObserverSource;

@@ -35,9 +35,9 @@ const TRANSMIT: &[Code] = &[
 fn a_serial_port_sends_what_dma_brings() {
     on_each(|program| {
         let output = tempfile::NamedTempFile::new().unwrap();
-        let file = format!("file:{}", output.path().display());
+        let nobody = tempfile::NamedTempFile::new().unwrap();
         let mut rig = start_with(program, TRANSMIT, |launch| {
-            launch.more_options = vec!["-serial".into(), file.clone().into()];
+            launch.serial_ports = vec![nobody.path().into(), output.path().into()];
         });
         let emulator = &mut rig.emulator;
         emulator.write(SOURCE, b"hello worldXX").unwrap();
@@ -47,5 +47,6 @@ fn a_serial_port_sends_what_dma_brings() {
         let stop = emulator.wait(&limits(Some(1_000_000), 20_000)).unwrap();
         assert_eq!(stop, Stop::Breakpoint { token });
         assert_eq!(std::fs::read(output.path()).unwrap(), b"hello world");
+        assert_eq!(std::fs::read(nobody.path()).unwrap(), b"");
     });
 }

@@ -4,13 +4,12 @@
 mod in_flight;
 
 use super::words::write;
+use super::{blocks, dma_plans, dma_widths};
 use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
 use crashrig_memory::dma::transfer::{Shape, Transfer, during};
-use crashrig_memory::dma::{
-    Burst, Controller, DmaSource, Mode, Plan, Refusal, Side, StreamId, Threshold, Width,
-};
+use crashrig_memory::dma::{Burst, Controller, DmaSource, Mode, Plan, Refusal, StreamId, Width};
 use crashrig_memory::heap::Alignment;
 use crashrig_port::dma::{self, OnFailure, Options, StreamHandle, serial};
 use crashrig_port::{errors, heap, platform};
@@ -18,12 +17,12 @@ use crashrig_wire::region::FIRST_OFFSET;
 use crashrig_wire::status::Misuse;
 use crashrig_wire::{DmaRule, Fault, TransferState};
 
-const COPY: StreamId = StreamId { controller: Controller::Dma2, number: 0 };
-const ON_DMA1: StreamId = StreamId { controller: Controller::Dma1, number: 3 };
+pub(super) const COPY: StreamId = StreamId { controller: Controller::Dma2, number: 0 };
+pub(super) const ON_DMA1: StreamId = StreamId { controller: Controller::Dma1, number: 3 };
 /// Reception of USART1.
-const RECEPTION: StreamId = StreamId { controller: Controller::Dma2, number: 2 };
+pub(super) const RECEPTION: StreamId = StreamId { controller: Controller::Dma2, number: 2 };
 /// Data register of USART1.
-const SERIAL_DATA: u32 = 0x4001_1004;
+pub(super) const SERIAL_DATA: u32 = 0x4001_1004;
 
 /// One round of a circular stream. On the bench a byte goes with each instruction of the core, and
 /// a clock tick comes in between.
@@ -41,6 +40,7 @@ static TEXT: &[u8; 64] = &TEXT_IN_FLASH.0;
 /// Carries out a fault of DMA. Answers whether nothing was to be broken.
 pub fn carry_out(fault: Fault, parameter: u32) -> bool {
     match fault {
+        Fault::DmaServices if parameter == 1 => dma_widths::carry_out(),
         Fault::DmaServices => services(),
         Fault::DmaSerial => serial_port(),
         Fault::DmaErrorBeside => error_beside(),
@@ -71,19 +71,25 @@ pub fn carry_out(fault: Fault, parameter: u32) -> bool {
     true
 }
 
-fn block(size_bytes: u32) -> u32 {
+pub(super) fn block(size_bytes: u32) -> u32 {
     let alignment = Alignment { align_bytes: 1024, offset_bytes: 0 };
     heap::allocate_zeroed(1, size_bytes, alignment, CAPS).unwrap_or(0)
 }
 
-fn fill(address: u32, words: u32) {
+pub(super) fn fill(address: u32, words: u32) {
     for index in 0..words {
         write(address + 4 * index, 0x0101_0101 * (index & 0xFF) + index);
     }
 }
 
+pub(super) fn word(address: u32, index: u32) -> u32 {
+    let pointer = core::ptr::with_exposed_provenance::<u32>((address + 4 * index) as usize);
+    // SAFETY: callers name words of blocks that they have.
+    unsafe { pointer.read_volatile() }
+}
+
 /// Arms a stream with whatever stands in the plan, and waits for its end.
-fn run(id: StreamId, plan: &Plan) -> Result<TransferState, dma::Error> {
+pub(super) fn run(id: StreamId, plan: &Plan) -> Result<TransferState, dma::Error> {
     begin(id, plan, Options::COPY)?;
     while dma::state(id) == TransferState::Running {
         black_box(());
@@ -91,12 +97,12 @@ fn run(id: StreamId, plan: &Plan) -> Result<TransferState, dma::Error> {
     Ok(dma::state(id))
 }
 
-fn begin(id: StreamId, plan: &Plan, options: Options) -> Result<(), dma::Error> {
+pub(super) fn begin(id: StreamId, plan: &Plan, options: Options) -> Result<(), dma::Error> {
     // SAFETY: none for most of them: what is destroyed is what the faults are about.
     unsafe { dma::arm(id, plan, options) }
 }
 
-fn first_of(region: &str) -> (u32, u32) {
+pub(super) fn first_of(region: &str) -> (u32, u32) {
     let mut regions = platform::platform().regions.iter();
     let region = regions.find(|it| it.name == region);
     region.map_or((0, 0), |it| (it.start, it.start + it.size_bytes))
@@ -105,42 +111,25 @@ fn first_of(region: &str) -> (u32, u32) {
 /// A transfer that breaks the rule of a number. With the check switched off it is up to the bus.
 #[inline(never)]
 fn misuse(number: u32) {
-    let from = block(1024);
+    let (from, to) = (block(1024), block(2048));
     fill(from, 256);
-    let burst = Side { burst: Burst::Four, ..Side::memory(block(2048) + 4, Width::Word) };
-    let plan = match number {
-        2 => Plan::copy(from, burst.address, 64),
-        1 => Plan::copy(from, first_of("sram2").1 - 128, 256),
-        3 => Plan { memory: burst, ..Plan::copy(from, burst.address, 1024) },
-        4 => Plan::copy(from, first_of("flash").1 - 1024, 64),
-        5 => Plan::copy(from, 0x2200_0000, 64),
-        6 => Plan { fifo: None, ..Plan::copy(from, burst.address, 64) },
-        7 => Plan { items: 65_536, ..Plan::copy(from, burst.address, 64) },
-        8 => Plan { mode: Mode::Circular, ..Plan::copy(from, burst.address, 64) },
-        9 => Plan {
-            memory: Side { burst: Burst::Eight, ..burst },
-            fifo: Some(Threshold::Half),
-            ..Plan::copy(from, burst.address, 64)
-        },
-        // On a stack: of a thread whose stack lies in core-coupled memory.
-        _ => Plan::copy(from, first_of("ccm").0, 64),
-    };
-    let ended = run(if number == 2 { ON_DMA1 } else { COPY }, &plan);
+    let (stream, plan) = dma_plans::breaking(number, from, to);
+    let ended = run(stream, &plan);
     defmt::warn!("dma: {=bool}", ended == Ok(TransferState::Done));
 }
 
 /// Counts checks, and says which one did not hold.
-struct Checks {
+pub(super) struct Checks {
     held: u32,
     all: u32,
 }
 
 impl Checks {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { held: 0, all: 0 }
     }
 
-    fn check(&mut self, what: &str, holds: bool) {
+    pub(super) fn check(&mut self, what: &str, holds: bool) {
         self.all += 1;
         self.held += u32::from(holds);
         if !holds {
@@ -148,7 +137,7 @@ impl Checks {
         }
     }
 
-    fn say(&self) {
+    pub(super) fn say(&self) {
         if self.held == self.all {
             defmt::info!("dma: all {=u32} checks held", self.all);
         }

@@ -7,6 +7,8 @@ mod blocks;
 mod control;
 mod devices;
 mod dma;
+mod dma_plans;
+mod dma_widths;
 mod ending;
 mod execute;
 mod full;

@@ -58,6 +58,12 @@ impl HostModels {
     }
 }
 
+/// The DMA controllers of a chip.
+#[must_use]
+pub fn dma_controllers(chip: &Chip) -> Dma {
+    Dma::new(reach(chip))
+}
+
 fn sectors(chip: &Chip) -> Vec<(u32, u32)> {
     let sectors = chip.flash().into_iter().flat_map(|flash| &flash.sectors);
     sectors.map(|sector| (sector.start, sector.size_bytes)).collect()

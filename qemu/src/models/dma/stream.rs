@@ -239,13 +239,14 @@ impl Stream {
 
     /// EN was written as one. The manual demands that the flags of the stream were cleared before
     /// (§10.5.5). Otherwise it stays off, as was seen with TEIF on a chip of the family (issue 10
-    /// of plusk01/airdamon_f3). That reserved values of sizes and direction keep it off too is an
-    /// assumption.
+    /// of plusk01/airdamon_f3). HTIF alone does not keep it off: `Transfer::next_transfer` of
+    /// stm32f4xx-hal 0.23, which clears TCIF only, restarts streams whose half was reported. That
+    /// reserved values of sizes and direction keep it off too is an assumption.
     fn enable(&mut self) {
         let reserved = self.direction().is_none()
             || width(self.control >> 11).is_none()
             || width(self.control >> 13).is_none();
-        if self.flags != 0 || reserved {
+        if self.flags & !flag::HALF != 0 || reserved {
             return;
         }
         if self.direction() == Some(Direction::Copy) {
