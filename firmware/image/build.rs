@@ -15,6 +15,10 @@ const IMAGE: &str = "crashrig-image";
 const BOOTLOADER: &str = "crashrig-bootloader";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rustc-check-cfg=cfg(armv8m)");
+    if env::var("TARGET")?.starts_with("thumbv8m.main") {
+        println!("cargo:rustc-cfg=armv8m");
+    }
     println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
     let firmware = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     for folder in ["boards", "chips", "port/sections.x"] {

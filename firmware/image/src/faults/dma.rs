@@ -2,6 +2,7 @@
 //! does not.
 
 use super::blocks;
+use super::checks::Checks;
 use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
@@ -127,32 +128,6 @@ fn misuse(number: u32) {
     };
     let ended = run(if number == 2 { ON_DMA1 } else { COPY }, &plan);
     defmt::warn!("dma: {=bool}", ended == Ok(TransferState::Done));
-}
-
-/// Counts checks, and says which one did not hold.
-struct Checks {
-    held: u32,
-    all: u32,
-}
-
-impl Checks {
-    const fn new() -> Self {
-        Self { held: 0, all: 0 }
-    }
-
-    fn check(&mut self, what: &str, holds: bool) {
-        self.all += 1;
-        self.held += u32::from(holds);
-        if !holds {
-            defmt::error!("dma: {=str} does not hold", what);
-        }
-    }
-
-    fn say(&self) {
-        if self.held == self.all {
-            defmt::info!("dma: all {=u32} checks held", self.all);
-        }
-    }
 }
 
 /// Streams are used as they are meant to be, and give error values for what they are not.

@@ -4,8 +4,10 @@
 mod access;
 mod benchmark;
 mod blocks;
+mod checks;
 mod control;
 mod devices;
+#[cfg_attr(armv8m, path = "dma_pl081.rs")]
 mod dma;
 mod ending;
 mod execute;
