@@ -17,6 +17,10 @@ const BOOTLOADER: &str = "crashrig-bootloader";
 const HAL: &str = "crashrig-hal";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rustc-check-cfg=cfg(armv8m)");
+    if env::var("TARGET")?.starts_with("thumbv8m.main") {
+        println!("cargo:rustc-cfg=armv8m");
+    }
     println!("cargo:rerun-if-env-changed={BOARD_VARIABLE}");
     let firmware = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("..").canonicalize()?;
     for folder in ["boards", "chips", "hal/build-id.x", "port/sections.x"] {

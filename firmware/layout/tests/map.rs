@@ -66,8 +66,13 @@ fn ram_that_the_board_does_not_use_is_not_laid_out() {
     assert_eq!(board.chip.main_ram_range().to_string(), "0x3800_0000 to 0x3801_FFFF");
     let used: Vec<_> =
         board.chip.regions.iter().map(|it| (it.name.as_str(), it.used_bytes)).collect();
-    let expected =
-        [("ssram1", 0x40_0000), ("sram0", 0), ("ssram2", 0x2_0000), ("ssram3", 0), ("psram", 0)];
+    let expected = [
+        ("ssram1", 0x40_0000),
+        ("sram0", 0),
+        ("ssram2", 0x2_0000),
+        ("ssram3", 0),
+        ("psram", 0x1_0000),
+    ];
     assert_eq!(used, expected);
 }
 

@@ -4,12 +4,13 @@
 
 crate::names::closed_list! {
     /// A rule that a transfer breaks before it begins. Sections are those of RM0090 (revision 11)
-    /// for the STM32F4.
+    /// for the STM32F4; the PL081 of Arm's FPGA images breaks the same ones for its own reasons.
     DmaRule, "rule of DMA";
     /// Some byte of a range lies in no memory of the chip and in no peripheral, or the range goes
     /// beyond the last address.
     Unmapped = 1, "unmapped";
-    /// Some byte of a range cannot be reached by that port of that controller (§2.1).
+    /// Some byte of a range cannot be reached by that port of that controller (§2.1), or is kept
+    /// from it by a memory protection controller.
     OutOfReach = 2, "out-of-reach";
     /// Some byte is a second address of memory, which no bus master but the core knows.
     Alias = 3, "alias";
@@ -20,9 +21,10 @@ crate::names::closed_list! {
     CopyController = 5, "copy-controller";
     /// From memory to memory in direct mode (§10.3.6).
     CopyDirect = 6, "copy-direct";
-    /// From memory to memory in circular mode (§10.3.6).
+    /// From memory to memory in circular mode (§10.3.6), which the driver of the PL081 has not
+    /// either.
     CopyCircular = 7, "copy-circular";
-    /// No items, or more than 65,535 (§10.5.6).
+    /// No items, or more than 65,535 (§10.5.6); of a PL081, more than 4,095.
     Items = 8, "items";
     /// The items of the peripheral side do not fill whole items of the memory side (§10.3.10).
     ItemsWidth = 9, "items-width";
@@ -39,10 +41,13 @@ crate::names::closed_list! {
     BurstThreshold = 14, "burst-threshold";
     /// Peripheral bursts that fill the FIFO, with a threshold of three quarters (§10.3.12).
     BurstPeripheral = 15, "burst-peripheral";
-    /// Different widths in direct mode, which has only that of the peripheral (§10.3.10).
+    /// Different widths in direct mode, which has only that of the peripheral (§10.3.10), or on a
+    /// PL081, whose driver has one.
     WidthDirect = 16, "width-direct";
     /// Address or size are not the multiples that DMA needs in that region.
     Line = 17, "line";
+    /// From or to a peripheral, on a controller that none is wired to.
+    NoRequest = 18, "no-request";
 }
 
 crate::names::closed_list! {

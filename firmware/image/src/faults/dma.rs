@@ -3,6 +3,7 @@
 
 mod in_flight;
 
+use super::checks::Checks;
 use super::words::write;
 use super::{blocks, dma_plans, dma_widths};
 use crate::board;
@@ -116,32 +117,6 @@ fn misuse(number: u32) {
     let (stream, plan) = dma_plans::breaking(number, from, to);
     let ended = run(stream, &plan);
     defmt::warn!("dma: {=bool}", ended == Ok(TransferState::Done));
-}
-
-/// Counts checks, and says which one did not hold.
-pub(super) struct Checks {
-    held: u32,
-    all: u32,
-}
-
-impl Checks {
-    pub(super) const fn new() -> Self {
-        Self { held: 0, all: 0 }
-    }
-
-    pub(super) fn check(&mut self, what: &str, holds: bool) {
-        self.all += 1;
-        self.held += u32::from(holds);
-        if !holds {
-            defmt::error!("dma: {=str} does not hold", what);
-        }
-    }
-
-    pub(super) fn say(&self) {
-        if self.held == self.all {
-            defmt::info!("dma: all {=u32} checks held", self.all);
-        }
-    }
 }
 
 /// Streams are used as they are meant to be, and give error values for what they are not.

@@ -1,7 +1,8 @@
 //! The width of the peripheral side against that of the memory side: the FIFO packs and unpacks,
 //! direct mode has one width (RM0090 §10.3.10, from memory, not checked).
 
-use super::dma::{COPY, Checks, RECEPTION, SERIAL_DATA, begin, block, fill, run, word};
+use super::checks::Checks;
+use super::dma::{COPY, RECEPTION, SERIAL_DATA, begin, block, fill, run, word};
 use crashrig_memory::dma::{Direction, Mode, Plan, Refusal, Side, Threshold, Width};
 use crashrig_port::dma::{self, OnFailure, Options};
 use crashrig_wire::{DmaRule, TransferState};

@@ -4,10 +4,14 @@
 mod access;
 mod benchmark;
 mod blocks;
+mod checks;
 mod control;
 mod devices;
+#[cfg_attr(armv8m, path = "dma_pl081.rs")]
 mod dma;
+#[cfg(not(armv8m))]
 mod dma_plans;
+#[cfg(not(armv8m))]
 mod dma_widths;
 mod ending;
 mod execute;

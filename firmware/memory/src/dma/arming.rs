@@ -9,6 +9,7 @@
 //! 48 (FIFO), read in copies; §2.1 (bus matrix) as the chip file has it; §10.3.6, §10.3.10 and
 //! §10.5.6 from memory, not checked.
 
+use super::pl081;
 use super::plan::{Controller, Direction, FIFO_BYTES, Mode, Plan, Side, Threshold, Width};
 use crashrig_layout::{AccessError, Master, Memory, RegionKind};
 use crashrig_wire::DmaRule;
@@ -53,7 +54,7 @@ pub struct Refusal {
     pub expected: u32,
 }
 
-const fn refuse(rule: DmaRule, address: u32, expected: u32) -> Result<(), Refusal> {
+pub(super) const fn refuse(rule: DmaRule, address: u32, expected: u32) -> Result<(), Refusal> {
     Err(Refusal { rule, address, expected })
 }
 
@@ -62,12 +63,10 @@ const fn refuse(rule: DmaRule, address: u32, expected: u32) -> Result<(), Refusa
 /// # Errors
 /// The first rule that it breaks: those of the mode, then sizes, alignment and bursts, then reach.
 pub fn check(plan: &Plan, controller: Controller, matrix: &Matrix) -> Result<(), Refusal> {
-    mode(plan, controller)?;
-    items(plan)?;
-    for side in [&plan.peripheral, &plan.memory] {
-        alignment(plan, side)?;
+    match controller {
+        Controller::Dma1 | Controller::Dma2 => stm32f4(plan, controller)?,
+        Controller::Pl081(_) => pl081::check(plan)?,
     }
-    fifo(plan)?;
     let memory = controller_memory(controller);
     let (writes_peripheral, writes_memory) = match plan.direction {
         Direction::Transmit => (true, false),
@@ -83,6 +82,16 @@ pub fn check(plan: &Plan, controller: Controller, matrix: &Matrix) -> Result<(),
         reach(plan, &side, port, Some(memory), matrix)?;
     }
     Ok(())
+}
+
+/// What the controllers of the STM32F4 can do.
+fn stm32f4(plan: &Plan, controller: Controller) -> Result<(), Refusal> {
+    mode(plan, controller)?;
+    items(plan)?;
+    for side in [&plan.peripheral, &plan.memory] {
+        alignment(plan, side)?;
+    }
+    fifo(plan)
 }
 
 /// What only some modes can do.
@@ -189,6 +198,7 @@ const fn controller_memory(controller: Controller) -> Master {
     match controller {
         Controller::Dma1 => Master::Dma1Memory,
         Controller::Dma2 => Master::Dma2Memory,
+        Controller::Pl081(_) => Master::Pl081,
     }
 }
 
@@ -198,6 +208,7 @@ const fn master(port: Port, memory: Option<Master>) -> Option<Master> {
         (Some(master), _) => Some(master),
         (None, Controller::Dma2) => Some(Master::Dma2Peripheral),
         (None, Controller::Dma1) => None,
+        (None, Controller::Pl081(_)) => Some(Master::Pl081),
     }
 }
 
@@ -254,6 +265,7 @@ fn peripheral(address: u32, port: Port, matrix: &Matrix) -> Result<u32, Refusal>
     let reached = match port.controller {
         Controller::Dma1 => bus.by_dma1,
         Controller::Dma2 => bus.by_dma2,
+        Controller::Pl081(_) => false,
     };
     // The memory port is for memory: no peripheral asks there.
     if port.is_memory || !reached {

@@ -1,4 +1,5 @@
-//! What a DMA transfer is to do, in the terms of the STM32F4's controllers.
+//! What a DMA transfer is to do, in the terms of the STM32F4's controllers; those that can less
+//! take fewer of the plans.
 //!
 //! A plan is data: it says what would be programmed and touches nothing. Combinations that the
 //! controller has no bits for cannot be written down here (double buffering is always circular);
@@ -6,13 +7,15 @@
 
 pub use crashrig_wire::{DmaRule, TransferState};
 
-/// One of the two controllers.
+/// A controller of one of the chips. Which a chip has, its chip file says by their bus masters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Controller {
     /// DMA1, whose peripheral port sees only the bus APB1.
     Dma1,
     /// DMA2, both of whose ports are masters of the bus matrix.
     Dma2,
+    /// A PL081 of Arm's FPGA images, 0 to 3. Its one port is the master for both sides.
+    Pl081(u8),
 }
 
 /// A stream of a controller.
@@ -20,7 +23,7 @@ pub enum Controller {
 pub struct StreamId {
     /// The controller.
     pub controller: Controller,
-    /// Its number, 0 to 7.
+    /// Its number: 0 to 7, of a PL081, whose manual calls it a channel, 0 or 1.
     pub number: u8,
 }
 
@@ -31,6 +34,7 @@ impl StreamId {
         let controller = match self.controller {
             Controller::Dma1 => 0x10,
             Controller::Dma2 => 0x20,
+            Controller::Pl081(number) => ((number & 3) + 1) << 4,
         };
         controller | self.number & 7
     }

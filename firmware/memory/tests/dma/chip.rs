@@ -1,4 +1,4 @@
-//! The STM32F405 as its chip file has it, and a made-up chip around memory of the host.
+//! STM32F405 and AN505 as their chip files have them, and a made-up chip around memory of the host.
 
 use crashrig_layout::{Capabilities, Masters, Memory, Region, RegionKind, Resets};
 use crashrig_memory::dma::{Matrix, PeripheralBus};
@@ -7,6 +7,17 @@ use crashrig_memory::dma::{Matrix, PeripheralBus};
 mod stm32f4 {
     include!("../../../layout/tests/generated/netduinoplus2.regions.rs.txt");
 }
+
+#[expect(dead_code, reason = "only some of the generated items are looked at here")]
+mod an505 {
+    include!("../../../layout/tests/generated/mps2-an505.regions.rs.txt");
+}
+
+/// What the PL081 engines of AN505 are connected to.
+pub const AN505: Matrix = Matrix {
+    memory: Memory { regions: an505::REGIONS, aliases: an505::ALIASES, executable: None },
+    peripherals: &[],
+};
 
 const PERIPHERALS: &[PeripheralBus] = &[
     PeripheralBus { start: 0x4000_0000, size_bytes: 0x8000, by_dma1: true, by_dma2: true },

@@ -9,5 +9,6 @@ mod types;
 mod arming;
 mod buffers;
 mod chip;
+mod pl081;
 mod raw;
 mod transfers;

@@ -11,7 +11,6 @@ use crashrig_memory::dma::{Refusal, StreamId, check};
 use crashrig_memory::misuse::of_transfer;
 use crashrig_wire::status::Misuse;
 use crashrig_wire::{Detector, DmaRule, TransferState};
-use registers::flag;
 
 /// What becomes of a transfer that is refused or fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +19,15 @@ pub enum OnFailure {
     Fatal,
     /// A warning is kept, and the owner finds an error value.
     Value,
+}
+
+/// What an interrupt has told of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// The transfer failed; the address that was refused, if the chip says so.
+    Failed(TransferState, Option<u32>),
+    /// A round has come to its end.
+    Ended,
 }
 
 static REFUSALS_ARE_VALUES: AtomicBool = AtomicBool::new(false);
@@ -57,18 +65,19 @@ fn failed(id: StreamId, misuse: Misuse, address: u32) {
     errors::end_with(Reported { status, value, detector, address: Some(address) })
 }
 
-/// Stops a stream and says what became of its transfer. Nothing if it had ended before.
-pub(super) fn end(id: StreamId, state: TransferState) {
+/// Stops a stream and says what became of its transfer. Nothing if it had ended before. `seen` is
+/// the address that was refused, if the chip has said it.
+pub(super) fn end(id: StreamId, state: TransferState, seen: Option<u32>) {
     let items_left = registers::items_left(id);
     let _ = registers::disable(id);
     // To switch a stream off sets the flag of its end, too.
-    registers::clear_flags(id, flag::ALL);
+    registers::clear_flags(id);
     let plan = table::change_running(id, |entry| {
         (entry.state, entry.items_left) = (state, items_left);
         entry.plan
     });
     let (Some(plan), Some(misuse)) = (plan, of_transfer(state)) else { return };
-    // The controller does not say which address it was. The bus matrix does, if it is that.
+    // No controller says which address it was. The bus matrix does, if it is that.
     let address = match check(&plan, id.controller, &matrix()) {
         Err(Refusal { rule, address, .. })
             if state == TransferState::TransferError && is_of_reach(rule) =>
@@ -77,7 +86,7 @@ pub(super) fn end(id: StreamId, state: TransferState) {
         }
         _ => table::progress(&plan, items_left),
     };
-    failed(id, misuse, address);
+    failed(id, misuse, seen.unwrap_or(address));
 }
 
 /// Whether a rule says that an address cannot be accessed, so that the bus says it too.
@@ -95,20 +104,11 @@ const fn is_of_reach(rule: DmaRule) -> bool {
 /// The handler of every stream's interrupt.
 pub(super) extern "C" fn handler() {
     let line = interrupts::active().wrapping_sub(interrupts::CORE_EXCEPTIONS);
-    let Some(id) = registers::stream_of(line) else { return };
-    let flags = registers::flags(id);
-    registers::clear_flags(id, flags);
-    let error = [
-        (flag::TRANSFER_ERROR, TransferState::TransferError),
-        (flag::DIRECT_MODE_ERROR, TransferState::DirectModeError),
-        (flag::FIFO_ERROR, TransferState::FifoError),
-    ];
-    let error = error.into_iter().find(|(bit, _)| flags & bit != 0);
-    if let Some((_, state)) = error.filter(|_| !cfg!(feature = "without-dma-error")) {
-        return end(id, state);
-    }
-    // Half of a round is of interest to nobody yet, and its interrupt is off.
-    if flags & flag::COMPLETE == 0 || flags & flag::ALL == flag::HALF {
+    let Some((id, event)) = registers::take_event(line) else { return };
+    if let Event::Failed(state, seen) = event {
+        if !cfg!(feature = "without-dma-error") {
+            end(id, state, seen);
+        }
         return;
     }
     table::change_running(id, |entry| {
@@ -126,7 +126,7 @@ pub(super) fn tick() {
         let is_late =
             entry.limit_ms.is_some_and(|limit| now.wrapping_sub(entry.started_ms) >= limit);
         if is_late && !cfg!(feature = "without-dma-limit") {
-            end(id, TransferState::TimedOut);
+            end(id, TransferState::TimedOut, None);
         }
     }
 }

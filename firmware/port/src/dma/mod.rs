@@ -1,4 +1,5 @@
-//! The driver of the STM32F4's DMA streams.
+//! The driver of DMA controllers: the STM32F4's streams, and on ARMv8-M, of which AN505 is the only
+//! chip here, the PL081 engines of Arm's FPGA images (`registers` is the one or the other).
 //!
 //! Every transfer is checked against the bus matrix of the chip file before a register is touched;
 //! what the bus then says comes by interrupt, and what nobody says is noticed by a watchdog at the
@@ -8,15 +9,21 @@
 
 mod failure;
 pub(crate) mod hooks;
+#[cfg(armv8m)]
+mod protection;
+#[cfg_attr(armv8m, path = "pl081.rs")]
 mod registers;
+#[cfg(not(armv8m))]
 pub mod serial;
 mod table;
 
 pub use failure::{OnFailure, set_on_failure};
+#[cfg(armv8m)]
+pub use protection::set_secure;
 
 use crate::{clock, detectors, interrupts, kernel, platform};
 use core::sync::atomic::{AtomicU32, Ordering};
-use crashrig_layout::{Capabilities, Master};
+use crashrig_layout::Capabilities;
 use crashrig_memory::dma::buffer::BufferError;
 use crashrig_memory::dma::{DmaBuffer, Matrix, Plan, Refusal, Stream, StreamId, check};
 use crashrig_memory::heap::{Alignment, AllocationError};
@@ -69,7 +76,7 @@ pub fn matrix() -> Matrix {
 /// Whether the chip file knows these controllers as bus masters.
 #[must_use]
 pub fn is_present() -> bool {
-    platform::platform().regions.iter().any(|region| region.reached_by(Master::Dma2Memory))
+    platform::platform().regions.iter().any(|region| region.reached_by(registers::MASTER))
 }
 
 /// Checks a transfer, programs its stream and starts it.
@@ -82,12 +89,12 @@ pub fn is_present() -> bool {
 /// registers then do breaks nothing that safe code relies on.
 #[track_caller]
 pub unsafe fn arm(id: StreamId, plan: &Plan, options: Options) -> Result<(), Error> {
-    if !is_present() {
+    if !is_present() || registers::place(id).is_none() {
         return Err(Error::NoController);
     }
     let owner = kernel::stack_in_use().thread;
     let checked = match detectors::is_on(Detector::DmaCapability) {
-        true => check(plan, id.controller, &matrix()),
+        true => check(plan, id.controller, &matrix()).and_then(|()| registers::check(plan)),
         false => Ok(()),
     };
     hooks::register(&HOOKS);
@@ -107,8 +114,10 @@ pub unsafe fn arm(id: StreamId, plan: &Plan, options: Options) -> Result<(), Err
     // What the stream may still be doing for a program before this one.
     let _ = registers::disable(id);
     table::put(id, table::Entry { started_ms, limit_ms, ..entry }).map_err(|_| Error::Busy)?;
-    interrupts::install(registers::line(id), failure::handler);
-    interrupts::enable(registers::line(id));
+    for line in registers::lines(id) {
+        interrupts::install(line, failure::handler);
+        interrupts::enable(line);
+    }
     // SAFETY: the memory is the stream's, as the caller promises; the stream is off.
     unsafe { registers::start(id, plan, options.channel, options.priority) };
     Ok(())
@@ -145,7 +154,7 @@ pub fn memory_in_use(id: StreamId) -> u8 {
 /// Stops a stream, and waits until it has let go of memory.
 pub fn stop(id: StreamId) {
     if state(id) == TransferState::Running {
-        failure::end(id, TransferState::Stopped);
+        failure::end(id, TransferState::Stopped, None);
     }
 }
 
@@ -197,10 +206,10 @@ pub struct StreamHandle {
 }
 
 impl StreamHandle {
-    /// Takes a stream. Nothing if somebody has it.
+    /// Takes a stream. Nothing if somebody has it, or the chip has none of it.
     #[must_use]
     pub fn take(id: StreamId, options: Options) -> Option<Self> {
-        let bit = Self::bit(id);
+        let bit = Self::bit(id)?;
         let before = TAKEN.fetch_or(bit, Ordering::AcqRel);
         (before & bit == 0).then_some(Self { id, options })
     }
@@ -211,14 +220,14 @@ impl StreamHandle {
         self.id
     }
 
-    fn bit(id: StreamId) -> u32 {
-        1 << (8 * registers::index(id.controller) + usize::from(id.number & 7))
+    fn bit(id: StreamId) -> Option<u32> {
+        registers::place(id).map(|place| 1 << place)
     }
 }
 
 impl Drop for StreamHandle {
     fn drop(&mut self) {
-        TAKEN.fetch_and(!Self::bit(self.id), Ordering::AcqRel);
+        TAKEN.fetch_and(!Self::bit(self.id).unwrap_or(0), Ordering::AcqRel);
     }
 }
 

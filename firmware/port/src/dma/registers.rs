@@ -5,9 +5,17 @@
 //! model that the bench supplies (`qemu/src/models/dma`), not on silicon. Registers are accessed by
 //! words only. Nothing here knows what a transfer is for.
 
+use super::failure::Event;
+use crashrig_layout::Master;
 use crashrig_memory::dma::{
-    Burst, Controller, Direction, Mode, PeripheralBus, Plan, StreamId, Width,
+    Burst, Controller, Direction, Mode, PeripheralBus, Plan, Refusal, StreamId, Width,
 };
+use crashrig_wire::TransferState;
+
+/// The bus master that a chip with these controllers has.
+pub(super) const MASTER: Master = Master::Dma2Memory;
+/// Streams of both controllers.
+pub(super) const STREAM_COUNT: usize = 16;
 
 /// First addresses of the controllers' registers.
 const CONTROLLERS: [u32; 2] = [0x4002_6000, 0x4002_6400];
@@ -49,7 +57,7 @@ const fn bus(start: u32, size_bytes: u32, by_dma1: bool) -> PeripheralBus {
 }
 
 /// What a stream has to tell, as the six bits of its flags.
-pub(super) mod flag {
+mod flag {
     pub const FIFO_ERROR: u32 = 1 << 0;
     pub const DIRECT_MODE_ERROR: u32 = 1 << 2;
     pub const TRANSFER_ERROR: u32 = 1 << 3;
@@ -58,11 +66,31 @@ pub(super) mod flag {
     pub const ALL: u32 = 0x3D;
 }
 
-pub(super) const fn index(controller: Controller) -> usize {
+/// The place of a controller in the tables here; behind them all if it is none of this chip's.
+const fn index(controller: Controller) -> usize {
     match controller {
         Controller::Dma1 => 0,
         Controller::Dma2 => 1,
+        Controller::Pl081(_) => usize::MAX,
     }
+}
+
+/// The place of a stream among all; nothing if the chip does not have it.
+pub(super) fn place(id: StreamId) -> Option<usize> {
+    let first = index(id.controller).checked_mul(8)?;
+    Some(first + usize::from(id.number & 7))
+}
+
+/// All streams, in the order of their places.
+pub(super) fn all() -> impl Iterator<Item = StreamId> {
+    [Controller::Dma1, Controller::Dma2]
+        .into_iter()
+        .flat_map(|controller| (0..8).map(move |number| StreamId { controller, number }))
+}
+
+/// What only the chip itself knows of a transfer before it begins: nothing.
+pub(super) const fn check(_plan: &Plan) -> Result<(), Refusal> {
+    Ok(())
 }
 
 fn base(controller: Controller) -> u32 {
@@ -88,14 +116,32 @@ unsafe fn write(address: u32, word: u32) {
     unsafe { register.write_volatile(word) }
 }
 
-/// The interrupt of a stream.
-pub(super) fn line(id: StreamId) -> u32 {
+/// The interrupts that tell of a stream: its own.
+pub(super) fn lines(id: StreamId) -> impl Iterator<Item = u32> {
     let lines = LINES.get(index(id.controller));
-    lines.and_then(|lines| lines.get(usize::from(id.number & 7))).copied().unwrap_or_default()
+    lines.and_then(|lines| lines.get(usize::from(id.number & 7))).copied().into_iter()
+}
+
+/// What an interrupt tells, which is over then.
+pub(super) fn take_event(line: u32) -> Option<(StreamId, Event)> {
+    let id = stream_of(line)?;
+    let (register, shift) = flag_place(id);
+    let flags = read(register) >> shift & flag::ALL;
+    clear(id, flags);
+    let error = [
+        (flag::TRANSFER_ERROR, TransferState::TransferError),
+        (flag::DIRECT_MODE_ERROR, TransferState::DirectModeError),
+        (flag::FIFO_ERROR, TransferState::FifoError),
+    ];
+    if let Some((_, state)) = error.into_iter().find(|(bit, _)| flags & bit != 0) {
+        return Some((id, Event::Failed(state, None)));
+    }
+    // Half of a round is of interest to nobody yet, and its interrupt is off.
+    (flags & flag::COMPLETE != 0).then_some((id, Event::Ended))
 }
 
 /// The stream of an interrupt.
-pub(super) fn stream_of(line: u32) -> Option<StreamId> {
+fn stream_of(line: u32) -> Option<StreamId> {
     let controllers = [Controller::Dma1, Controller::Dma2].into_iter().zip(LINES);
     controllers.into_iter().find_map(|(controller, lines)| {
         let number = lines.iter().position(|other| *other == line)? as u8;
@@ -112,14 +158,12 @@ pub(super) fn enable_clock(controller: Controller) {
     let _ = read(AHB1_ENABLE);
 }
 
-/// The flags of a stream.
-pub(super) fn flags(id: StreamId) -> u32 {
-    let (register, shift) = flag_place(id);
-    read(register) >> shift & flag::ALL
+/// Clears all flags of a stream.
+pub(super) fn clear_flags(id: StreamId) {
+    clear(id, flag::ALL);
 }
 
-/// Clears flags of a stream.
-pub(super) fn clear_flags(id: StreamId, flags: u32) {
+fn clear(id: StreamId, flags: u32) {
     let (register, shift) = flag_place(id);
     // SAFETY: only flags that have been seen go away.
     unsafe { write(register + CLEAR, (flags & flag::ALL) << shift) };
@@ -174,7 +218,7 @@ pub(super) unsafe fn start(id: StreamId, plan: &Plan, channel: u8, priority: u8)
         (FIFO, fifo(plan)),
         (CONTROL, control),
     ];
-    clear_flags(id, flag::ALL);
+    clear_flags(id);
     for (offset, word) in words {
         // SAFETY: the stream is off, so this only says what it is to do.
         unsafe { write(registers + offset, word) };

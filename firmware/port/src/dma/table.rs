@@ -3,14 +3,12 @@
 //! The fault path reads it while nothing else runs; a change that it has interrupted makes it
 //! unreadable, never half read.
 
-use super::registers;
+use super::registers::{self, STREAM_COUNT, place};
 use core::cell::RefCell;
-use crashrig_memory::dma::{Controller, Mode, Plan, StreamId};
+use crashrig_memory::dma::{Mode, Plan, StreamId};
 use crashrig_wire::section::TransferRow;
 use crashrig_wire::{DmaRule, Thread, TransferState};
 use critical_section::Mutex;
-
-const STREAMS: usize = 16;
 
 /// One transfer.
 #[derive(Debug, Clone, Copy)]
@@ -66,28 +64,17 @@ impl Entry {
 
 #[derive(Debug)]
 struct Table {
-    entries: [Option<Entry>; STREAMS],
+    entries: [Option<Entry>; STREAM_COUNT],
     next_number: u32,
 }
 
 static TABLE: Mutex<RefCell<Table>> =
-    Mutex::new(RefCell::new(Table { entries: [None; STREAMS], next_number: 0 }));
-
-fn place(id: StreamId) -> usize {
-    8 * registers::index(id.controller) + usize::from(id.number & 7)
-}
-
-/// All streams, in the order of the table.
-pub(super) fn all() -> impl Iterator<Item = StreamId> {
-    [Controller::Dma1, Controller::Dma2]
-        .into_iter()
-        .flat_map(|controller| (0..8).map(move |number| StreamId { controller, number }))
-}
+    Mutex::new(RefCell::new(Table { entries: [None; STREAM_COUNT], next_number: 0 }));
 
 /// The last transfer of a stream.
 pub(super) fn get(id: StreamId) -> Option<Entry> {
     critical_section::with(|token| {
-        TABLE.borrow(token).try_borrow().ok()?.entries.get(place(id)).copied().flatten()
+        TABLE.borrow(token).try_borrow().ok()?.entries.get(place(id)?).copied().flatten()
     })
 }
 
@@ -96,7 +83,8 @@ pub(super) fn put(id: StreamId, entry: Entry) -> Result<(), TransferState> {
     critical_section::with(|token| {
         let mut table = TABLE.borrow_ref_mut(token);
         let number = table.next_number;
-        let Some(old) = table.entries.get_mut(place(id)) else { return Ok(()) };
+        let place = place(id).and_then(|place| table.entries.get_mut(place));
+        let Some(old) = place else { return Ok(()) };
         if let Some(Entry { state: TransferState::Running, .. }) = old {
             return Err(TransferState::Running);
         }
@@ -110,21 +98,21 @@ pub(super) fn put(id: StreamId, entry: Entry) -> Result<(), TransferState> {
 pub(super) fn change_running<R>(id: StreamId, work: impl FnOnce(&mut Entry) -> R) -> Option<R> {
     critical_section::with(|token| {
         let mut table = TABLE.borrow(token).try_borrow_mut().ok()?;
-        let entry = table.entries.get_mut(place(id))?.as_mut()?;
+        let entry = table.entries.get_mut(place(id)?)?.as_mut()?;
         (entry.state == TransferState::Running).then(|| work(entry))
     })
 }
 
 /// Streams that run.
 pub(super) fn running() -> impl Iterator<Item = (StreamId, Entry)> {
-    let found = all().filter_map(|id| Some((id, get(id)?)));
+    let found = registers::all().filter_map(|id| Some((id, get(id)?)));
     found.filter(|(_, entry)| entry.state == TransferState::Running)
 }
 
 /// The newest transfers of all streams, oldest first.
 pub(super) fn newest<const N: usize>() -> [Option<TransferRow>; N] {
     let mut rows: [Option<(u32, TransferRow)>; N] = [None; N];
-    for (id, entry) in all().filter_map(|id| Some((id, get(id)?))) {
+    for (id, entry) in registers::all().filter_map(|id| Some((id, get(id)?))) {
         // The place of the oldest goes to what is newer, and the order is kept by insertion.
         let mut candidate = Some((entry.number, entry.row(id)));
         for place in rows.iter_mut().rev() {

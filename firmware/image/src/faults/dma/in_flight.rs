@@ -1,6 +1,7 @@
 //! A block of the heap, taken away while a stream fills it, in each way that there is.
 
-use super::{CAPS, Checks, RECEPTION, SERIAL_DATA, begin, block};
+use super::super::checks::Checks;
+use super::{CAPS, RECEPTION, SERIAL_DATA, begin, block};
 use crate::faults::blocks;
 use crashrig_memory::dma::Plan;
 use crashrig_port::dma::{self, Options};
