@@ -21,6 +21,7 @@ pub mod parse;
 mod region;
 mod request;
 mod sets;
+mod width;
 
 pub use access::{Access, AccessError, Memory};
 pub use capabilities::{Capabilities, PRIORITIES};
@@ -30,3 +31,4 @@ pub use need::Need;
 pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
 pub use request::DmaNeeds;
 pub use sets::{Master, Masters, Reset, Resets};
+pub use width::Width;

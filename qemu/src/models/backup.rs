@@ -117,9 +117,7 @@ impl Backup {
             DOMAIN_CONTROL if self.is_writable() => {
                 self.domain_control = value;
                 if value & DOMAIN_RESET != 0 {
-                    // All but this bit, and the backup SRAM stays as it is.
-                    self.domain_control = DOMAIN_RESET;
-                    self.registers = [0; BACKUP_REGISTER_COUNT];
+                    self.reset_domain();
                 }
             }
             POWER if self.power_clock => self.power_control = value & 0xffff & !CLEARING,
@@ -135,6 +133,12 @@ impl Backup {
             _ => {}
         }
         Ok(())
+    }
+
+    /// All but the bit that resets it, and the backup SRAM stays as it is.
+    const fn reset_domain(&mut self) {
+        self.domain_control = DOMAIN_RESET;
+        self.registers = [0; BACKUP_REGISTER_COUNT];
     }
 
     /// The bytes of the backup SRAM that an access means, when its clock is on.
@@ -200,12 +204,21 @@ impl MmioModel for Backup {
     /// The domain itself is reset by nothing but the loss of all power, or its own reset. Its SRAM
     /// is kept by a battery only through its regulator (§5.1.2).
     fn reset(&mut self, reset: Reset) {
-        if reset == Reset::PowerOn {
-            *self = Self::new();
-            return;
-        }
-        if reset == Reset::PowerOnWithBattery && !self.regulator {
-            self.sram = noise();
+        match reset {
+            Reset::PowerOn => {
+                *self = Self::new();
+                return;
+            }
+            Reset::BackupDomain => {
+                self.reset_domain();
+                return;
+            }
+            Reset::PowerOnWithBattery | Reset::Standby if !self.regulator => self.sram = noise(),
+            Reset::PowerOnWithBattery
+            | Reset::Standby
+            | Reset::SystemReset
+            | Reset::Watchdog
+            | Reset::Pin => {}
         }
         self.sram_clock = false;
         self.power_clock = false;
@@ -311,11 +324,13 @@ mod tests {
     #[test]
     fn what_resets_keep() {
         let noise = u32::from_le_bytes([NOISE; 4]);
-        for reset in [Reset::System, Reset::Watchdog, Reset::Pin] {
+        for reset in [Reset::SystemReset, Reset::Watchdog, Reset::Pin] {
             check_reset(reset, false, 0x1234_5678, 0x9abc_def0);
         }
         check_reset(Reset::PowerOnWithBattery, true, 0x1234_5678, 0x9abc_def0);
         check_reset(Reset::PowerOnWithBattery, false, 0x1234_5678, noise);
+        check_reset(Reset::Standby, true, 0x1234_5678, 0x9abc_def0);
+        check_reset(Reset::Standby, false, 0x1234_5678, noise);
         check_reset(Reset::PowerOn, true, 0, noise);
     }
 }

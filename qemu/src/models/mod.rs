@@ -15,39 +15,7 @@ pub mod reset_cause;
 pub mod watchdog;
 
 use crate::error::Error;
-
-/// How much one access moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Width {
-    /// One byte.
-    Byte,
-    /// Two bytes.
-    Half,
-    /// Four bytes.
-    Word,
-}
-
-impl Width {
-    /// Its size in bytes.
-    #[must_use]
-    pub const fn bytes(self) -> u32 {
-        match self {
-            Self::Byte => 1,
-            Self::Half => 2,
-            Self::Word => 4,
-        }
-    }
-
-    /// The bits of a word that an access of this width moves.
-    #[must_use]
-    pub const fn mask(self) -> u32 {
-        match self {
-            Self::Byte => 0xff,
-            Self::Half => 0xffff,
-            Self::Word => u32::MAX,
-        }
-    }
-}
+pub use crashrig_layout::{Reset, Width};
 
 /// Addresses that a model answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,21 +132,6 @@ pub trait MmioModel: std::fmt::Debug + Send {
     fn resets_chip_at_ns(&self) -> Option<u64> {
         None
     }
-}
-
-/// Why a chip was reset, with a view to what its devices keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reset {
-    /// Software asked for it.
-    System,
-    /// A watchdog ran out.
-    Watchdog,
-    /// The pin was pulled from outside.
-    Pin,
-    /// All power was away.
-    PowerOn,
-    /// Power was away, but for that of a battery.
-    PowerOnWithBattery,
 }
 
 /// A bus for tests of models that are no bus masters.
