@@ -28,7 +28,7 @@ pub use capabilities::{Capabilities, PRIORITIES};
 pub use heap_map::{AdditionError, HeapMap, Piece, SMALLEST_PIECE_BYTES};
 pub use names::UnknownName;
 pub use need::Need;
-pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
+pub use region::{Alias, AliasKind, Backup, ClockEnable, Region, RegionKind, ResetCause};
 pub use request::DmaNeeds;
 pub use sets::{Master, Masters, Reset, Resets};
 pub use width::Width;

@@ -195,6 +195,28 @@ impl MmioModel for Backup {
         self.set_word(address, kept | (value & width.mask()) << shift, bus)
     }
 
+    fn peek(&self, address: u32, bytes: &mut [u8]) -> bool {
+        let registers: Vec<u8> = self.registers.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let memories = [(BACKUP_REGISTERS, &registers), (SRAM, &self.sram)];
+        let found = memories.into_iter().find_map(|(start, memory)| {
+            let offset = address.checked_sub(start)? as usize;
+            memory.get(offset..offset.checked_add(bytes.len())?)
+        });
+        if let Some(found) = found {
+            bytes.copy_from_slice(found);
+        }
+        found.is_some()
+    }
+
+    fn poke(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let offset = address.wrapping_sub(SRAM) as usize;
+        let end = offset.saturating_add(bytes.len());
+        let place = self.sram.get_mut(offset..end);
+        let is_ours = place.is_some();
+        place.into_iter().for_each(|place| place.copy_from_slice(bytes));
+        is_ours
+    }
+
     fn event(&mut self) {}
 
     fn step(&mut self, _: &mut dyn Bus) -> Result<bool, Error> {
@@ -305,6 +327,25 @@ mod tests {
         write(&mut model, DOMAIN_CONTROL, DOMAIN_RESET);
         assert_eq!(read(&mut model, BACKUP_REGISTERS + 12), 0);
         assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0);
+    }
+
+    #[test]
+    fn the_host_sees_memory_behind_its_locks() {
+        let mut model = opened(true);
+        model.reset(Reset::SystemReset);
+        let peek = |model: &Backup, address| {
+            let mut bytes = [0; 4];
+            model.peek(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
+        };
+        assert_eq!(peek(&model, BACKUP_REGISTERS + 12), Some(0x1234_5678));
+        assert_eq!(peek(&model, SRAM + 0xffc), Some(0x9abc_def0));
+        assert!(model.poke(SRAM + 0xffd, &[0x11, 0x22]));
+        assert_eq!(peek(&model, SRAM + 0xffc), Some(0x9a22_11f0));
+        for outside in [SRAM - 4, SRAM + 0xffe, BACKUP_REGISTERS + 78, POWER, 0] {
+            assert_eq!(peek(&model, outside), None, "{outside:#x}");
+            assert!(!model.poke(outside, &[0; 4]), "{outside:#x}");
+        }
+        assert!(!model.poke(BACKUP_REGISTERS, &[0; 4]), "registers are only looked at");
     }
 
     /// What a reset leaves in register and SRAM.

@@ -128,6 +128,17 @@ pub trait MmioModel: std::fmt::Debug + Send {
     /// The chip was reset. All interrupt lines of the model are low then.
     fn reset(&mut self, reset: Reset);
 
+    /// Memory of the device as it is, whatever keeps the guest from it, for the host to see. False,
+    /// and the bytes as they were, where it has none there.
+    fn peek(&self, _address: u32, _bytes: &mut [u8]) -> bool {
+        false
+    }
+
+    /// Changes such memory, as a fault of it would.
+    fn poke(&mut self, _address: u32, _bytes: &[u8]) -> bool {
+        false
+    }
+
     /// When the model resets the chip if nothing is done about it, in target time.
     fn resets_chip_at_ns(&self) -> Option<u64> {
         None
