@@ -121,6 +121,12 @@ pub struct BootEvidence {
     pub region_after: Blob,
     /// The end marker's bytes at the boundary; empty if RAM was gone.
     pub marker: Blob,
+    /// The registers on a battery at the boundary, where the host supplies them.
+    #[serde(default)]
+    pub backup_registers: Blob,
+    /// The history of records at the boundary, likewise.
+    #[serde(default)]
+    pub history: Blob,
     /// RAM at the boundary.
     pub ram: Vec<RamEvidence>,
     /// RAM directly before the fault, if the scenario measures.
@@ -200,6 +206,8 @@ impl BootEvidence {
             &mut self.region_before,
             &mut self.region_after,
             &mut self.marker,
+            &mut self.backup_registers,
+            &mut self.history,
             &mut self.frames,
             &mut self.console,
             &mut self.messages,

@@ -87,6 +87,7 @@ fn judge_plainly(scenario: &Scenario, report: &Report, identity: &Identity) -> V
         let context = Context { plan, crash, identity, device_boot };
         judge.boot(&context, last, tries.len());
         judge.script(scenario.script(planned), last);
+        judge.history(plan, last, report);
     }
     Verdict::of(judge.mismatches)
 }
@@ -178,7 +179,7 @@ impl Judge {
         for text in context.plan.log_without.iter().filter(|text| log.contains(text.as_str())) {
             self.add(VerdictKind::Log, "log-without", format!("no \"{text}\""), "such a line");
         }
-        self.ledger(context.plan, boot.ledger.as_ref());
+        self.ledger(context.plan, boot);
     }
 
     /// `{run}` in a text stands for the run the host announced.

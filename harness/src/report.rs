@@ -30,6 +30,8 @@ pub struct BootReport {
     pub marker: Option<EndMarker>,
     /// The ledger at the boundary.
     pub ledger: Option<Ledger>,
+    /// What memory on a battery held at the boundary, where the host supplies it.
+    pub backup: Option<BackupReport>,
     /// What the slots held before the first instruction.
     pub before: [SlotReport; 2],
     /// What the slots held at the boundary.
@@ -46,6 +48,25 @@ pub struct BootReport {
     pub unmodelled: Vec<String>,
     /// Text of the console.
     pub console: String,
+}
+
+/// What memory on a battery held.
+#[derive(Debug, Clone)]
+pub struct BackupReport {
+    /// The ledger in the registers, if a sound one was there.
+    pub ledger: Option<Ledger>,
+    /// The history's slots, in the order of memory; nothing where the seal of one does not hold.
+    pub history: Vec<Option<CrashReport>>,
+}
+
+impl BackupReport {
+    /// The records of the history, the oldest first.
+    #[must_use]
+    pub fn records(&self) -> Vec<&CrashReport> {
+        let mut records: Vec<_> = self.history.iter().flatten().collect();
+        records.sort_by_key(|crash| crash.record.sequence);
+        records
+    }
 }
 
 /// What a slot held.

@@ -19,7 +19,9 @@ use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
 use crate::script::Script;
 use crate::steps;
 use crate::target::{BenchError, Boundary, Session, Target};
+use crashrig_layout::parse::AddressRange;
 use crashrig_wire::command::Mailbox;
+use crashrig_wire::history::HISTORY_SLOT_BYTES;
 use crashrig_wire::marker::MARKER_LENGTH;
 use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
 use crashrig_wire::region::{Geometry, Slot};
@@ -85,7 +87,7 @@ fn drive(
     folder: &Path,
     evidence: &mut Evidence,
 ) -> Result<(), BenchError> {
-    let places = places(image, scenario)?;
+    let places = places(image, target.board(), scenario)?;
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);
     let flash = application::in_flash(image, scenario.application, &mut noise)?;
@@ -180,6 +182,7 @@ impl Driver<'_> {
             Boundary::Exit { .. } | Boundary::Lockup { .. } => None,
         };
         let Left { region, marker, ram } = self.left(&boundary, &file("ram"))?;
+        let [backup_registers, history] = self.left_on_battery()?;
         let logs = self.session.logs()?;
         Ok(BootEvidence {
             planned,
@@ -190,6 +193,8 @@ impl Driver<'_> {
             region_before: Blob::new(file("region-before.bin"), region_before),
             region_after: Blob::new(file("region-after.bin"), region),
             marker: Blob::new(file("marker.bin"), marker),
+            backup_registers: Blob::new(file("backup-registers.bin"), backup_registers),
+            history: Blob::new(file("history.bin"), history),
             ram,
             ram_before_fault,
             frames: Blob::new(file("log.bin"), logs.frames),
@@ -202,9 +207,13 @@ impl Driver<'_> {
     /// Brings the device to its first instruction, RAM as the plan says.
     fn start(&mut self, plan: &BootPlan, number: usize, first_try: bool) -> Result<(), BenchError> {
         match plan.start {
-            Start::Cold(fill) if first_try => self.power_on(fill)?,
-            _ if number == 1 => self.power_on(Fill::Noise)?,
+            Start::Cold(fill) if first_try => self.power_on(fill, false)?,
+            Start::Battery if first_try => self.power_on(Fill::Noise, true)?,
+            _ if number == 1 => self.power_on(Fill::Noise, false)?,
             _ => self.session.reset_warm()?,
+        }
+        if let Some(slot) = plan.damaged_history.filter(|_| first_try) {
+            self.damage_history(slot)?;
         }
         match plan.tamper {
             Some(tamper) if first_try => self.tamper(tamper),
@@ -212,9 +221,9 @@ impl Driver<'_> {
         }
     }
 
-    fn power_on(&mut self, fill: Fill) -> Result<(), BenchError> {
+    fn power_on(&mut self, fill: Fill, battery: bool) -> Result<(), BenchError> {
         let seed = self.noise.next_word();
-        self.session.power_on(fill, seed)
+        self.session.power_on(fill, seed, battery)
     }
 
     fn tamper(&mut self, plan: Tamper) -> Result<(), BenchError> {
@@ -272,6 +281,28 @@ impl Driver<'_> {
         let left = Left::of(ram, &self.places)?;
         self.remember_good_record(&left.region);
         Ok(left)
+    }
+
+    /// Registers and history on a battery; nothing where the session has none.
+    fn left_on_battery(&mut self) -> Result<[Vec<u8>; 2], BenchError> {
+        let Some((registers, history)) = self.places.backup else { return Ok(Default::default()) };
+        let mut read = |range: AddressRange| {
+            let bytes = self.session.read_backup(range.start, range.size_bytes)?;
+            Ok::<_, BenchError>(bytes.unwrap_or_default())
+        };
+        Ok([read(registers)?, read(history)?])
+    }
+
+    /// Flips one bit in a slot of the history.
+    fn damage_history(&mut self, slot: usize) -> Result<(), BenchError> {
+        let none = || BenchError("damage the history: the chip has none".to_owned());
+        let (_, history) = self.places.backup.ok_or_else(none)?;
+        let slot_bytes = u32::try_from(HISTORY_SLOT_BYTES).unwrap_or(0);
+        let bit = self.noise.below(8 * slot_bytes);
+        let offset = u32::try_from(slot).unwrap_or(0).saturating_mul(slot_bytes) + bit / 8;
+        let address = history.start + offset;
+        let byte = self.session.read_backup(address, 1)?.and_then(|bytes| bytes.first().copied());
+        self.session.write_backup(address, &[byte.ok_or_else(none)? ^ 1 << (bit % 8)])
     }
 
     fn read_ram(&mut self, file: &str) -> Result<Vec<RamEvidence>, BenchError> {

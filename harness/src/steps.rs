@@ -61,7 +61,7 @@ impl<'a> Steps<'a> {
         std::fs::create_dir_all(folder).map_err(BenchError::of)?;
         let session = target.open(image, None, needs, folder)?;
         let mut steps = Self { session, image };
-        steps.session.power_on(Fill::Noise, seed)?;
+        steps.session.power_on(Fill::Noise, seed, false)?;
         let mailbox = steps.address(MAILBOX_SYMBOL)?;
         let command = Mailbox { run_id: RUN_ID, ticket: 1, ..command };
         steps.session.write(mailbox, &command.to_bytes())?;

@@ -204,7 +204,7 @@ impl Emulator {
         self.qmp.wait_event("RESET")?;
         self.qmp.command("set-action", json!({ "reboot": "shutdown" }))?;
         self.hub.forget_position();
-        let reset = std::mem::replace(&mut self.reset, Reset::System);
+        let reset = std::mem::replace(&mut self.reset, Reset::SystemReset);
         self.reset_models(reset)?;
         self.pending = None;
         self.state = State::Stopped;

@@ -100,7 +100,7 @@ impl Emulator {
             resumed_at_mark: Mark::default(),
             resumed_at: Instant::now(),
             instruction_shift: launch.instruction_shift,
-            reset: Reset::System,
+            reset: Reset::SystemReset,
             files,
             version: launch.program.version,
             process,

@@ -32,8 +32,9 @@ mod device {
             // Without a heap nobody asks what memory can do.
             aliases: &[],
             clock_enables: board::CLOCK_ENABLES,
-            clock_enables_on_demand: &[],
+            clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
             reset_cause: board::RESET_CAUSE,
+            backup: board::BACKUP,
             core_clock_hz: board::CORE_CLOCK_HZ,
             executable_ram: None,
             before_kernel: nothing,

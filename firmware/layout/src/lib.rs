@@ -21,12 +21,14 @@ pub mod parse;
 mod region;
 mod request;
 mod sets;
+mod width;
 
 pub use access::{Access, AccessError, Memory};
 pub use capabilities::{Capabilities, PRIORITIES};
 pub use heap_map::{AdditionError, HeapMap, Piece, SMALLEST_PIECE_BYTES};
 pub use names::UnknownName;
 pub use need::Need;
-pub use region::{Alias, AliasKind, ClockEnable, Region, RegionKind, ResetCause};
+pub use region::{Alias, AliasKind, Backup, ClockEnable, Region, RegionKind, ResetCause};
 pub use request::DmaNeeds;
 pub use sets::{Master, Masters, Reset, Resets};
+pub use width::Width;

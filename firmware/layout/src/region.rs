@@ -1,5 +1,5 @@
-//! Regions, aliases, clock enables and reset causes as the device sees them: the types of the
-//! generated table.
+//! Regions, aliases, clock enables, reset causes and memory on a battery as the device sees them: the
+//! types of the generated table.
 
 use crate::{Capabilities, Master, Masters, PRIORITIES, Reset, Resets};
 
@@ -137,6 +137,23 @@ pub struct ResetCause {
     pub flags: u8,
     /// Flags of which any one says that power was away.
     pub power_on: u8,
+    /// Flags of which any one says that a watchdog ran out; 0 if there is none.
+    pub watchdog: u8,
+}
+
+/// Memory that a battery keeps while all other power is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backup {
+    /// The region whose clock enables open all of it.
+    pub region: &'static str,
+    /// Address of the first register.
+    pub registers: u32,
+    /// Size of all registers in bytes.
+    pub registers_bytes: u32,
+    /// First address of the part of the region that the history of records has.
+    pub history: u32,
+    /// Size of that part in bytes; 0 for none.
+    pub history_bytes: u32,
 }
 
 #[cfg(test)]

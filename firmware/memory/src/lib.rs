@@ -12,6 +12,7 @@
 //! * [`errors`]: the errors of this boot, as Mbed OS users know them.
 //! * [`reboot`]: how many crashes in a row lead to safe mode.
 //! * [`retain`]: the crash region: ledger, slot FIRST, slot LAST.
+//! * [`history`]: copies of the newest records where a loss of power does not reach.
 //! * [`heap`]: memory of several regions, handed out by what it can be used for.
 //! * [`dma`]: what a DMA transfer may do, and memory for it that cannot be misused.
 //! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
@@ -30,7 +31,9 @@ pub mod classify;
 pub mod dma;
 pub mod errors;
 pub mod heap;
+pub mod history;
 pub mod kernel;
+mod ledgers;
 pub mod map;
 pub mod misuse;
 pub mod raw;

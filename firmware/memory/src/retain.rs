@@ -11,10 +11,13 @@
 //! Every write is a word. A reset between any two words leaves either the old state or one whose
 //! damage its own CRC shows: `tests/retain.rs` cuts the power at every word.
 
+mod boots;
+
 pub use crate::store::{SlotSink, Store};
 
+use crate::ledgers::{self, words};
 use crate::reboot::{self, BootMode, Policy, Start};
-use crashrig_wire::ledger::{LEDGER_LENGTH, Phase};
+use crashrig_wire::ledger::Phase;
 use crashrig_wire::marker::Found;
 use crashrig_wire::record::{self, RECORD_LENGTH, Reading, Record, State};
 use crashrig_wire::region::{Geometry, Slot};
@@ -60,6 +63,8 @@ struct Held {
 #[derive(Debug)]
 pub struct CrashRegion<S> {
     store: S,
+    /// What holds the ledger once more.
+    mirror: Option<S>,
     geometry: Geometry,
     ledger: Ledger,
     /// The copy of the ledger to be written next; the other one holds `ledger`.
@@ -70,17 +75,18 @@ pub struct CrashRegion<S> {
 impl<S: Store> CrashRegion<S> {
     /// Opens the region and finds its newest ledger. Writes nothing.
     pub fn open(store: S) -> Self {
+        Self::open_mirrored(store, None)
+    }
+
+    /// As [`Self::open`], with the ledger once more in memory that outlives the region (tier 0),
+    /// from its start on.
+    pub fn open_mirrored(store: S, mirror: Option<S>) -> Self {
         let geometry = Geometry::new(store.size());
-        let mut copies = [[0; LEDGER_LENGTH]; 2];
-        for (index, copy) in copies.iter_mut().enumerate() {
-            store.read(Geometry::offset_of_ledger(index), copy);
-        }
-        let [a, b] = &copies;
-        let newest = Ledger::newest([a.as_slice(), b.as_slice()]);
+        let (newest, next_copy) = ledgers::newest(&store, mirror.as_ref());
         // A bootloader writes one in front of the first boot.
-        let ledger_kept = newest.is_some_and(|(_, ledger)| ledger.boots > 0);
-        let (copy, ledger) = newest.unwrap_or((1, Ledger::default()));
-        let mut region = Self { store, geometry, ledger, next_copy: 1 - copy, ledger_kept };
+        let ledger_kept = newest.is_some_and(|ledger| ledger.boots > 0);
+        let ledger = newest.unwrap_or_default();
+        let mut region = Self { store, mirror, geometry, ledger, next_copy, ledger_kept };
         // A ledger older than the records, or a new one, must not give out a sequence twice.
         for slot in Slot::ALL {
             if let Some(held) = region.held_in(slot) {
@@ -124,45 +130,6 @@ impl<S: Store> CrashRegion<S> {
         self.write_ledger();
         let record = self.oldest_of(build_id).and_then(|oldest| self.record_in(oldest.slot));
         BootReport { mode, record, findings }
-    }
-
-    /// The boot has run for [`Policy::healthy_after_ms`]: crashes in a row are forgotten, and safe
-    /// mode ends with this boot. Writes only what is new.
-    pub fn healthy(&mut self) {
-        let before = self.ledger;
-        reboot::healthy(&mut self.ledger);
-        if self.ledger != before {
-            self.write_ledger();
-        }
-    }
-
-    /// Marks the end of a boot that resets itself in order. The last thing before the reset.
-    pub fn end_in_order(&mut self) {
-        reboot::ended(&mut self.ledger);
-        self.write_ledger();
-    }
-
-    /// Notes why the chip was reset before this boot, as part of the write that comes next; see
-    /// [`reboot::note_reset`].
-    pub const fn note_reset(&mut self, flags: u8) {
-        reboot::note_reset(&mut self.ledger, flags);
-    }
-
-    /// Counts a boot in which a bootloader stays; see [`reboot::stay`].
-    pub fn stay(&mut self, start: Start) {
-        self.ledger.boots = self.ledger.boots.saturating_add(1);
-        reboot::stay(&mut self.ledger, start);
-        self.write_ledger();
-    }
-
-    /// Whether a bootloader is to start the application, and a note that it did; see
-    /// [`reboot::hand_over`]. The boot is counted by the application.
-    pub fn hand_over(&mut self, limit: u16, start: Start) -> bool {
-        let goes_on = reboot::hand_over(&mut self.ledger, limit, start);
-        if goes_on {
-            self.write_ledger();
-        }
-        goes_on
     }
 
     fn findings(&self, build_id: &BuildId) -> BootFindings {
@@ -231,6 +198,34 @@ impl<S: Store> CrashRegion<S> {
         let reading = self.read(slot);
         let Record { sequence, build_id, .. } = *reading.record()?;
         Some(Held { slot, sequence, build_id })
+    }
+
+    /// Slots and sequences of the readable records, the newest first.
+    pub fn sequences(&self) -> impl Iterator<Item = (Slot, u32)> {
+        self.held().into_iter().flatten().map(|held| (held.slot, held.sequence))
+    }
+
+    /// A word of a slot by its offset in bytes; 0 behind the end of the slot.
+    pub fn slot_word(&self, slot: Slot, offset: usize) -> u32 {
+        let mut bytes = [0; 4];
+        if offset < self.geometry.slot_size {
+            self.store.read(self.geometry.offset_of(slot) + offset, &mut bytes);
+        }
+        u32::from_le_bytes(bytes)
+    }
+
+    /// Whether there may be a record that the boot before did not have: it left one, or nobody can
+    /// tell any more, such as behind a bootloader.
+    pub const fn may_have_news(&self) -> bool {
+        !self.ledger_kept || matches!(self.ledger.phase, Phase::Crashed | Phase::HandedOver)
+    }
+
+    /// Records from elsewhere have sequences up to this one: none of them is given out again.
+    pub fn skip_sequences(&mut self, newest: u32) {
+        if newest > self.ledger.crashes {
+            self.ledger.crashes = newest;
+            self.write_ledger();
+        }
     }
 
     /// Somebody has looked: marks every record there is as read, forgets crashes in a row, and ends
@@ -319,17 +314,10 @@ impl<S: Store> CrashRegion<S> {
 
     fn write_ledger(&mut self) {
         self.ledger.sequence = self.ledger.sequence.wrapping_add(1);
-        let base = Geometry::offset_of_ledger(self.next_copy);
-        for (index, word) in words(&self.ledger.to_bytes()).enumerate() {
-            self.store.write_word(base + 4 * index, word);
-        }
+        ledgers::write(&self.ledger, self.next_copy, &mut self.store, self.mirror.as_mut());
         self.next_copy = 1 - self.next_copy;
         self.ledger_kept = true;
     }
-}
-
-fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk))
 }
 
 /// The mutant that does not check the CRC: whatever stands in a slot is made to look sealed.

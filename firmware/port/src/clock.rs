@@ -11,8 +11,10 @@ pub const TICK_HZ: u32 = 1000;
 /// Number of SysTick in the vector table.
 pub(crate) const SYSTICK: u32 = 15;
 
-/// How often a clock's register is read back before it is given up.
-const READ_BACK_LIMIT: u32 = 1000;
+/// How often a bit that was set is read back, and how often one that is to follow it, before the
+/// clock is given up. What is set is set a few cycles later, or never.
+const READ_BACK_LIMIT: u32 = 8;
+const READY_LIMIT: u32 = 1000;
 
 #[unsafe(link_section = ".upper.ticks")]
 static TICKS: AtomicU32 = AtomicU32::new(0);
@@ -37,9 +39,9 @@ pub(crate) fn enable_memory_clocks(enables: &[ClockEnable]) -> u32 {
 /// Says whether all of it is in force.
 #[must_use]
 pub fn enable_region(region: &str) -> bool {
-    let enables = platform().clock_enables_on_demand.iter();
-    let missing = enables.filter(|enable| enable.region == region && !enable_clock(enable)).count();
-    missing == 0 && is_region_on(region)
+    let mut enables = platform().clock_enables_on_demand.iter();
+    // One that is not in force may keep the next from being reached.
+    enables.all(|enable| enable.region != region || enable_clock(enable)) && is_region_on(region)
 }
 
 /// Disables one of the bits that [`enable_region`] sets, by its name in the chip file; nothing
@@ -62,6 +64,11 @@ pub(crate) fn is_region_on(region: &str) -> bool {
     enables.all(|enable| enable.region != region || is_ready(enable))
 }
 
+/// Whether a region is switched on by whoever wants it, and not at start-up.
+pub(crate) fn is_on_demand(region: &str) -> bool {
+    platform().clock_enables_on_demand.iter().any(|enable| enable.region == region)
+}
+
 fn is_ready(enable: &ClockEnable) -> bool {
     let ready = core::ptr::with_exposed_provenance::<u32>(enable.ready_register as usize);
     // SAFETY: the chip file gives the address of a clock register of this chip.
@@ -75,7 +82,9 @@ fn enable_clock(enable: &ClockEnable) -> bool {
     let before = unsafe { register.read_volatile() };
     // SAFETY: as above; only the one bit that enables a memory's clock is added.
     unsafe { register.write_volatile(before | 1 << enable.bit) };
-    (0..READ_BACK_LIMIT).any(|_| is_ready(enable))
+    let is_own = enable.ready_register == enable.register && enable.ready_bit == enable.bit;
+    let limit = if is_own { READ_BACK_LIMIT } else { READY_LIMIT };
+    (0..limit).any(|_| is_ready(enable))
 }
 
 /// Stops a tick that whoever ran before has left on.

@@ -6,7 +6,7 @@
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::kernel::view;
 use crate::registers::{float_unit, system_control};
-use crate::{clock, dma, interrupts, kernel, platform, reset, reset_cause, sections};
+use crate::{backup, clock, dma, interrupts, kernel, platform, reset, reset_cause, sections};
 use core::cell::UnsafeCell;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -228,7 +228,8 @@ pub(crate) fn open_region() -> CrashRegion<RetainedRam> {
     let (start, size) = (platform::crash_start(), platform::crash_size_bytes());
     // SAFETY: the linker script keeps the region free of objects; each caller drops it before the
     // next opens it, but for a nested fault, after which the outer one never runs again.
-    CrashRegion::open(unsafe { RetainedRam::new(start as usize, size as usize) })
+    let store = unsafe { RetainedRam::new(start as usize, size as usize) };
+    CrashRegion::open_mirrored(store, backup::mirror())
 }
 
 /// The crash-record check of a boot: counts it, decides how it is to run, and shows the image the

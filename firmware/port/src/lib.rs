@@ -11,6 +11,7 @@
 #![no_std]
 
 pub mod application;
+mod backup;
 pub mod channel;
 pub mod clock;
 pub mod detectors;

@@ -2,7 +2,9 @@
 
 use crate::heap;
 use core::ops::Range;
-use crashrig_layout::{Alias, Capabilities, ClockEnable, Memory, Region, RegionKind, ResetCause};
+use crashrig_layout::{
+    Alias, Backup, Capabilities, ClockEnable, Memory, Region, RegionKind, ResetCause,
+};
 use crashrig_memory::map::AreaRange;
 use crashrig_memory::reboot::Policy;
 use crashrig_memory::retain::BootReport;
@@ -22,6 +24,8 @@ pub struct Platform {
     pub clock_enables_on_demand: &'static [ClockEnable],
     /// The register that tells why the chip was reset.
     pub reset_cause: Option<ResetCause>,
+    /// Memory that a battery keeps.
+    pub backup: Option<Backup>,
     /// Clock of the core in hertz.
     pub core_clock_hz: u32,
     /// The part of RAM that may hold code: first address, and size in bytes.

@@ -1,14 +1,16 @@
 //! From reset to the main thread.
 //!
 //! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; why the
-//! chip was reset; clocks that memory needs; memory protection; what the image wants first; kernel
+//! chip was reset; memory on a battery; clocks that memory needs; memory protection; what the image wants first; kernel
 //! and its threads; clock tick; main thread on its own stack (PSP); crash-record check; `main`. An
 //! image without kernel has its turn directly behind memory protection. Nothing needed on the way
 //! lies in a region whose clock must first be enabled.
 
 use crate::kernel::sync::Timer;
 use crate::registers::system_control;
-use crate::{clock, fault, heap, interrupts, kernel, limits, mpu, platform, reset_cause, vectors};
+use crate::{
+    backup, clock, fault, heap, interrupts, kernel, limits, mpu, platform, reset_cause, vectors,
+};
 use core::arch::naked_asm;
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootFindings, BootReport};
@@ -141,6 +143,7 @@ extern "C" fn prepare() -> ! {
     enable_float();
     vectors::relocate();
     reset_cause::take();
+    backup::open();
     let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
     mpu::arm();
     limits::arm();
@@ -150,6 +153,8 @@ extern "C" fn prepare() -> ! {
 /// The rest of the way: kernel, clock tick, main thread.
 #[doc(hidden)]
 pub fn with_kernel(clocks_missing: u32) -> ! {
+    // Before the clock ticks: where each access to that memory costs time, none of it counts.
+    backup::keep();
     kernel::install_handlers();
     interrupts::lower();
     (platform::platform().before_kernel)();

@@ -24,6 +24,28 @@ pub fn crc32_of_pieces(pieces: &[&[u8]]) -> u32 {
     digest.finalize()
 }
 
+/// A CRC-32 over words as they come, little-endian.
+pub struct Crc32(Digest<'static, u32, Table<1>>);
+
+impl Default for Crc32 {
+    fn default() -> Self {
+        Self(ENGINE.digest())
+    }
+}
+
+impl Crc32 {
+    /// Adds a word.
+    pub fn word(&mut self, word: u32) {
+        self.0.update(&word.to_le_bytes());
+    }
+
+    /// The CRC of all words.
+    #[must_use]
+    pub fn value(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
 const SHORT: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&CRC_16_IBM_3740);
 static SHORT_ENGINE: Crc<u16, Table<1>> = SHORT;
 
@@ -59,5 +81,9 @@ mod tests {
         crc.word(u32::from_le_bytes(*b"1234"));
         crc.word(u32::from_le_bytes(*b"5678"));
         assert_eq!(crc.value(), super::SHORT_ENGINE.checksum(b"12345678"));
+        let mut crc = super::Crc32::default();
+        crc.word(u32::from_le_bytes(*b"1234"));
+        crc.word(u32::from_le_bytes(*b"5678"));
+        assert_eq!(crc.value(), super::crc32(b"12345678"));
     }
 }

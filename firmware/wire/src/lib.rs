@@ -11,6 +11,7 @@
 //! * [`section`]: device → host, tier 2 of it: sections behind the record, each sealed by itself.
 //! * [`image_header`]: host → bootloader, what an image in flash says of itself.
 //! * [`region`] and [`ledger`]: where records lie in the crash region and which were read.
+//! * [`history`]: device → host, tier 3: copies of the newest records, each sealed by itself.
 //! * [`fault`], [`heap_damage`], [`detector`], [`dma`], [`kind`], [`thread`], [`status`]: the
 //!   closed lists of names.
 //! * [`script`]: both directions, requests to a heap of the device and its answers, in turns.
@@ -31,6 +32,7 @@ pub mod dma;
 pub mod fault;
 pub mod field;
 pub mod heap_damage;
+pub mod history;
 pub mod image_header;
 pub mod kind;
 pub mod ledger;

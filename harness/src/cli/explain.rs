@@ -2,25 +2,31 @@
 
 use super::CommandError;
 use super::say::{complain, say};
-use crate::decode::{assemble, records};
+use crate::decode::backup::records;
+use crate::decode::{assemble, records as region};
 use crate::evidence::{self, EVIDENCE_FILE, IMAGE_FILE};
 use crate::execute::{JudgeError, load_image};
 use crate::exit;
 use crate::image::Image;
 use crate::output::json;
 use crate::output::text::{self, Detail};
-use crate::report::CrashReport;
+use crate::report::{BackupReport, CrashReport};
 use crate::rig::Rig;
 use crashrig_layout::parse::Board;
+use crashrig_wire::Ledger;
+use crashrig_wire::history::HISTORY_BYTES;
 use crashrig_wire::record::{MAGIC, RECORD_LENGTH, Reading, read};
 use crashrig_wire::region::{SMALLEST_REGION, Slot};
 use std::path::{Path, PathBuf};
+
+/// A file of registers is no longer than this: a record is longer.
+const MOST_REGISTER_BYTES: usize = 128;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A bundle's folder; or a file with one record (256 bytes, or with its sections), a crash
-    /// region, or a RAM dump.
+    /// region, a RAM dump, a history of records, or registers that hold the ledger.
     input: PathBuf,
     /// The image that wrote it. A bundle brings its own.
     #[arg(long, value_name = "FILE")]
@@ -77,6 +83,9 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
     let elf = arguments.elf.as_ref().ok_or_else(|| ExplainError::NoImage(input.clone()))?;
     let image = load_image(elf)?;
     let bytes = evidence::read_file(input).map_err(JudgeError::from)?;
+    if let Some(kept) = on_battery(&bytes, &image).filter(|_| arguments.base.is_none()) {
+        return explain_kept(&kept, input, &image, arguments.json);
+    }
     let (bytes, missing) = match arguments.base {
         Some(base) => (region_of_dump(&bytes, base, &image, input)?, 0),
         None => whole_region(bytes, &image, input)?,
@@ -87,7 +96,7 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
         complain!("warning: {path} was cut short: found {found} bytes of a region of {whole}");
     }
     let crashes = crashes(&bytes, &image, input)?;
-    let ledger = records::ledger(&bytes);
+    let ledger = region::ledger(&bytes);
     if arguments.json {
         let rows: Vec<_> = crashes.iter().map(json::crash).collect();
         let ledger = ledger.as_ref().map(json::ledger);
@@ -113,6 +122,42 @@ pub(super) fn explain(arguments: &Arguments) -> Result<u8, CommandError> {
             say!("{out}");
         }
     }
+    Ok(exit::PASS)
+}
+
+/// What was on a battery: a history with a sound slot, or registers with a sound ledger.
+fn on_battery(bytes: &[u8], image: &Image) -> Option<BackupReport> {
+    let ledger = (bytes.len() <= MOST_REGISTER_BYTES).then(|| Ledger::read(bytes)).flatten();
+    // The region of a chip may be some bytes longer.
+    let is_history = (HISTORY_BYTES..HISTORY_BYTES + 64).contains(&bytes.len());
+    let history = if is_history { records(bytes, image) } else { Vec::new() };
+    let is_some = ledger.is_some() || history.iter().any(Option::is_some);
+    is_some.then_some(BackupReport { ledger, history })
+}
+
+fn explain_kept(
+    kept: &BackupReport,
+    path: &Path,
+    image: &Image,
+    json: bool,
+) -> Result<u8, CommandError> {
+    let crashes = kept.records();
+    for crash in &crashes {
+        same_build(&crash.record.build_id, image, path)?;
+    }
+    if json {
+        let ledger = kept.ledger.as_ref().map(json::ledger);
+        let records = json::history(&crashes);
+        let schema = json::SCHEMA;
+        say!("{:#}", serde_json::json!({ "schema": schema, "ledger": ledger, "records": records }));
+        return Ok(exit::PASS);
+    }
+    let mut out = String::new();
+    text::backup(&mut out, kept);
+    for crash in crashes {
+        text::crash(&mut out, crash, Detail::Full);
+    }
+    say!("{out}");
     Ok(exit::PASS)
 }
 
@@ -216,8 +261,8 @@ fn crashes(bytes: &[u8], image: &Image, path: &Path) -> Result<Vec<CrashReport>,
         vec![(Slot::First, record as &[u8; RECORD_LENGTH], behind)]
     } else if bytes.len() >= SMALLEST_REGION {
         let reading = |slot| {
-            let behind = records::section_bytes(bytes, slot);
-            Some((slot, records::slot_bytes(bytes, slot)?, behind))
+            let behind = region::section_bytes(bytes, slot);
+            Some((slot, region::slot_bytes(bytes, slot)?, behind))
         };
         Slot::ALL.into_iter().filter_map(reading).collect()
     } else {

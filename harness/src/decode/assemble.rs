@@ -4,7 +4,7 @@ use super::backtrace::{RamRange, backtrace};
 use super::log::{LogDecoder, plain};
 use super::sections::{self, Sections};
 use super::symbols::Symbols;
-use super::{entry, fault_text, oracle, records, witness};
+use super::{backup, entry, fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
@@ -100,6 +100,7 @@ fn boot_report<'a>(
         instructions: boot.instructions,
         marker: EndMarker::read(boot.marker.bytes()),
         ledger: records::ledger(boot.region_after.bytes()),
+        backup: backup::report(boot, context.symbols.image()),
         before: records::slots(boot.region_before.bytes()),
         after: records::slots(boot.region_after.bytes()),
         crash,

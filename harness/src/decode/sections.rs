@@ -12,7 +12,7 @@ use crashrig_wire::section::{
 };
 
 /// Everything that the sections of a record say. What is not there is empty.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sections {
     /// Those that are sound and make sense, in the order in which they stand there.
     pub sound: Vec<Section>,

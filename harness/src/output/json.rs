@@ -72,6 +72,10 @@ fn boot(boot: &BootReport) -> Value {
             "last": marker.last.name(),
         })),
         "ledger": boot.ledger.as_ref().map(ledger),
+        "backup": boot.backup.as_ref().map(|backup| json!({
+            "ledger": backup.ledger.as_ref().map(ledger),
+            "history": history(&backup.records()),
+        })),
         "crash": boot.crash.as_ref().map(crash),
         "log": log,
         "log_notes": boot.log_notes,
@@ -111,6 +115,12 @@ pub fn crash(crash: &CrashReport) -> Value {
         "reset_causes": crash.reset_causes,
         "section_differences": crash.section_differences,
     })
+}
+
+/// Records of the history, the oldest first.
+#[must_use]
+pub fn history(records: &[&CrashReport]) -> Value {
+    records.iter().map(|record| crash(record)).collect()
 }
 
 /// The ledger of a crash region.

@@ -1,9 +1,11 @@
 //! A run as people read it: verdict, differences, boots, record, backtrace, log, and what to do
 //! next.
 
+mod backup;
 mod ledger;
 mod sections;
 
+pub use backup::backup;
 pub use ledger::ledger;
 
 use crate::decode::backtrace::Frame;
@@ -140,6 +142,9 @@ fn one_boot(out: &mut String, number: usize, boot: &BootReport, detail: Detail) 
     }
     if let Some(found) = &boot.ledger {
         ledger(out, found);
+    }
+    if let Some(found) = &boot.backup {
+        backup(out, found);
     }
     if let Some(found) = &boot.crash {
         crash(out, found, detail);

@@ -4,6 +4,7 @@ use crate::image::Image;
 use crate::scenario::{Scenario, measured_function};
 use crate::script::talk::Desk;
 use crate::target::BenchError;
+use crashrig_layout::parse::{AddressRange, Board};
 use crashrig_wire::command::MAILBOX_SYMBOL;
 use crashrig_wire::marker::MARKER_SYMBOL;
 use crashrig_wire::region::SMALLEST_REGION;
@@ -17,6 +18,8 @@ pub(super) struct Places {
     pub marker: u32,
     pub crash_start: u32,
     pub crash_size: u32,
+    /// Memory on a battery, as registers and history, if the chip has any.
+    pub backup: Option<(AddressRange, AddressRange)>,
     /// Where a script is put and answered, if the scenario has one.
     pub desk: Option<Desk>,
     /// Where memory is compared before the fault: the function that carries it out.
@@ -27,7 +30,11 @@ pub(super) struct Places {
 ///
 /// # Errors
 /// The image lacks one, or has a crash region of an impossible size.
-pub(super) fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
+pub(super) fn places(
+    image: &Image,
+    board: &Board,
+    scenario: &Scenario,
+) -> Result<Places, BenchError> {
     let symbol = |name: &str| {
         image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
             BenchError(format!("find symbol {name} in {}", image.origin().display()))
@@ -47,6 +54,7 @@ pub(super) fn places(image: &Image, scenario: &Scenario) -> Result<Places, Bench
         marker: symbol(MARKER_SYMBOL)?,
         crash_start: symbol("__crashrig_crash_start")?,
         crash_size,
+        backup: board.chip.backup.as_ref().map(|backup| (backup.registers, backup.history)),
         desk: scenario.scripts.first().map(|_| Desk::of(image)).transpose()?,
         injection: injection.map(symbol).transpose()?,
     })

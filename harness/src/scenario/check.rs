@@ -12,6 +12,7 @@ use super::{
 };
 use crate::verdict::VerdictKind;
 use crashrig_wire::Fault;
+use crashrig_wire::history::HISTORY_SLOTS;
 use std::path::Path;
 
 /// The folder of scenarios that must be judged fail.
@@ -150,10 +151,14 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
     let fill = raw.fill.as_deref().map_or(Some(Fill::Noise), |name| {
         problems.choice(&key("fill"), name, &[("noise", Fill::Noise), ("zero", Fill::Zero)])
     });
-    let starts = [("cold", Start::Cold(fill.unwrap_or(Fill::Noise))), ("warm", Start::Warm)];
+    let starts = [
+        ("cold", Start::Cold(fill.unwrap_or(Fill::Noise))),
+        ("battery", Start::Battery),
+        ("warm", Start::Warm),
+    ];
     let start = problems.choice(&key("start"), &raw.start, &starts).unwrap_or(Start::Warm);
-    if raw.fill.is_some() && start == Start::Warm {
-        problems.add(key("fill"), "a fill", "none on a warm start, which keeps RAM");
+    if raw.fill.is_some() && !matches!(start, Start::Cold(_)) {
+        problems.add(key("fill"), "a fill", "none but on a cold start");
     }
     let status = raw.status.unwrap_or_default();
     let ends = [
@@ -176,6 +181,10 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         problems.add(key("first"), "a finding", "none unless the end is \"clean\"");
     }
     check_ledger(&key, raw, problems);
+    if raw.damaged_history.is_some_and(|slot| slot >= HISTORY_SLOTS) {
+        let expected = format_args!("a slot of the history, 0 to {}", HISTORY_SLOTS - 1);
+        problems.add(key("damaged-history"), "another number", expected);
+    }
     let fault: Option<Fault> =
         raw.fault.as_deref().map_or(Some(Fault::None), |name| problems.name(&key("fault"), name));
     let then = raw.then.as_deref().and_then(|name| problems.name(&key("then"), name));
@@ -185,6 +194,7 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
     BootPlan {
         start,
         tamper: raw.tamper.as_ref().and_then(|tamper| check_tamper(&key, tamper, problems)),
+        damaged_history: raw.damaged_history,
         fault: fault.unwrap_or(Fault::None),
         then,
         parameter: check_parameter(&key, raw, fault, problems),
@@ -201,6 +211,8 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         nested: raw.nested,
         silent_boots: raw.silent_boots,
         crashes_in_a_row: raw.crashes_in_a_row,
+        crashes: raw.crashes,
+        history: raw.history.clone(),
         safe_mode: raw.safe_mode,
         console: raw.console.clone(),
     }
@@ -211,6 +223,7 @@ fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Pro
     let expectations = [
         ("nested", raw.nested.is_some()),
         ("crashes-in-a-row", raw.crashes_in_a_row.is_some()),
+        ("crashes", raw.crashes.is_some()),
         ("safe-mode", raw.safe_mode.is_some()),
     ];
     for (name, _) in expectations.iter().filter(|(_, given)| *given && raw.end == "exit") {

@@ -64,6 +64,8 @@ pub struct BootPlan {
     pub start: Start,
     /// What to do to the newest good record before it starts.
     pub tamper: Option<Tamper>,
+    /// The slot of the history in which a bit is flipped before it starts.
+    pub damaged_history: Option<usize>,
     /// What to break.
     pub fault: Fault,
     /// For `await`: the command that is sent while the boot runs.
@@ -92,6 +94,10 @@ pub struct BootPlan {
     pub log_without: Vec<String>,
     /// How many faults the ledger must have counted while records were written.
     pub nested: Option<u32>,
+    /// How many crashes the ledger must have counted at the boundary.
+    pub crashes: Option<u32>,
+    /// Boots of the records that the history must hold at the boundary, the oldest first.
+    pub history: Option<Vec<u32>>,
     /// How many boots before this one must have left neither marker nor record.
     pub silent_boots: usize,
     /// How many boots in a row the ledger must count at the boundary as crashed or without end.
@@ -107,6 +113,8 @@ pub struct BootPlan {
 pub enum Start {
     /// Power-on: all RAM holds what [`Fill`] says.
     Cold(Fill),
+    /// Power-on over noise, but for what a battery keeps.
+    Battery,
     /// A reset with RAM as the boot before left it.
     Warm,
 }

@@ -38,7 +38,7 @@ pub struct RawScenario {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawBoot {
-    /// `cold` or `warm`.
+    /// `cold`, `warm` or `battery`.
     pub start: String,
     /// For a cold start: `noise` (default) or `zero`.
     pub fill: Option<String>,
@@ -86,6 +86,12 @@ pub struct RawBoot {
     pub log_without: Vec<String>,
     /// Faults counted while records were written.
     pub nested: Option<u32>,
+    /// The slot of the history in which a bit is flipped.
+    pub damaged_history: Option<usize>,
+    /// Crashes as the ledger counts them.
+    pub crashes: Option<u32>,
+    /// Boots of the records in the history, the oldest first.
+    pub history: Option<Vec<u32>>,
     /// Boots in a row that crashed or had no end, as the ledger counts them.
     pub crashes_in_a_row: Option<u16>,
     /// How many boots before this one leave neither marker nor record.

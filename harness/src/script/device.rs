@@ -33,7 +33,7 @@ impl Device {
             BenchError(format!("find symbol {MAILBOX_SYMBOL} in {}", image.origin().display()))
         })?;
         let mut session = target.open(image, None, &[], folder)?;
-        session.power_on(Fill::Noise, seed)?;
+        session.power_on(Fill::Noise, seed, false)?;
         let command = Mailbox {
             run_id: 1,
             ticket: 1,

@@ -192,11 +192,12 @@ pub struct Store {
 
 /// One powered-up device.
 pub trait Session {
-    /// Power-on: all RAM filled, the device halted before its first instruction.
+    /// Power-on: all RAM filled, the device halted before its first instruction. With a battery
+    /// devices that the host supplies keep what that keeps; there is no other battery.
     ///
     /// # Errors
     /// The bench failed.
-    fn power_on(&mut self, fill: Fill, seed: u64) -> Result<(), BenchError>;
+    fn power_on(&mut self, fill: Fill, seed: u64, battery: bool) -> Result<(), BenchError>;
     /// A reset that keeps RAM, the device halted before its first instruction. After a lockup it
     /// is one from outside, and only there where [`Session::lockup_ram`] has that RAM.
     ///
@@ -228,6 +229,16 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError>;
+    /// Reads memory on a battery of a device that the host supplies; nothing where there is none.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn read_backup(&mut self, address: u32, size: u32) -> Result<Option<Vec<u8>>, BenchError>;
+    /// Writes such memory.
+    ///
+    /// # Errors
+    /// The bench failed, or there is none.
+    fn write_backup(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError>;
     /// Stops the device whenever it reaches an address, until the breakpoint is cleared.
     ///
     /// # Errors

@@ -117,9 +117,7 @@ impl Backup {
             DOMAIN_CONTROL if self.is_writable() => {
                 self.domain_control = value;
                 if value & DOMAIN_RESET != 0 {
-                    // All but this bit, and the backup SRAM stays as it is.
-                    self.domain_control = DOMAIN_RESET;
-                    self.registers = [0; BACKUP_REGISTER_COUNT];
+                    self.reset_domain();
                 }
             }
             POWER if self.power_clock => self.power_control = value & 0xffff & !CLEARING,
@@ -135,6 +133,12 @@ impl Backup {
             _ => {}
         }
         Ok(())
+    }
+
+    /// All but the bit that resets it, and the backup SRAM stays as it is.
+    const fn reset_domain(&mut self) {
+        self.domain_control = DOMAIN_RESET;
+        self.registers = [0; BACKUP_REGISTER_COUNT];
     }
 
     /// The bytes of the backup SRAM that an access means, when its clock is on.
@@ -191,6 +195,28 @@ impl MmioModel for Backup {
         self.set_word(address, kept | (value & width.mask()) << shift, bus)
     }
 
+    fn peek(&self, address: u32, bytes: &mut [u8]) -> bool {
+        let registers: Vec<u8> = self.registers.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let memories = [(BACKUP_REGISTERS, &registers), (SRAM, &self.sram)];
+        let found = memories.into_iter().find_map(|(start, memory)| {
+            let offset = address.checked_sub(start)? as usize;
+            memory.get(offset..offset.checked_add(bytes.len())?)
+        });
+        if let Some(found) = found {
+            bytes.copy_from_slice(found);
+        }
+        found.is_some()
+    }
+
+    fn poke(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let offset = address.wrapping_sub(SRAM) as usize;
+        let end = offset.saturating_add(bytes.len());
+        let place = self.sram.get_mut(offset..end);
+        let is_ours = place.is_some();
+        place.into_iter().for_each(|place| place.copy_from_slice(bytes));
+        is_ours
+    }
+
     fn event(&mut self) {}
 
     fn step(&mut self, _: &mut dyn Bus) -> Result<bool, Error> {
@@ -200,12 +226,21 @@ impl MmioModel for Backup {
     /// The domain itself is reset by nothing but the loss of all power, or its own reset. Its SRAM
     /// is kept by a battery only through its regulator (§5.1.2).
     fn reset(&mut self, reset: Reset) {
-        if reset == Reset::PowerOn {
-            *self = Self::new();
-            return;
-        }
-        if reset == Reset::PowerOnWithBattery && !self.regulator {
-            self.sram = noise();
+        match reset {
+            Reset::PowerOn => {
+                *self = Self::new();
+                return;
+            }
+            Reset::BackupDomain => {
+                self.reset_domain();
+                return;
+            }
+            Reset::PowerOnWithBattery | Reset::Standby if !self.regulator => self.sram = noise(),
+            Reset::PowerOnWithBattery
+            | Reset::Standby
+            | Reset::SystemReset
+            | Reset::Watchdog
+            | Reset::Pin => {}
         }
         self.sram_clock = false;
         self.power_clock = false;
@@ -294,6 +329,25 @@ mod tests {
         assert_eq!(read(&mut model, SRAM + 0xffc), 0x9abc_def0);
     }
 
+    #[test]
+    fn the_host_sees_memory_behind_its_locks() {
+        let mut model = opened(true);
+        model.reset(Reset::SystemReset);
+        let peek = |model: &Backup, address| {
+            let mut bytes = [0; 4];
+            model.peek(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
+        };
+        assert_eq!(peek(&model, BACKUP_REGISTERS + 12), Some(0x1234_5678));
+        assert_eq!(peek(&model, SRAM + 0xffc), Some(0x9abc_def0));
+        assert!(model.poke(SRAM + 0xffd, &[0x11, 0x22]));
+        assert_eq!(peek(&model, SRAM + 0xffc), Some(0x9a22_11f0));
+        for outside in [SRAM - 4, SRAM + 0xffe, BACKUP_REGISTERS + 78, POWER, 0] {
+            assert_eq!(peek(&model, outside), None, "{outside:#x}");
+            assert!(!model.poke(outside, &[0; 4]), "{outside:#x}");
+        }
+        assert!(!model.poke(BACKUP_REGISTERS, &[0; 4]), "registers are only looked at");
+    }
+
     /// What a reset leaves in register and SRAM.
     #[track_caller]
     fn check_reset(reset: Reset, regulator: bool, register: u32, sram: u32) {
@@ -311,11 +365,13 @@ mod tests {
     #[test]
     fn what_resets_keep() {
         let noise = u32::from_le_bytes([NOISE; 4]);
-        for reset in [Reset::System, Reset::Watchdog, Reset::Pin] {
+        for reset in [Reset::SystemReset, Reset::Watchdog, Reset::Pin] {
             check_reset(reset, false, 0x1234_5678, 0x9abc_def0);
         }
         check_reset(Reset::PowerOnWithBattery, true, 0x1234_5678, 0x9abc_def0);
         check_reset(Reset::PowerOnWithBattery, false, 0x1234_5678, noise);
+        check_reset(Reset::Standby, true, 0x1234_5678, 0x9abc_def0);
+        check_reset(Reset::Standby, false, 0x1234_5678, noise);
         check_reset(Reset::PowerOn, true, 0, noise);
     }
 }

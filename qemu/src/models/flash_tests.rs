@@ -117,7 +117,7 @@ fn keys_open_the_control_register() {
     check(&[0, first, second], false);
     let mut bench = Bench::new();
     bench.set(0x04, 0);
-    bench.flash.reset(Reset::System);
+    bench.flash.reset(Reset::SystemReset);
     KEYS.iter().for_each(|key| bench.set(0x04, *key));
     assert_eq!(bench.get(0x10), 0);
     bench.set(0x10, control::LOCK);

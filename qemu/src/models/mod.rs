@@ -15,39 +15,7 @@ pub mod reset_cause;
 pub mod watchdog;
 
 use crate::error::Error;
-
-/// How much one access moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Width {
-    /// One byte.
-    Byte,
-    /// Two bytes.
-    Half,
-    /// Four bytes.
-    Word,
-}
-
-impl Width {
-    /// Its size in bytes.
-    #[must_use]
-    pub const fn bytes(self) -> u32 {
-        match self {
-            Self::Byte => 1,
-            Self::Half => 2,
-            Self::Word => 4,
-        }
-    }
-
-    /// The bits of a word that an access of this width moves.
-    #[must_use]
-    pub const fn mask(self) -> u32 {
-        match self {
-            Self::Byte => 0xff,
-            Self::Half => 0xffff,
-            Self::Word => u32::MAX,
-        }
-    }
-}
+pub use crashrig_layout::{Reset, Width};
 
 /// Addresses that a model answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,25 +128,21 @@ pub trait MmioModel: std::fmt::Debug + Send {
     /// The chip was reset. All interrupt lines of the model are low then.
     fn reset(&mut self, reset: Reset);
 
+    /// Memory of the device as it is, whatever keeps the guest from it, for the host to see. False,
+    /// and the bytes as they were, where it has none there.
+    fn peek(&self, _address: u32, _bytes: &mut [u8]) -> bool {
+        false
+    }
+
+    /// Changes such memory, as a fault of it would.
+    fn poke(&mut self, _address: u32, _bytes: &[u8]) -> bool {
+        false
+    }
+
     /// When the model resets the chip if nothing is done about it, in target time.
     fn resets_chip_at_ns(&self) -> Option<u64> {
         None
     }
-}
-
-/// Why a chip was reset, with a view to what its devices keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reset {
-    /// Software asked for it.
-    System,
-    /// A watchdog ran out.
-    Watchdog,
-    /// The pin was pulled from outside.
-    Pin,
-    /// All power was away.
-    PowerOn,
-    /// Power was away, but for that of a battery.
-    PowerOnWithBattery,
 }
 
 /// A bus for tests of models that are no bus masters.

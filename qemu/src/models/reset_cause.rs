@@ -82,10 +82,12 @@ impl MmioModel for ResetCause {
     fn reset(&mut self, reset: Reset) {
         self.oscillator = false;
         match reset {
-            Reset::System => self.flags |= PIN | SOFTWARE,
+            Reset::SystemReset => self.flags |= PIN | SOFTWARE,
             Reset::Watchdog => self.flags |= PIN | WATCHDOG,
             Reset::Pin => self.flags |= PIN,
             Reset::PowerOn | Reset::PowerOnWithBattery => *self = Self::new(),
+            // Standby has a flag in PWR_CSR, and the other is no reset of the chip.
+            Reset::Standby | Reset::BackupDomain => {}
         }
     }
 }
@@ -112,11 +114,11 @@ mod tests {
         check(&[], 3);
         check(&[Reset::PowerOn], 0x0e00_0000);
         check(&[Reset::PowerOnWithBattery], 0x0e00_0000);
-        check(&[Reset::System], 0x1400_0000);
+        check(&[Reset::SystemReset], 0x1400_0000);
         check(&[Reset::Watchdog], 0x2400_0000);
         check(&[Reset::Pin], 0x0400_0000);
-        check(&[Reset::System, Reset::Watchdog], 0x3400_0000);
-        check(&[Reset::System, Reset::PowerOn], 0x0e00_0000);
+        check(&[Reset::SystemReset, Reset::Watchdog], 0x3400_0000);
+        check(&[Reset::SystemReset, Reset::PowerOn], 0x0e00_0000);
     }
 
     /// RMVF clears the flags and reads as zero; the flags themselves are read only.

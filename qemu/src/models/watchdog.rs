@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn every_reset_stops_it() {
-        for reset in [Reset::System, Reset::Watchdog, Reset::Pin, Reset::PowerOn] {
+        for reset in [Reset::SystemReset, Reset::Watchdog, Reset::Pin, Reset::PowerOn] {
             let mut model = after(&[(0, 0, 0xcccc), (0, 0, 0x5555), (0, 8, 5)]);
             model.reset(reset);
             assert_eq!(model.resets_chip_at_ns(), None, "{reset:?}");

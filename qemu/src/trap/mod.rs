@@ -99,6 +99,20 @@ impl Emulator {
         Ok(models.attached.into_iter().map(|attached| attached.model).collect())
     }
 
+    /// Reads memory of a supplied device, see [`MmioModel::peek`].
+    #[must_use]
+    pub fn peek(&self, address: u32, bytes: &mut [u8]) -> bool {
+        let mut devices = self.models.iter().flat_map(|models| &models.attached);
+        devices.any(|device| device.model.peek(address, bytes))
+    }
+
+    /// Writes memory of a supplied device, see [`MmioModel::poke`].
+    #[must_use]
+    pub fn poke(&mut self, address: u32, bytes: &[u8]) -> bool {
+        let mut devices = self.models.iter_mut().flat_map(|models| &mut models.attached);
+        devices.any(|device| device.model.poke(address, bytes))
+    }
+
     fn interrupt_controller(&mut self) -> Result<&'static str, Error> {
         for path in CONTROLLERS {
             match self.qmp.command("qom-list", json!({ "path": path })) {

@@ -72,7 +72,7 @@ pub fn misuse_flash() {
     note(Observation::FlashRefused, refused && works_again);
 }
 
-/// Writes to backup SRAM with its locks closed, with each of them alone closed, and with all open;
+/// Writes to backup SRAM, below the history of records, with its locks closed, with each of them alone closed, and with all open;
 /// with a parameter of 1 opens it and looks at it.
 #[inline(never)]
 pub fn use_backup_sram(look: u32) {
@@ -82,6 +82,7 @@ pub fn use_backup_sram(look: u32) {
     if look == 1 {
         return note(Observation::BackupKept, clock::enable_region(BACKUP_SRAM) && holds());
     }
+    LOCKS.iter().for_each(|lock| clock::disable(lock));
     fill();
     let opened = clock::enable_region(BACKUP_SRAM);
     let took_nothing = places(start).all(|(address, value)| read(address) != value);

@@ -1,6 +1,6 @@
 //! The firmware's region table: Rust items in terms of this crate's `no_std` types.
 
-use crate::parse::{Board, ChipClockEnable, ChipRegion, ChipResetCause, Program};
+use crate::parse::{Board, ChipBackup, ChipClockEnable, ChipRegion, ChipResetCause, Program};
 use crate::{Capabilities, Masters, PRIORITIES, Resets};
 use std::fmt::{Debug, Write as _};
 
@@ -26,6 +26,7 @@ pub fn regions_rs(board: &Board) -> String {
     let doc = "Bits that whoever uses a region sets, in this order.";
     list(&mut text, doc, "CLOCK_ENABLES_ON_DEMAND", "ClockEnable", &on_demand, clock_enable);
     reset_cause(&mut text, board.chip.reset_cause.as_ref());
+    backup(&mut text, board.chip.backup.as_ref());
     text
 }
 
@@ -164,6 +165,7 @@ fn reset_cause(text: &mut String, cause: Option<&ChipResetCause>) {
                 ("clear_bit", cause.clear_bit.to_string()),
                 ("flags", byte(cause.mask())),
                 ("power_on", byte(cause.power_on)),
+                ("watchdog", byte(cause.watchdog)),
             ]);
             format!("Some(\n    crashrig_layout::ResetCause {{\n{fields}    }},\n)")
         },
@@ -171,6 +173,25 @@ fn reset_cause(text: &mut String, cause: Option<&ChipResetCause>) {
     let doc = "The register that tells why the chip was reset.";
     let kind = "Option<crashrig_layout::ResetCause>";
     let _ = writeln!(text, "\n/// {doc}\npub const RESET_CAUSE: {kind} = {value};");
+}
+
+fn backup(text: &mut String, backup: Option<&ChipBackup>) {
+    let value = backup.map_or_else(
+        || "None".to_owned(),
+        |backup| {
+            let fields = fields(&[
+                ("region", format!("{:?}", backup.region)),
+                ("registers", format!("0x{:08X}", backup.registers.start)),
+                ("registers_bytes", format!("0x{:X}", backup.registers.size_bytes)),
+                ("history", format!("0x{:08X}", backup.history.start)),
+                ("history_bytes", format!("0x{:X}", backup.history.size_bytes)),
+            ]);
+            format!("Some(\n    crashrig_layout::Backup {{\n{fields}    }},\n)")
+        },
+    );
+    let doc = "Memory that a battery keeps.";
+    let kind = "Option<crashrig_layout::Backup>";
+    let _ = writeln!(text, "\n/// {doc}\npub const BACKUP: {kind} = {value};");
 }
 
 fn capabilities(set: Capabilities) -> String {

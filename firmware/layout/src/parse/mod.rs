@@ -20,7 +20,7 @@ pub use board::{
     Board, CrashPlace, Executable, Probe, Program, Stacks, Support, TargetKind, rust_targets,
 };
 pub use chip::{
-    BootMode, Chip, ChipAlias, ChipClockEnable, ChipRegion, ChipResetCause, Core, Part,
+    BootMode, Chip, ChipAlias, ChipBackup, ChipClockEnable, ChipRegion, ChipResetCause, Core, Part,
 };
 pub use problem::{LoadError, Problem};
 pub use range::AddressRange;

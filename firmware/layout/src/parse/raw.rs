@@ -25,6 +25,7 @@ pub(crate) struct RawChip {
     #[serde(default)]
     pub clock_enable: Vec<RawClockEnable>,
     pub reset_cause: Option<RawResetCause>,
+    pub backup: Option<RawBackup>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,6 +128,18 @@ pub(crate) struct RawResetCause {
     pub clear_bit: u8,
     pub flags: BTreeMap<String, u8>,
     pub power_on: Vec<String>,
+    #[serde(default)]
+    pub watchdog: Vec<String>,
+    pub source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBackup {
+    pub region: String,
+    pub registers: u32,
+    pub register_count: u32,
+    pub history_bytes: u32,
     pub source: String,
 }
 
@@ -264,6 +277,7 @@ mod tests {
         check::<RawClockEnable>();
         check::<RawBit>();
         check::<RawResetCause>();
+        check::<RawBackup>();
         check::<RawBoard>();
         check::<RawCrashRegion>();
         check::<RawStacks>();

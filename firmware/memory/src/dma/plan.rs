@@ -5,6 +5,7 @@
 //! controller has no bits for cannot be written down here (double buffering is always circular);
 //! what the bits allow and the controller does not is refused by [`check`](super::arming::check).
 
+pub use crashrig_layout::Width;
 pub use crashrig_wire::{DmaRule, TransferState};
 
 /// A controller of one of the chips. Which a chip has, its chip file says by their bus masters.
@@ -49,25 +50,6 @@ pub enum Direction {
     Transmit,
     /// From memory at the peripheral port to memory at the memory port, as fast as it goes.
     Copy,
-}
-
-/// How much one access moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Width {
-    /// One byte.
-    Byte,
-    /// Two bytes.
-    Half,
-    /// Four bytes.
-    Word,
-}
-
-impl Width {
-    /// Its size in bytes: 1, 2 or 4.
-    #[must_use]
-    pub const fn bytes(self) -> u32 {
-        1 << self as u32
-    }
 }
 
 /// How many accesses go together.

@@ -5,7 +5,7 @@
 
 use super::REGION_LIMIT;
 use super::store::{empty, with};
-use crate::{clock, platform};
+use crate::{backup, clock, platform};
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crashrig_layout::{AdditionError, Capabilities, HeapMap, PRIORITIES, Piece, Region};
@@ -71,7 +71,10 @@ pub fn release_startup_stacks() -> usize {
 
 fn add_left_over(with_startup_stack: bool) -> usize {
     let pieces: [_; REGION_LIMIT] = with_map(|map| map.by_size());
-    let of_kind = |piece: &Piece| piece.region.startup_stack == with_startup_stack;
+    // Who switches a region on adds it; the port itself switches on what is on a battery.
+    let of_kind = |piece: &Piece| {
+        piece.region.startup_stack == with_startup_stack && !clock::is_on_demand(piece.region.name)
+    };
     // What has no memory behind it, or no place in the heap, is left out.
     pieces.into_iter().flatten().filter(of_kind).filter(|piece| add(piece).is_ok()).count()
 }
@@ -135,13 +138,14 @@ fn add(piece: &Piece) -> Result<usize, AddRegionError> {
     })
 }
 
-/// What the heap may have of the chip's RAM: what is neither static nor crash region.
+/// What the heap may have of the chip's RAM: what is neither static nor crash region nor history.
 fn with_map<R>(work: impl FnOnce(HeapMap<'_>) -> R) -> R {
     let crash_start = platform::crash_start();
     let occupied = [
         platform::ram_start()..platform::heap_start(),
         platform::heap_end()..platform::ram_end(),
         crash_start..crash_start + platform::crash_size_bytes(),
+        backup::taken(),
     ];
     let platform = platform::platform();
     work(HeapMap {

@@ -84,13 +84,14 @@ impl EmulatorSession {
 }
 
 impl Session for EmulatorSession {
-    fn power_on(&mut self, fill: Fill, seed: u64) -> Result<(), BenchError> {
+    fn power_on(&mut self, fill: Fill, seed: u64, battery: bool) -> Result<(), BenchError> {
         if self.lockup_ram()?.is_some() {
             self.start_again()?;
         } else if self.running_since_start {
             self.emulator.reset_warm().map_err(BenchError::of)?;
         }
-        self.emulator.reset_models(Reset::PowerOn).map_err(BenchError::of)?;
+        let reset = if battery { Reset::PowerOnWithBattery } else { Reset::PowerOn };
+        self.emulator.reset_models(reset).map_err(BenchError::of)?;
         let mut noise = Noise::new(seed);
         for (start, size) in self.ram.clone() {
             let mut bytes = vec![0; size as usize];
@@ -100,6 +101,18 @@ impl Session for EmulatorSession {
             self.write(start, &bytes)?;
         }
         Ok(())
+    }
+
+    fn read_backup(&mut self, address: u32, size: u32) -> Result<Option<Vec<u8>>, BenchError> {
+        let mut bytes = vec![0; size as usize];
+        Ok(self.emulator.peek(address, &mut bytes).then_some(bytes))
+    }
+
+    fn write_backup(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
+        if self.emulator.poke(address, bytes) {
+            return Ok(());
+        }
+        Err(BenchError(format!("write {address:#010x}: no device with memory there is supplied")))
     }
 
     fn reset_warm(&mut self) -> Result<(), BenchError> {

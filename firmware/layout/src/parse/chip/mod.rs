@@ -3,12 +3,14 @@
 //! Read from `chips/<name>.toml` by [`super::Board::load`]; all rules hold once it is handed out.
 
 mod aliases;
+mod backup;
 mod capabilities;
 mod check;
 mod regions;
 mod reset_cause;
 mod start;
 
+pub use backup::ChipBackup;
 pub(crate) use check::check;
 pub use reset_cause::ChipResetCause;
 
@@ -78,6 +80,8 @@ pub struct Chip {
     pub clock_enables: Vec<ChipClockEnable>,
     /// The register that tells why the chip was reset, if the file names one.
     pub reset_cause: Option<ChipResetCause>,
+    /// Memory that a battery keeps, if the file names some.
+    pub backup: Option<ChipBackup>,
 }
 
 /// What one part has less than its family.

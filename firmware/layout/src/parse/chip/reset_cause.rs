@@ -24,6 +24,8 @@ pub struct ChipResetCause {
     pub flags: Vec<(String, u8)>,
     /// Flags of which any one says that power was away, as bits of the register.
     pub power_on: u32,
+    /// Flags of which any one says that a watchdog ran out, as bits of the register.
+    pub watchdog: u32,
 }
 
 impl ChipResetCause {
@@ -66,6 +68,12 @@ pub(super) fn check(
         format!("the lowest bit of a byte of the register, 0 to {last}"),
     );
     problems.require(!raw.flags.is_empty(), "reset_cause.flags", "nothing", "at least one flag");
+    problems.require(
+        !raw.power_on.is_empty(),
+        "reset_cause.power_on",
+        "nothing",
+        "at least one flag, as no reset leaves all of them clear",
+    );
     let byte = raw.shift..raw.shift.saturating_add(BYTE_BITS);
     for (name, bit) in &raw.flags {
         let mut others = raw.flags.iter().filter(|(other, _)| *other != name);
@@ -82,24 +90,24 @@ pub(super) fn check(
         shift: raw.shift,
         clear_bit: raw.clear_bit,
         flags,
-        power_on: check_power_on(raw, problems),
+        power_on: check_names("power_on", &raw.power_on, raw, problems),
+        watchdog: check_names("watchdog", &raw.watchdog, raw, problems),
     }
 }
 
-/// The flags of a power-on as bits of the register.
-fn check_power_on(raw: &RawResetCause, problems: &mut Problems<'_>) -> u32 {
-    problems.require(
-        !raw.power_on.is_empty(),
-        "reset_cause.power_on",
-        "nothing",
-        "at least one flag, as no reset leaves all of them clear",
-    );
+/// Flags by name as bits of the register.
+fn check_names(
+    key: &str,
+    names: &[String],
+    raw: &RawResetCause,
+    problems: &mut Problems<'_>,
+) -> u32 {
     let mut word = 0;
-    for (index, name) in raw.power_on.iter().enumerate() {
+    for (index, name) in names.iter().enumerate() {
         match raw.flags.get(name) {
             Some(bit) => word |= bit_of(*bit),
             None => problems.add(
-                format!("reset_cause.power_on[{index}]"),
+                format!("reset_cause.{key}[{index}]"),
                 quoted(name),
                 format!("a flag, one of {}", listed(raw.flags.keys().map(String::as_str))),
             ),

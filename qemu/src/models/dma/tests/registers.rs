@@ -136,7 +136,7 @@ fn a_reset_forgets_all() {
     let mut bench = Bench::new();
     bench.arm(COPY, 4, SRAM, SRAM + 0x100);
     bench.step();
-    bench.dma.reset(Reset::System);
+    bench.dma.reset(Reset::SystemReset);
     for offset in [CR, NDTR, PAR, M0AR] {
         assert_eq!(bench.get(offset), 0);
     }
