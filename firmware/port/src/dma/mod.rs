@@ -212,7 +212,7 @@ impl StreamHandle {
     }
 
     fn bit(id: StreamId) -> u32 {
-        1 << (8 * registers::index(id.controller) + usize::from(id.number & 7))
+        1 << table::place(id)
     }
 }
 

@@ -73,7 +73,8 @@ struct Table {
 static TABLE: Mutex<RefCell<Table>> =
     Mutex::new(RefCell::new(Table { entries: [None; STREAMS], next_number: 0 }));
 
-fn place(id: StreamId) -> usize {
+/// Where a stream stands among all, from 0.
+pub(super) fn place(id: StreamId) -> usize {
     8 * registers::index(id.controller) + usize::from(id.number & 7)
 }
 
