@@ -54,38 +54,54 @@ pub enum FlashError {
 ///
 /// # Errors
 /// As the interface says.
-pub fn erase_sector(number: u32) -> Result<(), FlashError> {
+///
+/// # Safety
+/// The chip has a sector of that number, and nothing of the program lies in it: no code, no data.
+pub unsafe fn erase_sector(number: u32) -> Result<(), FlashError> {
     let control = ERASE_SECTOR | number << SECTOR_AT;
     operate(control, || write(CONTROL, control | START))
 }
 
-/// Programs a word: bits that are ones become what the value has there. `address` is a multiple of
-/// four in flash that no code or data of the program lies in.
+/// Programs a word: bits that are ones become what the value has there.
 ///
 /// # Errors
 /// As the interface says.
-pub fn program_word(address: u32, value: u32) -> Result<(), FlashError> {
-    operate(PROGRAM | BY_WORDS, || store(address, value))
+///
+/// # Safety
+/// `address` is a multiple of four in flash that no code or data of the program lies in.
+pub unsafe fn program_word(address: u32, value: u32) -> Result<(), FlashError> {
+    // SAFETY: as the caller promises.
+    operate(PROGRAM | BY_WORDS, || unsafe { store(address, value) })
 }
 
-/// Programs a byte with the interface set to words, which it refuses.
+/// Programs a byte with the interface set to words, which it refuses: for an image that shows so.
 ///
 /// # Errors
 /// As the interface says.
-pub fn program_byte_as_word(address: u32, value: u8) -> Result<(), FlashError> {
+///
+/// # Safety
+/// As for [`program_word`], at any address.
+#[cfg(feature = "injection")]
+pub unsafe fn program_byte_as_word(address: u32, value: u8) -> Result<(), FlashError> {
     operate(PROGRAM | BY_WORDS, || {
         let place = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
-        // SAFETY: as in `store`.
+        // SAFETY: as the caller promises, no reference to this place exists.
         unsafe { place.write_volatile(value) };
     })
 }
 
-/// Stores a word with the interface closed to programming.
+/// Stores a word with the interface closed to programming: for an image that shows what comes of
+/// it.
 ///
 /// # Errors
 /// As the interface says.
-pub fn store_unprepared(address: u32, value: u32) -> Result<(), FlashError> {
-    operate(0, || store(address, value))
+///
+/// # Safety
+/// As for [`program_word`].
+#[cfg(feature = "injection")]
+pub unsafe fn store_unprepared(address: u32, value: u32) -> Result<(), FlashError> {
+    // SAFETY: as the caller promises.
+    operate(0, || unsafe { store(address, value) })
 }
 
 /// Protects a sector from here on, or lets it be written. Until the next reset: what would keep it
@@ -138,9 +154,11 @@ fn barrier() {
     cortex_m::asm::isb();
 }
 
-fn store(address: u32, value: u32) {
+/// # Safety
+/// As for [`program_word`].
+unsafe fn store(address: u32, value: u32) {
     let place = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: the caller names flash that nothing of the program lies in, so no reference to it
+    // SAFETY: as the caller promises, nothing of the program lies there, so no reference to it
     // exists.
     unsafe { place.write_volatile(value) };
 }

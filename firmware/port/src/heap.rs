@@ -4,9 +4,9 @@
 //! who is told, in `policy`; how much is checked, in `level`; who has how much, in `owners`; what
 //! is asked without changing anything, in `questions`.
 //!
-//! Each operation runs with interrupts masked. For most the time is bounded; in proportion to the
-//! size are zeroing, a resize that moves, and the fill of a level that fills, for each block that
-//! is handed out, taken back or resized.
+//! Each operation runs with interrupts masked, for a bounded time but for the fill of a level that
+//! fills, of each block that is handed out, taken back or resized. Zeros are written, and what a
+//! block that moves holds is copied, with interrupts as they were.
 
 mod ask;
 mod global;
@@ -87,8 +87,7 @@ pub fn allocate(
     ask::told(ask::serve(&asked, caller), &asked, caller)
 }
 
-/// As [`allocate`], for `count` things of a size, all zero. Masks interrupts for a time in
-/// proportion to all of it.
+/// As [`allocate`], for `count` things of a size, all zero.
 ///
 /// # Errors
 /// As for `allocate`, or they are more than 4 GiB together.
@@ -109,8 +108,8 @@ pub fn allocate_zeroed(
 }
 
 /// Gives a block another size, where it is or at another place in memory with all of `caps`, and
-/// answers where. The hooks are told of a release before and of an allocation after. Where it has
-/// to move, it masks interrupts for a time in proportion to what is copied.
+/// answers where. The hooks are told of a release before and of an allocation after. While it moves
+/// there are two blocks; a thread that is terminated then leaves both behind.
 ///
 /// # Errors
 /// As [`Heap::reallocate`](crashrig_memory::heap::Heap::reallocate), or the caller is an interrupt

@@ -7,7 +7,8 @@ use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{Alignment, Heap, Level, Request};
 use crashrig_memory::words::Words;
 
-/// As many regions as the heap of the test image has room for. One of them is used here.
+/// Regions that there is room for, of which one is used here. The heap of the port has room for
+/// two more; what is not used costs RAM alone.
 const REGIONS: usize = 4;
 
 /// What each request asks for: plain memory.

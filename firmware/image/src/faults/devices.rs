@@ -10,6 +10,7 @@ const TIMEOUT_MS: u32 = 50;
 pub fn carry_out(fault: Fault, parameter: u32) {
     match fault {
         Fault::FlashProgram => memories::program_flash(parameter),
+        #[cfg(feature = "injection")]
         Fault::FlashMisuse => memories::misuse_flash(),
         Fault::BackupSram => memories::use_backup_sram(parameter),
         Fault::WatchdogHang if parameter == 1 => feed_watchdog(),

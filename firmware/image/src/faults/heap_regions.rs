@@ -13,6 +13,9 @@ use crashrig_wire::Observation;
 /// Static data, for a heap to be offered.
 static TAKEN: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
 
+/// More blocks than the memory is in when all of it is taken.
+const MOST_BLOCKS: usize = 24;
+
 /// Runs every check.
 pub fn check_all() {
     let checks = [
@@ -22,6 +25,7 @@ pub fn check_all() {
         ("impossible memory", impossible_memory_is_refused()),
         ("added memory", added_memory_is_refused()),
         ("lent memory", lent_memory_is_added()),
+        ("plain memory of the chip", plain_memory_is_internal()),
     ];
     for (what, _) in checks.iter().filter(|(_, held)| !held) {
         defmt::error!("{=str} did not hold", what);
@@ -113,6 +117,30 @@ fn lent_memory_is_added() -> bool {
     let too_much = allocate(256, OWN).is_err();
     let freed = served.is_ok_and(|address| blocks::free(address).is_ok());
     before && added.is_ok() && refused && inside && too_much && freed
+}
+
+/// Default memory that is not the chip's own serves who names no more than that, but no plain
+/// request: those of the global allocator are plain, also where a block has to move.
+fn plain_memory_is_internal() -> bool {
+    const PLAIN: Capabilities = Capabilities::DEFAULT.union(Capabilities::INTERNAL);
+    let Ok(lent) = heap::allocate_default(256) else { return false };
+    let other = [Capabilities::DEFAULT, Capabilities::NONE, Capabilities::NONE];
+    let added = blocks::add_region_with(lent, lent + 256, other).is_ok();
+    let Ok(block) = heap::allocate_default(24) else { return false };
+    let mut taken = [None; MOST_BLOCKS];
+    for place in &mut taken {
+        let largest = heap::totals(PLAIN).map_or(0, |totals| totals.largest_free_block);
+        *place = allocate(largest, PLAIN).ok();
+    }
+    let served = allocate(64, Capabilities::DEFAULT);
+    let inside = served.is_ok_and(|address| address.wrapping_sub(lent) < 256);
+    let refused = heap::allocate_default(64).is_err();
+    let moved = blocks::reallocate_globally(block, 24, 64);
+    let stays = moved.is_null();
+    let block = if stays { block } else { moved.addr() as u32 };
+    let given = [served.ok(), Some(block)].into_iter().chain(taken).flatten();
+    let released = given.fold(true, |all, address| blocks::free(address).is_ok() && all);
+    added && inside && refused && stays && released
 }
 
 /// Each way in which memory cannot be added has its error.

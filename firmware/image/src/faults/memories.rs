@@ -4,8 +4,8 @@ use super::words::{read, write};
 use crate::board;
 use crate::observe::note;
 use crashrig_layout::Region;
-use crashrig_port::flash::FlashError;
-use crashrig_port::{clock, flash};
+use crashrig_port::clock;
+use crashrig_port::flash::{self, FlashError};
 use crashrig_wire::Observation;
 
 /// The last sector of 1 MiB of flash (RM0090 table 5), in which nothing of the image lies.
@@ -31,6 +31,17 @@ fn places(start: u32) -> impl Iterator<Item = (u32, u32)> {
     (start..).step_by(4).zip(WORDS)
 }
 
+fn erase() -> Result<(), FlashError> {
+    // SAFETY: the chip has this sector, and nothing of the image lies in it.
+    unsafe { flash::erase_sector(SECTOR) }
+}
+
+/// Programs a word of the sector.
+fn program(address: u32, value: u32) -> Result<(), FlashError> {
+    // SAFETY: as above; callers name aligned words of the sector.
+    unsafe { flash::program_word(address, value) }
+}
+
 /// Erases and programs the sector; with a parameter of 1 looks at it.
 #[inline(never)]
 pub fn program_flash(look: u32) {
@@ -41,33 +52,38 @@ pub fn program_flash(look: u32) {
     if look == 1 {
         return note(Observation::FlashKept, holds());
     }
-    let marked = flash::program_word(last, 0).is_ok() && read(last) == 0;
-    let erased = flash::erase_sector(SECTOR).is_ok() && read(last) == ERASED;
+    let marked = program(last, 0).is_ok() && read(last) == 0;
+    let erased = erase().is_ok() && read(last) == ERASED;
     // Twice: programming clears bits and sets none.
     let programmed = places(start).all(|(address, value)| {
-        flash::program_word(address, value | 0xFF).is_ok()
+        program(address, value | 0xFF).is_ok()
             && read(address) == value | 0xFF
-            && flash::program_word(address, value | !0xFF).is_ok()
+            && program(address, value | !0xFF).is_ok()
     });
     note(Observation::FlashProgrammed, marked && erased && programmed && holds());
 }
 
 /// Asks the interface for what it must refuse.
+#[cfg(feature = "injection")]
 #[inline(never)]
 pub fn misuse_flash() {
     let Some(start) = sector_start() else { return };
     let [value, ..] = WORDS;
-    let prepared = flash::erase_sector(SECTOR).is_ok() && flash::program_word(start, value).is_ok();
+    let prepared = erase().is_ok() && program(start, value).is_ok();
     flash::protect_sector(SECTOR, true);
+    // SAFETY: an aligned word of the sector, in which nothing of the image lies.
+    let by_bytes = unsafe { flash::program_byte_as_word(start, 0) };
+    // SAFETY: as above.
+    let unprepared = unsafe { flash::store_unprepared(start, 0) };
     let answers = [
-        flash::program_word(start, 0) == Err(FlashError::Protected),
-        flash::erase_sector(SECTOR) == Err(FlashError::Protected),
-        flash::program_byte_as_word(start, 0) == Err(FlashError::Parallelism),
-        flash::store_unprepared(start, 0) == Err(FlashError::Sequence),
+        program(start, 0) == Err(FlashError::Protected),
+        erase() == Err(FlashError::Protected),
+        by_bytes == Err(FlashError::Parallelism),
+        unprepared == Err(FlashError::Sequence),
     ];
     let unchanged = read(start) == value;
     flash::protect_sector(SECTOR, false);
-    let works_again = flash::program_word(start, 0).is_ok() && read(start) == 0;
+    let works_again = program(start, 0).is_ok() && read(start) == 0;
     let refused = prepared && answers == [true; 4] && unchanged;
     note(Observation::FlashRefused, refused && works_again);
 }

@@ -67,19 +67,18 @@ pub fn check(plan: &Plan, controller: Controller, matrix: &Matrix) -> Result<(),
         Controller::Dma1 | Controller::Dma2 => stm32f4(plan, controller)?,
         Controller::Pl081(_) => pl081::check(plan)?,
     }
-    let memory = controller_memory(controller);
     let (writes_peripheral, writes_memory) = match plan.direction {
         Direction::Transmit => (true, false),
         Direction::Receive | Direction::Copy => (false, true),
     };
     let port = Port { controller, is_memory: false, writes: writes_peripheral };
-    reach(plan, &plan.peripheral, port, None, matrix)?;
+    reach(plan, &plan.peripheral, port, matrix)?;
     let port = Port { controller, is_memory: true, writes: writes_memory };
-    reach(plan, &plan.memory, port, Some(memory), matrix)?;
+    reach(plan, &plan.memory, port, matrix)?;
     if let Mode::Double { second } = plan.mode {
         let side = Side { address: second, ..plan.memory };
         alignment(plan, &side)?;
-        reach(plan, &side, port, Some(memory), matrix)?;
+        reach(plan, &side, port, matrix)?;
     }
     Ok(())
 }
@@ -194,32 +193,21 @@ struct Port {
     writes: bool,
 }
 
-const fn controller_memory(controller: Controller) -> Master {
-    match controller {
-        Controller::Dma1 => Master::Dma1Memory,
-        Controller::Dma2 => Master::Dma2Memory,
-        Controller::Pl081(_) => Master::Pl081,
-    }
-}
-
-/// The master of the bus matrix that a port is; that of DMA1 for peripherals is none.
-const fn master(port: Port, memory: Option<Master>) -> Option<Master> {
-    match (memory, port.controller) {
-        (Some(master), _) => Some(master),
-        (None, Controller::Dma2) => Some(Master::Dma2Peripheral),
-        (None, Controller::Dma1) => None,
-        (None, Controller::Pl081(_)) => Some(Master::Pl081),
+impl Port {
+    /// The master of the bus matrix that the port is; that of DMA1 for peripherals is none.
+    const fn master(self) -> Option<Master> {
+        match (self.controller, self.is_memory) {
+            (Controller::Dma1, true) => Some(Master::Dma1Memory),
+            (Controller::Dma1, false) => None,
+            (Controller::Dma2, true) => Some(Master::Dma2Memory),
+            (Controller::Dma2, false) => Some(Master::Dma2Peripheral),
+            (Controller::Pl081(_), _) => Some(Master::Pl081),
+        }
     }
 }
 
 /// Every byte of a side, region by region.
-fn reach(
-    plan: &Plan,
-    side: &Side,
-    port: Port,
-    memory: Option<Master>,
-    matrix: &Matrix,
-) -> Result<(), Refusal> {
+fn reach(plan: &Plan, side: &Side, port: Port, matrix: &Matrix) -> Result<(), Refusal> {
     let size_bytes = plan.occupied_bytes(side);
     let Some(last) = side.address.checked_add(size_bytes - 1) else {
         return refuse(DmaRule::Unmapped, side.address, 0);
@@ -228,8 +216,7 @@ fn reach(
     loop {
         let end = match matrix.memory.region(next) {
             Ok(region) => {
-                let master = master(port, memory);
-                if !master.is_some_and(|master| region.reached_by(master)) {
+                if !port.master().is_some_and(|master| region.reached_by(master)) {
                     return refuse(DmaRule::OutOfReach, next, 0);
                 }
                 let is_ram = matches!(region.kind, RegionKind::Ram | RegionKind::CodeRam);

@@ -14,7 +14,9 @@
 //! a table on the device is used in the same critical section as the heap it belongs to.
 
 use super::dress::{self, Origin};
-use super::{AddressError, AllocationError, Heap, Level, ReallocationError, Request};
+use super::{
+    AddressError, AllocationError, Heap, Level, Move, ReallocationError, Request, Resizing,
+};
 use crate::words::Words;
 
 /// The owner of blocks for whose owner there was no row.
@@ -159,47 +161,53 @@ impl<const ROWS: usize> Accounts<ROWS> {
         Ok(freed_bytes)
     }
 
-    /// Has a heap give a block another size. One that stays where it is stays with its owner; one
-    /// that moves is from then on that of who asked, as with ESP-IDF.
-    ///
-    /// # Errors
-    /// Those of [`Heap::reallocate`]; nothing has changed.
-    pub fn reallocate<W: Words, L: Level, const REGIONS: usize>(
-        &mut self,
-        heap: &mut Heap<W, L, REGIONS>,
-        address: u32,
-        request: &Request,
-        is_alive: impl Fn(u32) -> bool,
-    ) -> Result<u32, ReallocationError> {
-        self.reallocate_in(heap, address, request, is_alive, Heap::reallocate)
-    }
-
-    /// As [`reallocate`](Self::reallocate), in the way that is given, such as
-    /// [`Heap::reallocate_default`].
+    /// Has a heap begin to give a block another size, in the way that is given, such as
+    /// [`Heap::begin_reallocation`]. One that stays where it is stays with its owner; one that
+    /// moves is from then on that of who asked, as with ESP-IDF.
     ///
     /// # Errors
     /// Those of the heap; nothing has changed.
-    pub fn reallocate_in<W: Words, L: Level, const REGIONS: usize>(
+    pub fn begin_reallocation<W: Words, L: Level, const REGIONS: usize>(
         &mut self,
         heap: &mut Heap<W, L, REGIONS>,
         address: u32,
         request: &Request,
         is_alive: impl Fn(u32) -> bool,
-        way: impl FnOnce(&mut Heap<W, L, REGIONS>, u32, &Request) -> Result<u32, ReallocationError>,
-    ) -> Result<u32, ReallocationError> {
+        way: fn(&mut Heap<W, L, REGIONS>, u32, &Request) -> Result<Resizing, ReallocationError>,
+    ) -> Result<Resizing, ReallocationError> {
         let request = self.stamped(request, is_alive);
         let (held_bytes, origin) = heap.charged(address)?;
-        let fresh = way(heap, address, &request)?;
-        let size_bytes = heap.size_of(fresh).unwrap_or(request.size_bytes);
-        if fresh != address {
-            // Both were held for a moment, and that is what the peak says.
-            self.charge(request.origin.owner, size_bytes);
-            self.credit(origin.owner, held_bytes);
-        } else if let Some(row) = self.row_of(origin.owner) {
-            row.shrink(held_bytes);
-            row.grow(size_bytes);
+        let begun = way(heap, address, &request)?;
+        let size_of = |fresh| heap.size_of(fresh).unwrap_or(request.size_bytes);
+        match begun {
+            // Both blocks are held for a while, and that is what the peak says.
+            Resizing::Moves(Move { to, .. }) => self.charge(request.origin.owner, size_of(to)),
+            Resizing::InPlace(_) => {
+                if let Some(row) = self.row_of(origin.owner) {
+                    row.shrink(held_bytes);
+                    row.grow(size_of(address));
+                }
+            }
         }
-        Ok(fresh)
+        Ok(begun)
+    }
+
+    /// Has a heap end a move, and credits the block that is released.
+    ///
+    /// # Errors
+    /// Those of [`Heap::end_reallocation`]: then the new block counts as allocated and released.
+    pub fn end_reallocation<W: Words, L: Level, const REGIONS: usize>(
+        &mut self,
+        heap: &mut Heap<W, L, REGIONS>,
+        moving: Move,
+    ) -> Result<u32, AddressError> {
+        let charged = [moving.from, moving.to].map(|address| heap.charged(address));
+        let result = heap.end_reallocation(moving);
+        let [from, to] = charged;
+        if let Ok((size_bytes, origin)) = if result.is_ok() { from } else { to } {
+            self.credit(origin.owner, size_bytes);
+        }
+        result
     }
 
     /// The request with the owner that it will be charged to.

@@ -64,7 +64,7 @@ pub(super) fn dress<L: Level>(
 ) {
     let payload = payload::<L>(block);
     if contents == Contents::Zeros {
-        fill(words, payload, payload + size_bytes.next_multiple_of(4), 0);
+        zero(words, payload, size_bytes);
     } else if L::IS_FILLED {
         fill(words, payload, block.next(), FILL_ALLOCATED);
     }
@@ -195,12 +195,31 @@ pub(super) fn check<L: Level>(words: &impl Words, block: &Header) -> Result<(), 
     if L::IS_FILLED { check_fill(words, block, block.address, block.next()) } else { Ok(()) }
 }
 
-/// Moves what a block holds: `size_bytes`, rounded up to words.
+/// Copies bytes between addresses that are multiples of four.
 pub(super) fn copy(words: &mut impl Words, from: u32, to: u32, size_bytes: u32) {
     for offset in (0..size_bytes).step_by(4) {
         let word = words.read(from + offset);
-        words.write(to + offset, word);
+        write_part(words, to + offset, word, size_bytes - offset);
     }
+}
+
+/// Writes zeros over bytes, from a multiple of four on.
+pub(super) fn zero(words: &mut impl Words, address: u32, size_bytes: u32) {
+    for offset in (0..size_bytes).step_by(4) {
+        write_part(words, address + offset, 0, size_bytes - offset);
+    }
+}
+
+/// Writes as much of a word as belongs to the `left_bytes` from its address on, at least 1. What
+/// is behind them may be the canary of the block.
+#[inline(always)]
+fn write_part(words: &mut impl Words, address: u32, word: u32, left_bytes: u32) {
+    if left_bytes >= 4 {
+        return words.write(address, word);
+    }
+    let theirs = u32::MAX << (8 * left_bytes);
+    let kept = words.read(address) & theirs;
+    words.write(address, kept | word & !theirs);
 }
 
 #[inline]

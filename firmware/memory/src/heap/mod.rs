@@ -16,8 +16,9 @@
 //! What it must never do: touch memory other than through [`Words`], write where it was not given a
 //! region, panic, wait, or lock. It has no global state; whoever shares one wraps it in a critical
 //! section. `check_integrity`, `walk`, `containing_block` and the refusal of a wrong address take
-//! time in proportion to the number of blocks; a reallocation that moves, and filling, in
-//! proportion to the size.
+//! time in proportion to the number of blocks; a reallocation that moves, zeroing and filling, in
+//! proportion to the size. The first two of these can be done outside of that section
+//! (`reallocation`, [`Request::zero`]).
 //!
 //! All addresses are those of the target, so a heap on the host lays blocks out as on the device.
 
@@ -29,6 +30,7 @@ mod error;
 mod integrity;
 mod level;
 mod links;
+mod reallocation;
 mod region;
 mod request;
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub use error::{
     RegionError,
 };
 pub use level::{Comprehensive, Level, Light, Off, Tracked};
+pub use reallocation::{Move, Resizing};
 pub use region::PRIORITIES;
 pub use request::{Request, prefer};
 pub use totals::Totals;

@@ -1,4 +1,4 @@
-//! What a heap can be asked for: the ways to allocate, and how a block is given another size.
+//! What a heap can be asked for: the ways to allocate.
 //!
 //! Each stands for a function of ESP-IDF's `esp_heap_caps.h`; `docs/heap_contract.md` says which,
 //! and where they differ.
@@ -45,6 +45,16 @@ impl Request {
     pub fn zeroed(self, count: u32) -> Result<Self, AllocationError> {
         let size_bytes = self.size_bytes.checked_mul(count).ok_or(AllocationError::Overflow)?;
         Ok(Self { size_bytes, is_zeroed: true, ..self })
+    }
+
+    /// Writes zeros over memory that was handed out for this request, not beyond its last byte: for
+    /// whoever shares a heap and holds it no longer than need be, instead of
+    /// [`is_zeroed`](Self::is_zeroed).
+    pub fn zero(&self, words: &mut impl Words, address: u32) {
+        // What cannot be asked for was not handed out.
+        if let Ok(size_bytes) = check(self) {
+            dress::zero(words, address, size_bytes);
+        }
     }
 }
 
@@ -160,22 +170,8 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
         self.request_prefer(request, self.default_sets(request.size_bytes))
     }
 
-    /// Gives a block another size, in memory that [`request_default`](Self::request_default) would
-    /// choose from: while external memory is closed, no block comes to lie there.
-    ///
-    /// # Errors
-    /// As [`reallocate`](Self::reallocate).
-    pub fn reallocate_default(
-        &mut self,
-        address: u32,
-        request: &Request,
-    ) -> Result<u32, ReallocationError> {
-        let sets = self.default_sets(request.size_bytes);
-        prefer(sets, |caps| self.reallocate(address, &Request { caps, ..*request })).0
-    }
-
     /// What a plain allocation of a size is looked for in, one after the other.
-    const fn default_sets(&self, size_bytes: u32) -> &'static [Capabilities] {
+    pub(super) const fn default_sets(&self, size_bytes: u32) -> &'static [Capabilities] {
         const DEFAULT: Capabilities = Capabilities::DEFAULT;
         const INTERNAL: Capabilities = DEFAULT.union(Capabilities::INTERNAL);
         const EXTERNAL: Capabilities = DEFAULT.union(Capabilities::SPIRAM);
@@ -189,43 +185,6 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// Opens external memory to plain allocations of more than so many bytes; `None` closes it.
     pub const fn set_external_limit(&mut self, limit_bytes: Option<u32>) {
         self.external_limit_bytes = limit_bytes;
-    }
-
-    /// Gives a block another size: where it is, if its memory has what is asked for and there is
-    /// room, or else at another place, with what it held. Answers where it is now. Bytes beyond the
-    /// old size hold anything, whatever the request says of zeros.
-    ///
-    /// # Errors
-    /// The size is zero, the address is none that is handed out, the block holds a region, there is
-    /// no memory, or a word of the heap's own is wrong. The block is as before.
-    pub fn reallocate(
-        &mut self,
-        address: u32,
-        request: &Request,
-    ) -> Result<u32, ReallocationError> {
-        let size_bytes = check(request)?;
-        let index = self.region_to_change(address)?;
-        let words = &mut self.words;
-        let region = self.regions.get_mut(index);
-        let region = region.ok_or(super::AddressError::Foreign { address })?;
-        let (block, held_bytes) = region.tlsf.allocated_block(words, address)?;
-        let suits =
-            region.capabilities().contains(request.caps) && request.alignment.gap(address, 0) == 0;
-        if suits && let Some(block) = region.resize(words, &block, size_bytes)? {
-            dress::redress::<L>(words, &block, held_bytes, size_bytes);
-            return Ok(address);
-        }
-        let fresh = self.request(&Request { is_zeroed: false, ..*request })?;
-        dress::copy(&mut self.words, address, fresh, held_bytes.min(size_bytes));
-        if L::IS_CHECKED {
-            dress::seal::<L>(&mut self.words, fresh, size_bytes);
-        }
-        if let Err(error) = self.free(address) {
-            // The old block stays its owner's, so the copy is nobody's.
-            let _may_be_refused = self.free(fresh);
-            return Err(error.into());
-        }
-        Ok(fresh)
     }
 
     /// The answer when no region could serve a request. Looks for the largest block of those that
@@ -252,10 +211,10 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
 /// cannot be served, for want of memory or because it contradicts itself; every other refusal, such
 /// as that of a damaged heap, is the answer. Answers which set was asked for last, too; with none
 /// to try, that is [`Capabilities::NONE`], which no memory has.
-pub fn prefer<E: Copy + Into<ReallocationError>>(
+pub fn prefer<T: Copy, E: Copy + Into<ReallocationError>>(
     preferred: &[Capabilities],
-    mut ask: impl FnMut(Capabilities) -> Result<u32, E>,
-) -> (Result<u32, E>, Capabilities) {
+    mut ask: impl FnMut(Capabilities) -> Result<T, E>,
+) -> (Result<T, E>, Capabilities) {
     let (last, others) = preferred.split_last().unwrap_or((&Capabilities::NONE, &[]));
     for caps in others {
         let result = ask(*caps);
@@ -274,7 +233,7 @@ const fn may_suit_elsewhere(error: ReallocationError) -> bool {
 
 /// The size to look for: memory that is only good for words is asked for in words.
 #[inline]
-fn check(request: &Request) -> Result<u32, AllocationError> {
+pub(super) fn check(request: &Request) -> Result<u32, AllocationError> {
     let Request { size_bytes, alignment, caps, .. } = *request;
     if size_bytes == 0 {
         return Err(AllocationError::ZeroSize);

@@ -4,7 +4,7 @@ use crate::ram::{Ram, Random, at_each_level, one_bank, two_banks};
 use crashrig_layout::Capabilities;
 use crashrig_memory::heap::{
     Account, Accounts, AddressError, AllocationError, Block, Heap, Level, OTHERS, Origin, Request,
-    Tracked,
+    Resizing, Tracked,
 };
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -52,9 +52,18 @@ impl<L: Level, const ROWS: usize> Bench<L, ROWS> {
     }
 
     fn reallocate(&mut self, address: u32, owner: u32, size_bytes: u32) -> Option<u32> {
-        let Self { heap, accounts, alive, .. } = self;
+        let Self { heap, ram, accounts, alive } = self;
         let request = Self::request(owner, size_bytes);
-        accounts.reallocate(heap, address, &request, |it| alive.contains(&it)).ok()
+        let begin =
+            |heap: &mut Heap<_, _, 1>, address, it: &Request| heap.begin_reallocation(address, it);
+        let is_alive = |it| alive.contains(&it);
+        match accounts.begin_reallocation(heap, address, &request, is_alive, begin).ok()? {
+            Resizing::InPlace(address) => Some(address),
+            Resizing::Moves(moving) => {
+                moving.copy(ram);
+                accounts.end_reallocation(heap, moving).ok()
+            }
+        }
     }
 
     fn of(&self, owner: u32) -> Account {

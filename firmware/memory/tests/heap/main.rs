@@ -23,6 +23,7 @@ mod heap_fill;
 mod heap_kept;
 mod heap_lent;
 mod heap_model;
+mod heap_moves;
 mod heap_regions;
 mod heap_resize;
 mod heap_trace;

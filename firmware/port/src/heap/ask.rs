@@ -3,7 +3,7 @@
 //! Who asked is known by then, and allowed to. An error names what was asked for, not what DMA
 //! needs besides.
 
-use super::store::{Memory, with, with_store};
+use super::store::{self, Memory, ResizeWay, with, with_store};
 use super::{Error, history, policy};
 use crate::errors::{self, Place};
 use crate::platform;
@@ -38,6 +38,11 @@ fn for_heap(asked: &Request, caller: u32) -> Result<Request, AllocationError> {
     })
 }
 
+/// The request of whoever does not care which memory serves.
+fn plain(asked: &Request, caller: u32) -> Request {
+    Request { origin: Origin { owner: 0, caller }, ..*asked }
+}
+
 fn as_asked(error: AllocationError, asked: &Request) -> AllocationError {
     let &Request { size_bytes, caps, .. } = asked;
     match error {
@@ -52,14 +57,14 @@ fn as_asked(error: AllocationError, asked: &Request) -> AllocationError {
 /// Looks for memory.
 pub(super) fn serve(asked: &Request, caller: u32) -> Result<u32, AllocationError> {
     let request = for_heap(asked, caller)?;
-    let result = with_store(|store| store.serve(&request, Memory::request));
+    let result = store::serve(&request, Memory::request);
     result.map_err(|error| as_asked(error, asked))
 }
 
 /// Looks for memory for whoever does not care which.
 pub(super) fn serve_default(asked: &Request, caller: u32) -> Result<u32, AllocationError> {
-    let request = Request { origin: Origin { owner: 0, caller }, ..*asked };
-    let result = with_store(|store| store.serve(&request, Memory::request_default));
+    let request = plain(asked, caller);
+    let result = store::serve(&request, Memory::request_default);
     result.map_err(|error| as_asked(error, asked))
 }
 
@@ -72,7 +77,7 @@ fn tell_release(address: u32) -> Option<u32> {
     Some(size_bytes)
 }
 
-/// Gives a block another size, and tells of it.
+/// Gives a block another size, in memory with the capabilities asked for, and tells of it.
 ///
 /// # Safety
 /// The block at this address, if there is one, is the caller's.
@@ -81,17 +86,32 @@ pub(super) unsafe fn resize(
     asked: &Request,
     caller: u32,
 ) -> Result<u32, Error<ReallocationError>> {
+    resize_in(address, asked, caller, for_heap(asked, caller), Memory::begin_reallocation)
+}
+
+/// As [`resize`], in memory where a plain request is looked for.
+///
+/// # Safety
+/// As for `resize`.
+pub(super) unsafe fn resize_default(
+    address: u32,
+    asked: &Request,
+    caller: u32,
+) -> Result<u32, Error<ReallocationError>> {
+    let request = Ok(plain(asked, caller));
+    resize_in(address, asked, caller, request, Memory::begin_default_reallocation)
+}
+
+fn resize_in(
+    address: u32,
+    asked: &Request,
+    caller: u32,
+    request: Result<Request, AllocationError>,
+    way: ResizeWay,
+) -> Result<u32, Error<ReallocationError>> {
     let told_bytes = tell_release(address);
-    let result =
-        for_heap(asked, caller).map_err(ReallocationError::Allocation).and_then(|request| {
-            with_store(|store| {
-                let result = store.reallocate(address, &request);
-                if result.is_ok() {
-                    history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-                }
-                result
-            })
-        });
+    let request = request.map_err(ReallocationError::Allocation);
+    let result = request.and_then(|request| store::reallocate(address, &request, way));
     if let (Err(_), Some(size_bytes)) = (&result, told_bytes) {
         // It is still there.
         policy::allocated(address, size_bytes, asked.caps);
@@ -142,20 +162,13 @@ pub(super) fn note(result: &Result<u32, AllocationError>, asked: &Request, calle
     }
 }
 
-/// Takes a block back. The hook is called before, for behind it the memory may be another's; what
-/// is noted is noted together with the release, and only if there was one.
+/// Takes a block back. The hook is called before, for behind it the memory may be another's.
 ///
 /// # Safety
 /// The block at this address, if there is one, is the caller's, and nobody uses it any more.
 pub(super) unsafe fn release(address: u32, caller: u32) -> Result<u32, AddressError> {
     tell_release(address);
-    let result = with_store(|store| {
-        let result = store.free(address, caller);
-        if result.is_ok() {
-            history::note(&Allocation { address, size: Allocation::RELEASE, caller });
-        }
-        result
-    });
+    let result = with_store(|store| store.free(address, caller));
     if let Err(error) = &result {
         policy::address_refused(error);
     }

@@ -15,12 +15,12 @@
 //! The place that is kept as the caller's is that behind the call of the allocator, mostly one in
 //! `alloc`: what called `Box::new` stands further up the stack.
 
-use super::{ask, history, policy};
+use super::{Error, ask, history, policy};
 use crate::errors::{self, Place};
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
 use crashrig_layout::Capabilities;
-use crashrig_memory::heap::{Alignment, Request};
+use crashrig_memory::heap::{Alignment, ReallocationError, Request};
 use crashrig_memory::misuse;
 
 /// What a layout asks for. Sizes have 32 bits on this core.
@@ -36,15 +36,18 @@ fn pointer<E>(address: Result<u32, E>) -> *mut u8 {
     address.map_or(ptr::null_mut(), found)
 }
 
+/// How the heap is asked for another size: with capabilities, or for memory of the default kind.
+type Resize = unsafe fn(u32, &Request, u32) -> Result<u32, Error<ReallocationError>>;
+
 /// # Safety
 /// The block is the caller's.
-unsafe fn resize(block: *mut u8, asked: &Request, caller: u32) -> *mut u8 {
+unsafe fn resize(block: *mut u8, asked: &Request, caller: u32, way: Resize) -> *mut u8 {
     let address = block.addr() as u32;
     if policy::check_taker::<()>(address, caller).is_err() {
         return ptr::null_mut();
     }
     // SAFETY: as the caller promises.
-    pointer(unsafe { ask::resize(address, asked, caller) })
+    pointer(unsafe { way(address, asked, caller) })
 }
 
 /// # Safety
@@ -61,7 +64,7 @@ unsafe fn release(block: *mut u8, caller: u32) {
 }
 
 /// The heap as a global allocator: memory as [`allocate_default`](super::allocate_default) hands it
-/// out.
+/// out, also where a block moves.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Global;
 
@@ -100,7 +103,7 @@ unsafe impl GlobalAlloc for Global {
         let one = request(layout, Capabilities::DEFAULT, false);
         let asked = Request { size_bytes: size_bytes as u32, ..one };
         // SAFETY: as the trait demands.
-        unsafe { resize(block, &asked, history::caller()) }
+        unsafe { resize(block, &asked, history::caller(), ask::resize_default) }
     }
 }
 
@@ -156,7 +159,7 @@ mod capable {
                 _ => {
                     let asked = request(new, self.0, false);
                     // SAFETY: as the caller promises.
-                    slice(unsafe { resize(block.as_ptr(), &asked, caller) }, new)
+                    slice(unsafe { resize(block.as_ptr(), &asked, caller, ask::resize) }, new)
                 }
             }
         }

@@ -3,15 +3,16 @@
 //!
 //! It lies above the static stacks, where an overflowing one cannot reach it.
 
-use super::{HeapLevel, REGION_LIMIT, owners, places};
+use super::{HeapLevel, REGION_LIMIT, history, owners, places};
 use crate::{errors, platform};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use crashrig_memory::heap::{
-    AddressError, AllocationError, Heap, Origin, ReallocationError, Request, Trace,
+    AddressError, AllocationError, Heap, Move, Origin, ReallocationError, Request, Resizing, Trace,
 };
 use crashrig_memory::words::Words;
+use crashrig_wire::section::Allocation;
 use crashrig_wire::status::Misuse;
 
 pub(super) type Memory = Heap<HeapWords, HeapLevel, REGION_LIMIT>;
@@ -45,6 +46,9 @@ impl Words for HeapWords {
     }
 }
 
+/// How the heap is asked for another size.
+pub(super) type ResizeWay = fn(&mut Memory, u32, &Request) -> Result<Resizing, ReallocationError>;
+
 /// The heap, its trace, and who has how much of it at a tracked level.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -56,7 +60,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Serves a request in the way that is given. Who asks is found out here.
-    pub(super) fn serve(
+    fn serve(
         &mut self,
         request: &Request,
         way: impl FnOnce(&mut Memory, &Request) -> Result<u32, AllocationError>,
@@ -79,27 +83,51 @@ impl Store {
         #[cfg(not(feature = "heap-tracking"))]
         let result = self.heap.free(address);
         if result.is_ok() {
-            self.trace.freed(address, caller);
+            self.released(address, caller);
         }
         result
     }
 
-    /// Gives a block another size. To the trace that is a release and an allocation.
-    pub(super) fn reallocate(
+    /// Begins to give a block another size, in the way that is given. Once it has it, here or at
+    /// the end of a move, that is a release and an allocation to the trace.
+    fn begin_reallocation(
         &mut self,
         address: u32,
         request: &Request,
-    ) -> Result<u32, ReallocationError> {
+        way: ResizeWay,
+    ) -> Result<Resizing, ReallocationError> {
         let request = &self.with_owner(request);
         #[cfg(feature = "heap-tracking")]
-        let result = self.accounts.reallocate(&mut self.heap, address, request, owners::is_alive);
+        let begun = {
+            let Self { heap, accounts, .. } = self;
+            accounts.begin_reallocation(heap, address, request, owners::is_alive, way)?
+        };
         #[cfg(not(feature = "heap-tracking"))]
-        let result = self.heap.reallocate(address, request);
-        if let Ok(fresh) = result {
-            self.trace.freed(address, request.origin.caller);
-            self.trace.allocated(fresh, request.size_bytes, request.origin);
+        let begun = way(&mut self.heap, address, request)?;
+        if let Resizing::InPlace(address) = begun {
+            self.resized(address, address, request);
         }
-        result
+        Ok(begun)
+    }
+
+    fn end_reallocation(&mut self, moving: Move, request: &Request) -> Result<u32, AddressError> {
+        #[cfg(feature = "heap-tracking")]
+        let address = self.accounts.end_reallocation(&mut self.heap, moving)?;
+        #[cfg(not(feature = "heap-tracking"))]
+        let address = self.heap.end_reallocation(moving)?;
+        self.resized(moving.from, address, &self.with_owner(request));
+        Ok(address)
+    }
+
+    fn resized(&mut self, from: u32, to: u32, request: &Request) {
+        self.released(from, request.origin.caller);
+        self.trace.allocated(to, request.size_bytes, request.origin);
+    }
+
+    /// Noted together with the release, and only if there was one.
+    fn released(&mut self, address: u32, caller: u32) {
+        self.trace.freed(address, caller);
+        history::note(&Allocation { address, size: Allocation::RELEASE, caller });
     }
 
     /// The request with who asks, where that is kept.
@@ -163,6 +191,36 @@ pub(super) fn with_store<R>(work: impl FnOnce(&mut Store) -> R) -> R {
 /// As [`with_store`], for what only looks at the heap or gives it regions.
 pub(super) fn with<R>(work: impl FnOnce(&mut Memory) -> R) -> R {
     with_store(|store| work(&mut store.heap))
+}
+
+/// Serves a request in the way that is given. If zeros are asked for, they are written once the
+/// heap is let go: of that memory nobody else knows.
+pub(super) fn serve(
+    request: &Request,
+    way: impl FnOnce(&mut Memory, &Request) -> Result<u32, AllocationError>,
+) -> Result<u32, AllocationError> {
+    let plain = Request { is_zeroed: false, ..*request };
+    let address = with_store(|store| store.serve(&plain, way))?;
+    if request.is_zeroed {
+        request.zero(&mut HeapWords, address);
+    }
+    Ok(address)
+}
+
+/// Gives a block another size, in the way that is given. What a block that moves holds is copied
+/// while the heap is let go: the old block is its owner's, and of the new one nobody else knows.
+pub(super) fn reallocate(
+    address: u32,
+    request: &Request,
+    way: ResizeWay,
+) -> Result<u32, ReallocationError> {
+    match with_store(|store| store.begin_reallocation(address, request, way))? {
+        Resizing::InPlace(address) => Ok(address),
+        Resizing::Moves(moving) => {
+            moving.copy(&mut HeapWords);
+            Ok(with_store(|store| store.end_reallocation(moving, request))?)
+        }
+    }
 }
 
 /// Makes the heap one without regions.
