@@ -3,9 +3,9 @@
 use super::Judge;
 use crate::report::CrashReport;
 use crate::scenario::ExpectedCrash;
+use crate::scenario::transfer::words_of;
 use crate::verdict::VerdictKind;
-use crashrig_wire::section::{Section, TransferRow};
-use crashrig_wire::{Thread, TransferState};
+use crashrig_wire::section::Section;
 
 /// What stands behind every whole record of an image with a kernel, whatever the scenario says of
 /// it: all but what only some boots have to tell.
@@ -39,8 +39,9 @@ impl Judge {
         }
         self.cut_short(expected, crash);
         if !expected.transfers.is_empty() {
-            let found: Vec<_> = crash.sections.transfers.iter().map(transfer).collect();
-            let (expected, found) = (expected.transfers.join(", "), found.join(", "));
+            let expected: Vec<_> = expected.transfers.iter().map(ToString::to_string).collect();
+            let found: Vec<_> = crash.sections.transfers.iter().map(words_of).collect();
+            let (expected, found) = (expected.join(", "), found.join(", "));
             self.equal(VerdictKind::Record, "transfers", expected, found);
         }
     }
@@ -63,13 +64,4 @@ impl Judge {
             );
         }
     }
-}
-
-/// A DMA transfer in the words of a scenario.
-fn transfer(row: &TransferRow) -> String {
-    let (controller, stream) = (row.controller(), row.stream_number());
-    let state = row.state.map_or("unknown", TransferState::name);
-    let rule = row.rule.map_or(String::new(), |rule| format!(" {rule}"));
-    let owner = Thread::from_code(row.owner).map_or("unknown", |it| it.context().name());
-    format!("{controller}.{stream} {state}{rule} {owner}")
 }

@@ -8,11 +8,13 @@ use super::injection::{
 use super::problems::Problems;
 use super::raw::{RawBoot, RawCrash, RawPlace, RawScenario};
 use super::{
-    BootPlan, Control, End, ExpectedCrash, Fill, Place, Role, Scenario, Start, measured_function,
+    BootPlan, Control, End, ExpectedCrash, ExpectedTransfer, Fill, Place, Role, Scenario, Start,
+    measured_function,
 };
 use crate::verdict::VerdictKind;
 use crashrig_wire::Fault;
 use crashrig_wire::history::HISTORY_SLOTS;
+use crashrig_wire::section::TRANSFER_ROWS;
 use std::path::Path;
 
 /// The folder of scenarios that must be judged fail.
@@ -272,11 +274,19 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
         failed_allocation: raw.failed_allocation.clone(),
-        transfers: raw.transfers.clone(),
+        transfers: check_transfers(&key("transfers"), &raw.transfers, problems),
         frames_at_least: raw.frames_at_least,
         slot: problems.slot(&key("slot"), raw.slot.as_deref()),
         partial: raw.partial,
     })
+}
+
+fn check_transfers(key: &str, rows: &[String], problems: &mut Problems) -> Vec<ExpectedTransfer> {
+    if rows.len() > TRANSFER_ROWS {
+        problems.add(key, rows.len(), format_args!("up to {TRANSFER_ROWS}, as a record has"));
+        return Vec::new();
+    }
+    problems.names(key, rows)
 }
 
 fn check_place(key: &str, raw: &RawPlace, problems: &mut Problems) -> Option<Place> {

@@ -10,6 +10,7 @@ mod injection;
 mod place;
 mod problems;
 pub mod raw;
+pub mod transfer;
 
 use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 pub use place::Role;
 pub use raw::RawFailedAllocation;
+pub use transfer::ExpectedTransfer;
 
 use crate::script::Script;
 use crate::verdict::VerdictKind;
@@ -218,9 +220,8 @@ pub struct ExpectedCrash {
     pub broken_word: Option<u32>,
     /// The allocation that must have failed last.
     pub failed_allocation: Option<RawFailedAllocation>,
-    /// The DMA transfers that must stand there, oldest first, in words: stream, state, rule if it
-    /// broke one, who began it.
-    pub transfers: Vec<String>,
+    /// The DMA transfers that must stand there, oldest first.
+    pub transfers: Vec<ExpectedTransfer>,
     /// How many frames the backtrace must have at least.
     pub frames_at_least: usize,
     /// The slot that must hold the record when the boot is over.

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use crate::support::{
-    CHATTER, CODE, COUNT, COUNTER, Code, EXIT, LOCKUP, RESET_LOOP, SLEEP, STACK, TALK_AND_RESET,
-    launch, limits, on_each, start, word,
+    AGAIN, CODE, COUNT, COUNTER, Code, EXIT, LOCKUP, RESET, RESET_LOOP, SLEEP, STACK, launch,
+    limits, on_each, start, talk_and, word,
 };
 use crashrig_qemu::{Emulator, Error, Limits, Stop, output};
 
@@ -48,7 +48,7 @@ fn a_sleeping_guest_ends_at_the_limit_of_time() {
 #[test]
 fn a_talking_guest_ends_at_the_limit_of_output() {
     let limits = Limits { output_bytes: 1000, ..limits(None, 20_000) };
-    check(CHATTER, &limits, |stop| *stop == Stop::OutputLimit);
+    check(&talk_and(AGAIN), &limits, |stop| *stop == Stop::OutputLimit);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn noise_is_written_in_milliseconds_and_read_back() {
 #[test]
 fn output_belongs_to_the_boot_that_wrote_it() {
     on_each(|program| {
-        let mut rig = start(program, TALK_AND_RESET);
+        let mut rig = start(program, &talk_and(RESET));
         let emulator = &mut rig.emulator;
         for boot in 0..3 {
             let before = emulator.mark().unwrap();
@@ -152,7 +152,7 @@ fn the_log_of_a_lockup_is_complete() {
 fn two_runs_execute_the_same_number_of_instructions() {
     on_each(|program| {
         let count = || {
-            let mut rig = start(program, TALK_AND_RESET);
+            let mut rig = start(program, &talk_and(RESET));
             rig.emulator.resume().unwrap();
             rig.emulator.wait(&Limits::default()).unwrap();
             rig.emulator.instructions().unwrap()

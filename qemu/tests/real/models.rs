@@ -7,7 +7,9 @@ use crashrig_qemu::models::dma::{Dma, Port, Reach};
 use crashrig_qemu::{Emulator, Error, Launch, Limits, Program, Stop};
 
 use crate::support::Code::{self, Half, Load};
-use crate::support::{CODE, COUNTER, Rig, STAY, image, launch, limits, on_each, word};
+use crate::support::{
+    CODE, COUNTER, EXIT, RESET, Rig, STAY, image, launch, limits, on_each, talk_and, word,
+};
 
 pub const SOURCE: u32 = 0x2000_4000;
 pub const TARGET: u32 = 0x2000_8000;
@@ -260,7 +262,7 @@ fn a_guest_that_only_polls_ends_at_the_limit() {
 #[test]
 fn a_reset_in_the_middle_of_a_transfer_is_a_stop() {
     let mut code = transfer(TARGET, SPIN).to_vec();
-    code.splice(14..17, [Load(2, 0xe000_ed0c), Load(3, 0x05fa_0004), Half(0x6013)]);
+    code.splice(14..17, RESET[..3].iter().copied());
     on_each(|program| {
         let mut rig = start(program, &code);
         let emulator = &mut rig.emulator;
@@ -279,21 +281,7 @@ fn a_reset_in_the_middle_of_a_transfer_is_a_stop() {
 /// Starts the transfer, prints a letter and exits in its middle.
 #[test]
 fn semihosting_works_in_the_middle_of_a_transfer() {
-    let talk = [
-        Load(1, COUNTER),
-        Load(2, 0x58),
-        Half(0x600a), // str r2, [r1]
-        Half(0x2003), // movs r0, #3: SYS_WRITEC
-        Half(0xbeab), // bkpt 0xab
-        Load(0, 0x20),
-        Load(2, 0x2_0026),
-        Load(3, 7),
-        Half(0x600a), // str r2, [r1]
-        Half(0x604b), // str r3, [r1, #4]
-        Half(0xbeab), // bkpt 0xab
-        STAY,
-    ];
-    let code: Vec<Code> = transfer(TARGET, SPIN).into_iter().take(14).chain(talk).collect();
+    let code = [&transfer(TARGET, SPIN)[..14], &talk_and(EXIT)].concat();
     on_each(|program| {
         let mut rig = start(program, &code);
         rig.emulator.attach(controllers()).unwrap();

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::keeper::{check_gone, is_alive};
 use crate::support::{
-    CODE, COUNT, COUNTER, Code, LOCKUP, RESET_LOOP, STAY, TALK_AND_RESET, launch, limits, on_each,
+    CODE, COUNT, COUNTER, Code, LOCKUP, RESET, RESET_LOOP, STAY, launch, limits, on_each, talk_and,
 };
 use Code::{Half, Load};
 
@@ -129,7 +129,7 @@ fn counts(program: &Program, code: &[Code], limits: &Limits) -> (Stop, u64, u64)
 #[test]
 fn two_runs_count_the_same_and_as_qemu_does() {
     on_each(|program| {
-        for code in [RESET_LOOP, TALK_AND_RESET, READ_DEVICE] {
+        for code in [RESET_LOOP, &talk_and(RESET), READ_DEVICE] {
             let first = counts(program, code, &Limits::default());
             assert_eq!(first, counts(program, code, &Limits::default()));
             let (stop, counted, exact) = first;

@@ -64,28 +64,32 @@ pub const COUNT: &[Code] = &[
 /// Sleeps for ever.
 pub const SLEEP: &[Code] = &[Half(0xbf30), Half(0xe7fd)];
 
-/// Prints the letter X on the semihosting console for ever.
-pub const CHATTER: &[Code] = &[
+/// Prints one X on the semihosting console. Its call, of two instructions, comes last.
+pub const TALK: &[Code] = &[
     Load(1, COUNTER),
     Load(2, 0x58),
     Half(0x600a), // str r2, [r1]
     Half(0x2003), // movs r0, #3: SYS_WRITEC
     Half(0xbeab), // bkpt 0xab
+];
+
+/// Behind [`TALK`]: calls again for ever.
+pub const AGAIN: &[Code] = &[
     Half(0xe7fc), // b to the movs
 ];
 
-/// Prints one X on the semihosting console, then asks for a reset.
-pub const TALK_AND_RESET: &[Code] = &[
-    Load(1, COUNTER),
-    Load(2, 0x58),
-    Half(0x600a), // str r2, [r1]
-    Half(0x2003), // movs r0, #3: SYS_WRITEC
-    Half(0xbeab), // bkpt 0xab
+/// Asks for a reset.
+pub const RESET: &[Code] = &[
     Load(2, 0xe000_ed0c),
     Load(3, 0x05fa_0004),
     Half(0x6013), // str r3, [r2]
     STAY,
 ];
+
+/// Prints one X, then does something else.
+pub fn talk_and(rest: &[Code]) -> Vec<Code> {
+    [TALK, rest].concat()
+}
 
 /// The image: a vector table whose handlers all lead to an undefined instruction, then the code.
 pub fn image(code: &[Code]) -> Vec<u8> {
