@@ -82,8 +82,9 @@ pub fn at_start(boot: &Boot) {
     ]);
 }
 
-/// Whether the regions on the chip for plain allocations are what the linker leaves, but for the part for code,
-/// the heap's own words in each of at most two regions, and 8 bytes for their alignment.
+/// Whether the regions on the chip for plain allocations are what the linker leaves, but for the
+/// part for code, the heap's own words in each of at most two regions, and 8 bytes for their
+/// alignment.
 fn heap_is_the_rest() -> bool {
     const END_MARK_BYTES: u32 = 8;
     const OWN_BYTES: u32 = 2 * (END_MARK_BYTES + heap::HeapLevel::OVERHEAD_BYTES) + 8;
