@@ -55,7 +55,7 @@ fn asked_for_by_name(memory: Memory) -> Option<()> {
     allocate(8, EXTERNAL.union(Capabilities::INTERNAL)).is_none().then_some(())
 }
 
-/// Memory for DMA is on the chip, unless external memory is named.
+/// Memory for DMA is on the chip, unless external memory is named; with nothing left there, none.
 fn for_dma_by_name_only(memory: Memory) -> Option<()> {
     for caps in [DMA, DMA.union(Capabilities::DEFAULT)] {
         let address = allocate(100, caps)?;
@@ -67,7 +67,12 @@ fn for_dma_by_name_only(memory: Memory) -> Option<()> {
     let lies_outside = memory.is_external_dma_capable(address, 100);
     let is_plain = memory.is_dma_capable(address, 100);
     free(address)?;
-    (lies_outside && !is_plain).then_some(())
+    let pieces = take_all(PIECE_BYTES, INTERNAL, NONE);
+    let kept_out = [DMA, DMA.union(Capabilities::DEFAULT)]
+        .into_iter()
+        .all(|caps| allocate(PIECE_BYTES, caps).is_none());
+    let named = allocate(PIECE_BYTES, DMA.union(EXTERNAL)).and_then(free).is_some();
+    (lies_outside && !is_plain && kept_out && named && release(pieces)).then_some(())
 }
 
 /// A block off the chip lowers what is free there, and not what DMA gets without naming it.
