@@ -82,14 +82,16 @@ pub fn at_start(boot: &Boot) {
     ]);
 }
 
-/// Whether the regions for plain allocations are what the linker leaves, but for the part for code,
-/// the heap's own words in each of at most two regions, and 8 bytes for their alignment.
+/// Whether the regions on the chip for plain allocations are what the linker leaves, but for the
+/// part for code, the heap's own words in each of at most two regions, and 8 bytes for their
+/// alignment.
 fn heap_is_the_rest() -> bool {
     const END_MARK_BYTES: u32 = 8;
     const OWN_BYTES: u32 = 2 * (END_MARK_BYTES + heap::HeapLevel::OVERHEAD_BYTES) + 8;
     let code_bytes = board::EXECUTABLE_RAM.map_or(0, |(_, size_bytes)| size_bytes);
     let left = platform::heap_end() - platform::heap_start() - code_bytes;
-    heap::totals(Capabilities::DEFAULT).is_ok_and(|totals| {
+    let on_chip = Capabilities::DEFAULT.union(Capabilities::INTERNAL);
+    heap::totals(on_chip).is_ok_and(|totals| {
         defmt::info!("heap of {=u32} bytes, {=u32} left by static data", totals.total_bytes, left);
         totals.total_bytes <= left && left - totals.total_bytes <= OWN_BYTES
     })

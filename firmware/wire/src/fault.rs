@@ -98,7 +98,8 @@ crate::names::closed_list! {
     VectorTableLost = 45, "vector-table-lost";
     /// Code is copied into the block of RAM that the board lets execute, and called.
     ExecuteBlock = 46, "execute-block";
-    /// Regions of the heap are used as they are meant to be, and memory is added that cannot be.
+    /// Regions of the heap are used as they are meant to be, and memory is added that cannot be;
+    /// with a parameter of 1, RAM off the chip is asked for, by name and by default.
     HeapRegions = 47, "heap-regions";
     /// Allocations fail and the heap tells of it; with a parameter of 1 they are served, and it
     /// tells of each and of each release.

@@ -17,14 +17,14 @@ impl Checks {
         self.all += 1;
         self.held += u32::from(holds);
         if !holds {
-            defmt::error!("dma: {=str} does not hold", what);
+            defmt::error!("{=str} does not hold", what);
         }
     }
 
     /// Says so if all of them held.
     pub fn say(&self) {
         if self.held == self.all {
-            defmt::info!("dma: all {=u32} checks held", self.all);
+            defmt::info!("all {=u32} checks held", self.all);
         }
     }
 }

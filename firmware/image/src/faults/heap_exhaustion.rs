@@ -23,7 +23,7 @@ const PIECE_BYTES: u32 = 64;
 /// More than a piece.
 const TOO_LARGE_BYTES: u32 = 1000;
 /// What the first block of a chain holds: no address of a block.
-const NONE: u32 = 1;
+pub const NONE: u32 = 1;
 
 /// Size, capabilities and largest free block of the last failure that was told.
 static TOLD: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
@@ -98,7 +98,8 @@ fn fill(caps: Capabilities, shape: Shape) -> Option<[u32; 2]> {
     })
 }
 
-fn take_all(size_bytes: u32, caps: Capabilities, mut chain: u32) -> u32 {
+/// Puts blocks before a chain until there is no more memory.
+pub fn take_all(size_bytes: u32, caps: Capabilities, mut chain: u32) -> u32 {
     while let Some(block) = allocate(size_bytes, caps) {
         write(block, chain);
         chain = block;
@@ -122,7 +123,8 @@ fn release_every_second(mut chain: u32) -> Option<u32> {
     Some(kept)
 }
 
-fn release(mut chain: u32) -> bool {
+/// Gives back all blocks of a chain.
+pub fn release(mut chain: u32) -> bool {
     while chain != NONE {
         let next = read(chain);
         if blocks::free(chain).is_err() {

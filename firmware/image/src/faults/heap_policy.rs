@@ -110,19 +110,21 @@ fn resized_by_global(first_bytes: u32, second_bytes: u32) -> Option<[u32; 2]> {
 }
 
 fn preferences_are_tried_in_order() -> bool {
+    // No memory is off the chip and on it.
+    const NOWHERE: Capabilities = Capabilities::SPIRAM.union(Capabilities::INTERNAL);
     let prefer = |caps: &[Capabilities]| heap::allocate_prefer(24, Alignment::NATURAL, caps);
-    let second = prefer(&[Capabilities::SPIRAM, Capabilities::DMA]);
+    let second = prefer(&[NOWHERE, Capabilities::DMA]);
     let mut held = told().0 == 0 && second.is_ok_and(|address| blocks::free(address).is_ok());
     // Memory for code that is reached by DMA contradicts itself; the next wish does not.
     let contradiction = Capabilities::EXEC.union(Capabilities::DMA);
     let second = prefer(&[contradiction, Capabilities::DMA]);
     held &= told().0 == 0 && second.is_ok_and(|address| blocks::free(address).is_ok());
-    held &= prefer(&[Capabilities::SPIRAM, Capabilities::PID7]).is_err() && prefer(&[]).is_err();
+    held &= prefer(&[NOWHERE, Capabilities::PID7]).is_err() && prefer(&[]).is_err();
     held &= told().0 == 2;
-    held &= prefer(&[Capabilities::PID7, Capabilities::SPIRAM]).is_err();
+    held &= prefer(&[Capabilities::PID7, NOWHERE]).is_err();
     let (calls, [_, bits, ..]) = told();
-    held &= calls == 1 && bits == Capabilities::SPIRAM.bits();
-    // Without external RAM the limit changes nothing but the way.
+    held &= calls == 1 && bits == NOWHERE.bits();
+    // Where there is no external RAM the limit changes nothing but the way.
     for limit_bytes in [Some(0), Some(1000), None] {
         heap::set_external_limit(limit_bytes);
         held &= heap::allocate_default(24).is_ok_and(|address| blocks::free(address).is_ok());

@@ -16,6 +16,9 @@ static TAKEN: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
 /// More blocks than the memory is in when all of it is taken.
 const MOST_BLOCKS: usize = 24;
 
+/// What no memory can be.
+const OFF_AND_ON_CHIP: Capabilities = Capabilities::SPIRAM.union(Capabilities::INTERNAL);
+
 /// Runs every check.
 pub fn check_all() {
     let checks = [
@@ -96,8 +99,7 @@ fn impossible_memory_is_refused() -> bool {
         [Capabilities::EXEC.union(Capabilities::BYTE), Capabilities::EXEC.union(Capabilities::DMA)];
     let contradicts =
         |caps| allocate(8, caps) == Err(Error::Heap(AllocationError::Contradiction { caps }));
-    let nowhere =
-        [Capabilities::SPIRAM, Capabilities::PID2, Capabilities::INVALID, Capabilities::NONE];
+    let nowhere = [OFF_AND_ON_CHIP, Capabilities::PID2, Capabilities::INVALID, Capabilities::NONE];
     contradictions.into_iter().all(contradicts)
         && nowhere.into_iter().all(|caps| is_out_of_memory(allocate(8, caps)))
 }

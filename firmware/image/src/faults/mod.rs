@@ -23,6 +23,7 @@ mod heap_allocators;
 #[cfg(feature = "injection")]
 mod heap_damage;
 mod heap_exhaustion;
+mod heap_external;
 mod heap_policy;
 mod heap_questions;
 mod heap_regions;
@@ -163,7 +164,10 @@ fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
             return true;
         }
         Fault::HeapRegions => {
-            heap_regions::check_all();
+            match parameter {
+                0 => heap_regions::check_all(),
+                _ => heap_external::check_all(),
+            }
             return true;
         }
         Fault::HeapCallbacks => {

@@ -128,8 +128,8 @@ pub(super) fn first_blocked(start: u32, size_bytes: u32) -> Option<u32> {
     })
 }
 
-/// The oldest access that was refused, once. What the core was refused it knows by a bus fault, and
-/// it is not told from others here.
+/// The oldest access that was refused, once. What the core was refused it knows by a bus fault;
+/// QEMU's model notes only what others were.
 pub(super) fn take_refused() -> Option<Refused> {
     let mut controllers = CONTROLLERS.into_iter();
     let controller = controllers.find(|controller| controller.read(INTERRUPT_STATUS) & 1 != 0)?;

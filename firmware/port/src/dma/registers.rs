@@ -61,8 +61,8 @@ mod flag {
     pub const FIFO_ERROR: u32 = 1 << 0;
     pub const DIRECT_MODE_ERROR: u32 = 1 << 2;
     pub const TRANSFER_ERROR: u32 = 1 << 3;
-    pub const HALF: u32 = 1 << 4;
     pub const COMPLETE: u32 = 1 << 5;
+    /// With that of half a round, bit 4.
     pub const ALL: u32 = 0x3D;
 }
 

@@ -5,8 +5,9 @@
 
 use super::store::with;
 use super::{HeapLevel, REGION_LIMIT};
+use crate::platform;
 use core::ops::ControlFlow;
-use crashrig_layout::Capabilities;
+use crashrig_layout::{Capabilities, DmaNeeds};
 use crashrig_memory::heap::{AddressError, Block, Corruption, Level, NotMonitoring, Totals};
 
 /// How many bytes can be used at an address that is handed out. Masks interrupts for a bounded
@@ -27,13 +28,15 @@ pub fn containing_block(address: u32) -> Result<Block, AddressError> {
     with(|heap| heap.containing_block(address))
 }
 
-/// Sums over the regions with all of `caps`. Masks interrupts for a time in proportion to the
-/// number of their blocks.
+/// Sums over the regions that a request for `caps` may be served from: those with all of them, but
+/// for DMA no RAM off the chip that is not asked for by name. Masks interrupts for a time in
+/// proportion to the number of their blocks.
 ///
 /// # Errors
 /// A word of the heap's own is wrong.
 pub fn totals(caps: Capabilities) -> Result<Totals, Corruption> {
-    with(|heap| heap.totals(caps))
+    let needs = DmaNeeds::of(caps, platform::platform().regions);
+    with(|heap| heap.totals(needs.capabilities))
 }
 
 /// The numbers of one region, by its index; nothing, if there is no such region. Masks interrupts
