@@ -161,7 +161,13 @@ fn added_memory_is_refused() -> bool {
         let region = board::REGIONS.iter().find(|region| region.name == enable.region);
         region.is_none_or(|region| {
             let end = region.start + region.size_bytes;
-            blocks::add_region(region.start, end) == Err(AddRegionError::ClockOff)
+            // The history of records, where there is one, is in use since the start.
+            let in_use = board::BACKUP.is_some_and(|it| (region.start..end).contains(&it.history));
+            let expected = match in_use {
+                true => memory_error(AdditionError::Occupied),
+                false => Err(AddRegionError::ClockOff),
+            };
+            blocks::add_region(region.start, end) == expected
         })
     });
     let spiram = [Capabilities::SPIRAM, Capabilities::NONE, Capabilities::NONE];
