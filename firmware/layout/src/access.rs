@@ -149,6 +149,19 @@ impl Memory {
         })
     }
 
+    /// The address of the memory itself, where `address` is a second one of as many bytes; any
+    /// other address as it is, also one in a bit-band alias.
+    #[must_use]
+    pub fn behind_alias(self, address: u32) -> u32 {
+        let shown = self.aliases.iter().find_map(|alias| {
+            let offset = address.wrapping_sub(alias.start);
+            let is_byte_by_byte = alias.size_bytes == alias.target_size_bytes;
+            let is_shown = offset < alias.size_bytes && is_byte_by_byte;
+            is_shown.then(|| alias.target_start.wrapping_add(offset))
+        });
+        shown.unwrap_or(address)
+    }
+
     fn has(self, address: u32, wanted: Capabilities) -> bool {
         self.region(address).is_ok_and(|region| region.capabilities.contains(wanted))
     }

@@ -257,6 +257,22 @@ fn each_region_at_its_ends() {
 }
 
 #[test]
+fn behind_an_alias_is_the_memory_that_it_shows() {
+    let an505 = memory(an505::REGIONS, an505::ALIASES);
+    let check = |address, expected| assert_eq!(an505.behind_alias(address), expected);
+    check(0x2800_0000, 0x3800_0000);
+    check(0x281F_FFFF, 0x381F_FFFF);
+    check(0x2820_0000, 0x3820_0000);
+    check(0x0040_0004, 0x1000_0004);
+    for address in [0x3800_0000, 0x8000_0000, 0x2840_0000, 0xD000_0000] {
+        check(address, address);
+    }
+    // A word of a bit-band alias is one bit.
+    let stm32f4 = memory(stm32f4::REGIONS, stm32f4::ALIASES);
+    assert_eq!(stm32f4.behind_alias(0x2200_0004), 0x2200_0004);
+}
+
+#[test]
 fn an_alias_is_refused_for_dma_at_every_end() {
     for memory in [
         memory(stm32f4::REGIONS, stm32f4::ALIASES),

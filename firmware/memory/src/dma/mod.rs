@@ -10,6 +10,7 @@ pub mod arming;
 pub mod buffer;
 mod pl081;
 pub mod plan;
+pub mod protected;
 mod raw;
 pub mod transfer;
 

@@ -10,5 +10,6 @@ mod arming;
 mod buffers;
 mod chip;
 mod pl081;
+mod protected;
 mod raw;
 mod transfers;

@@ -11,7 +11,9 @@
 
 use super::failure::Event;
 use super::{protection, table};
+use crate::platform;
 use crashrig_layout::Master;
+use crashrig_memory::dma::protected::seen_from;
 use crashrig_memory::dma::{Burst, Controller, PeripheralBus, Plan, Refusal, StreamId};
 use crashrig_wire::{DmaRule, TransferState};
 
@@ -154,10 +156,11 @@ fn take_refused() -> Option<(StreamId, Event)> {
     let mut running = table::running();
     running.find_map(|(id, entry)| {
         let plan = &entry.plan;
-        let sides = [&plan.memory, &plan.peripheral].into_iter();
-        let mut places =
-            sides.map(|side| refused.seen_from(side.address, plan.occupied_bytes(side)));
-        let address = places.find_map(|place| place)?;
+        let sides = [&plan.memory, &plan.peripheral];
+        let address = sides.into_iter().find_map(|side| {
+            let size_bytes = plan.occupied_bytes(side);
+            seen_from(&platform::memory(), refused, side.address, size_bytes)
+        })?;
         Some((id, Event::Failed(TransferState::TransferError, Some(address))))
     })
 }

@@ -9,9 +9,7 @@
 //! controller, from memory, not checked; addresses: `info mtree`; the rest was measured in QEMU
 //! 7.2.22 and 10.0.2: blocks of 1 KiB, and that no interrupt has to be enabled before it comes.
 
-use crate::platform;
-use core::ops::Range;
-use crashrig_layout::AccessError;
+use crashrig_memory::dma::protected::Blocks;
 
 /// The interrupt that all of them share.
 pub(super) const LINE: u32 = 9;
@@ -48,29 +46,6 @@ struct Controller {
     start: u32,
 }
 
-/// An access that was refused, by the secure address of the memory.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Refused(u32);
-
-impl Refused {
-    /// The same byte as part of the bytes from an address on, which may be an alias.
-    pub(super) fn seen_from(self, start: u32, size_bytes: u32) -> Option<u32> {
-        let offset = self.0.wrapping_sub(secure(start));
-        (offset < size_bytes).then(|| start.wrapping_add(offset))
-    }
-}
-
-/// The secure address of what may be an alias.
-fn secure(address: u32) -> u32 {
-    let memory = platform::memory();
-    if !matches!(memory.region(address), Err(AccessError::Alias { .. })) {
-        return address;
-    }
-    let mut aliases = memory.aliases.iter();
-    let alias = aliases.find(|alias| address.wrapping_sub(alias.start) < alias.size_bytes);
-    alias.map_or(address, |alias| alias.target_start.wrapping_add(address - alias.start))
-}
-
 impl Controller {
     fn read(self, offset: u32) -> u32 {
         let register =
@@ -89,20 +64,12 @@ impl Controller {
         unsafe { register.write_volatile(word) }
     }
 
-    fn block_bytes(self) -> u32 {
-        1 << ((self.read(BLOCK_SIZE) & 0xF) + 5)
-    }
-
-    fn size_bytes(self) -> u32 {
-        (self.read(BLOCK_LIMIT) + 1) * WORD_BLOCKS * self.block_bytes()
-    }
-
-    /// Blocks that hold some of the bytes, which may go beyond the memory.
-    fn blocks(self, start: u32, size_bytes: u32) -> Range<u32> {
-        let end = self.start + self.size_bytes();
-        let from = start.clamp(self.start, end) - self.start;
-        let to = start.saturating_add(size_bytes).clamp(self.start, end) - self.start;
-        from / self.block_bytes()..to.div_ceil(self.block_bytes())
+    fn blocks(self) -> Blocks {
+        Blocks {
+            start: self.start,
+            count: (self.read(BLOCK_LIMIT) + 1) * WORD_BLOCKS,
+            block_bytes: 1 << ((self.read(BLOCK_SIZE) & 0xF) + 5),
+        }
     }
 
     /// The word of the table that holds a block. Nothing else comes in between.
@@ -122,21 +89,22 @@ impl Controller {
 /// The first of some bytes that secure accesses do not get to. Aliases are not looked at.
 pub(super) fn first_blocked(start: u32, size_bytes: u32) -> Option<u32> {
     CONTROLLERS.into_iter().find_map(|controller| {
-        let mut blocks = controller.blocks(start, size_bytes);
-        let block = blocks.find(|block| !controller.is_secure(*block))?;
-        Some((controller.start + block * controller.block_bytes()).max(start))
+        let blocks = controller.blocks();
+        let mut used = blocks.of(start, size_bytes);
+        let block = used.find(|block| !controller.is_secure(*block))?;
+        Some(blocks.start_of(block).max(start))
     })
 }
 
-/// The oldest access that was refused, once. What the core was refused it knows by a bus fault;
-/// QEMU's model notes only what others were.
-pub(super) fn take_refused() -> Option<Refused> {
+/// The oldest access that was refused, once, by the secure address of the memory. What the core was
+/// refused it knows by a bus fault; QEMU's model notes only what others were.
+pub(super) fn take_refused() -> Option<u32> {
     let mut controllers = CONTROLLERS.into_iter();
     let controller = controllers.find(|controller| controller.read(INTERRUPT_STATUS) & 1 != 0)?;
     let address = controller.start + controller.read(REFUSED_OFFSET);
     // SAFETY: what has been seen is cleared; no right changes.
     unsafe { controller.write(INTERRUPT_CLEAR, 1) };
-    Some(Refused(address))
+    Some(address)
 }
 
 /// Gives whole blocks of memory, by their secure addresses, to secure accesses or takes them away:
@@ -147,7 +115,7 @@ pub(super) fn take_refused() -> Option<Refused> {
 /// Nobody uses bytes of the blocks while they are taken away: the core itself is refused.
 pub unsafe fn set_secure(start: u32, size_bytes: u32, is_secure: bool) {
     for controller in CONTROLLERS {
-        for block in controller.blocks(start, size_bytes) {
+        for block in controller.blocks().of(start, size_bytes) {
             critical_section::with(|_| {
                 let word = controller.table_word(block);
                 let bit = 1 << (block % WORD_BLOCKS);
