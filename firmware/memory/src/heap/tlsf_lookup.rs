@@ -15,7 +15,7 @@ pub(super) struct Neighbours {
     pub next: Option<Header>,
 }
 
-/// What is checked before it is used. Each is a check that a mutant of `cargo ci mutants` takes out,
+/// What is checked before it is used. Each is a check that a mutant of `cargo ci mutants` takes out
 /// to show that a scenario notices; the check of a whole region has them all the same.
 impl<L: Level> Tlsf<L> {
     /// Headers are held against those before and behind.
