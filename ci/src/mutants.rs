@@ -47,6 +47,26 @@ pub const MUTANTS: &[Mutant] = &[
         removes: "the checks of the heap's own words before they are used, and its canaries",
     },
     Mutant {
+        feature: "without-heap-header-check",
+        removes: "the check of the sizes before and behind a block, before they are used",
+    },
+    Mutant {
+        feature: "without-heap-link-check",
+        removes: "the check that free blocks lead to each other, before a list is followed",
+    },
+    Mutant {
+        feature: "without-heap-canary-check",
+        removes: "the check of the canaries of a block that is taken back or resized",
+    },
+    Mutant {
+        feature: "without-heap-owner-check",
+        removes: "owner and caller in the canary in front of a block",
+    },
+    Mutant {
+        feature: "without-heap-fill-check",
+        removes: "the check that free memory is as it was filled, before it is handed out",
+    },
+    Mutant {
         feature: "without-heap-lock",
         removes: "the critical section around each operation of the heap",
     },

@@ -42,6 +42,9 @@ crate::names::closed_list! {
     /// A block that was released, by its owner; it is asked for again. Only a heap that fills free
     /// memory can notice.
     UseAfterFree = 16, "use-after-free";
+    /// Who asked for a block, by a stray store; the block is released. Only a heap that tracks
+    /// knows it.
+    OwnerStray = 17, "owner-stray";
 }
 
 impl HeapDamage {

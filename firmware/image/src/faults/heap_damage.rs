@@ -75,6 +75,9 @@ fn plan_for_neighbours(damage: HeapDamage) -> Option<Damage> {
         HeapDamage::HeadCanaryUnderrun => plan(block - 4, 1, false, release),
         HeapDamage::HeadCanaryStray => plan(block - 4, 1, true, release),
         HeapDamage::AskedSizeStray => plan(block - 8, 1, true, release),
+        HeapDamage::OwnerStray if heap::HeapLevel::IS_TRACKED => {
+            plan(block - heap::HeapLevel::PREFIX_BYTES, 1, true, release)
+        }
         HeapDamage::SizeOverrun => plan(behind, 2, true, release),
         HeapDamage::SizeUnderrun => plan(block - 4, 4, false, release),
         HeapDamage::SizeStray => plan(header, 1, true, release),

@@ -140,8 +140,8 @@ fn plain_memory_is_internal() -> bool {
     let moved = blocks::reallocate_globally(block, 24, 64);
     let stays = moved.is_null();
     let block = if stays { block } else { moved.addr() as u32 };
-    let given = [served.ok(), Some(block)].into_iter().chain(taken).flatten();
-    let released = given.fold(true, |all, address| blocks::free(address).is_ok() && all);
+    let mut given = [served.ok(), Some(block)].into_iter().chain(taken).flatten();
+    let released = given.all(|address| blocks::free(address).is_ok());
     added && inside && refused && stays && released
 }
 

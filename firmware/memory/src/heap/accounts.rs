@@ -15,7 +15,8 @@
 
 use super::dress::{self, Origin};
 use super::{
-    AddressError, AllocationError, Heap, Level, Move, ReallocationError, Request, Resizing,
+    AddressError, AllocationError, Heap, Level, Move, ReallocationError, Request, ResizeWay,
+    Resizing,
 };
 use crate::words::Words;
 
@@ -173,7 +174,7 @@ impl<const ROWS: usize> Accounts<ROWS> {
         address: u32,
         request: &Request,
         is_alive: impl Fn(u32) -> bool,
-        way: fn(&mut Heap<W, L, REGIONS>, u32, &Request) -> Result<Resizing, ReallocationError>,
+        way: ResizeWay<Heap<W, L, REGIONS>>,
     ) -> Result<Resizing, ReallocationError> {
         let request = self.stamped(request, is_alive);
         let (held_bytes, origin) = heap.charged(address)?;

@@ -49,7 +49,7 @@ pub use error::{
     RegionError,
 };
 pub use level::{Comprehensive, Level, Light, Off, Tracked};
-pub use reallocation::{Move, Resizing};
+pub use reallocation::{Move, ResizeWay, Resizing};
 pub use region::PRIORITIES;
 pub use request::{Request, prefer};
 pub use totals::Totals;

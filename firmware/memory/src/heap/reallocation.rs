@@ -34,6 +34,9 @@ pub struct Move {
     pub kept_bytes: u32,
 }
 
+/// How a heap begins to give a block another size.
+pub type ResizeWay<H> = fn(&mut H, u32, &Request) -> Result<Resizing, ReallocationError>;
+
 impl Move {
     /// Copies what the old block holds into the new one, by whole words where it can.
     pub fn copy(&self, words: &mut impl Words) {

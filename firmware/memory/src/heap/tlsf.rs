@@ -159,7 +159,7 @@ impl<L: Level> Tlsf<L> {
             self.check_list(words, rest_bytes)?;
         }
         if let Some(next) = next {
-            if L::IS_FILLED && end > next.address {
+            if Self::CHECKS_FILL && end > next.address {
                 check_fill(words, &next, next.address, end + unsplit::<L>(rest_bytes))?;
             }
             self.absorb(words, &next);
@@ -206,7 +206,7 @@ impl<L: Level> Tlsf<L> {
             is_free: false,
         };
         let rest_bytes = taken.size_bytes - block_bytes;
-        if L::IS_FILLED {
+        if Self::CHECKS_FILL {
             let end = taken.address + block_bytes + unsplit::<L>(rest_bytes);
             check_fill(words, block, taken.address, end)?;
         }
@@ -261,7 +261,7 @@ impl<L: Level> Tlsf<L> {
     /// which will be written to, is one.
     #[inline(always)]
     fn check_list(&self, words: &impl Words, size_bytes: u32) -> Result<(), Corruption> {
-        if size_bytes < L::SMALLEST_BYTES {
+        if size_bytes < L::SMALLEST_BYTES || !Self::CHECKS_LINKS {
             return Ok(());
         }
         links::check_head(&self.extent, &self.lists, words, Class::of(size_bytes))

@@ -15,6 +15,20 @@ pub(super) struct Neighbours {
     pub next: Option<Header>,
 }
 
+/// What is checked before it is used. Each is a check that a mutant of `cargo ci mutants` takes out
+/// to show that a scenario notices; the check of a whole region has them all the same.
+impl<L: Level> Tlsf<L> {
+    /// Headers are held against those before and behind.
+    const CHECKS_HEADERS: bool = L::IS_CHECKED && !cfg!(feature = "without-heap-header-check");
+    /// A link leads to a block that leads back.
+    pub(super) const CHECKS_LINKS: bool =
+        L::IS_CHECKED && !cfg!(feature = "without-heap-link-check");
+    /// The canaries of a block that is taken back or resized are whole.
+    const CHECKS_CANARIES: bool = L::IS_CHECKED && !cfg!(feature = "without-heap-canary-check");
+    /// What was free is as it was filled.
+    pub(super) const CHECKS_FILL: bool = L::IS_FILLED && !cfg!(feature = "without-heap-fill-check");
+}
+
 impl<L: Level> Tlsf<L> {
     /// A free block of at least `block_bytes`, the first of its list, everything checked that
     /// taking it needs.
@@ -32,7 +46,7 @@ impl<L: Level> Tlsf<L> {
             Some(class) => (class, false),
             None => (Class::of(block_bytes), true),
         };
-        let block = if L::IS_CHECKED {
+        let block = if Self::CHECKS_LINKS {
             match links::head(&self.extent, &self.lists, words, class)? {
                 Some(block) => block,
                 None if may_be_small => return Ok(None),
@@ -49,7 +63,7 @@ impl<L: Level> Tlsf<L> {
         if may_be_small && block.size_bytes < block_bytes {
             return Ok(None);
         }
-        if L::IS_CHECKED {
+        if Self::CHECKS_LINKS {
             links::successor(&self.extent, &self.lists, words, &block)?;
         }
         Ok(Some((block, class)))
@@ -63,7 +77,7 @@ impl<L: Level> Tlsf<L> {
         words: &impl Words,
         block: &Header,
     ) -> Result<Neighbours, Corruption> {
-        if L::IS_CHECKED {
+        if Self::CHECKS_HEADERS {
             return self.free_neighbours_checked(words, block);
         }
         // Both were seen to lie in the region with the block; the end mark is a block in use. What
@@ -91,7 +105,9 @@ impl<L: Level> Tlsf<L> {
         };
         for neighbour in previous.iter().chain(&next) {
             self.extent.block(words, neighbour.address)?;
-            links::check(&self.extent, &self.lists, words, neighbour)?;
+            if Self::CHECKS_LINKS {
+                links::check(&self.extent, &self.lists, words, neighbour)?;
+            }
         }
         Ok(Neighbours { previous, next })
     }
@@ -122,11 +138,20 @@ impl<L: Level> Tlsf<L> {
         address: u32,
         at: u32,
     ) -> Result<(Header, u32), AddressError> {
-        let checked = self.extent.block(words, at);
+        let checked = if Self::CHECKS_HEADERS {
+            self.extent.block(words, at)
+        } else {
+            Ok(Header::read(words, at))
+        };
         if let Ok(block) = checked.as_ref().copied()
             && !block.is_free
         {
-            return Ok((block, dress::asked_bytes::<L>(words, &block)?));
+            let asked_bytes = if Self::CHECKS_CANARIES {
+                dress::asked_bytes::<L>(words, &block)?
+            } else {
+                dress::believed_bytes(words, address)
+            };
+            return Ok((block, asked_bytes));
         }
         // Trouble may take its time: a walk tells a wrong address from a wrong word.
         let block = self.containing(words, address)?;

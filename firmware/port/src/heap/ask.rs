@@ -3,13 +3,13 @@
 //! Who asked is known by then, and allowed to. An error names what was asked for, not what DMA
 //! needs besides.
 
-use super::store::{self, Memory, ResizeWay, with, with_store};
+use super::store::{self, Memory, with, with_store};
 use super::{Error, history, policy};
 use crate::errors::{self, Place};
 use crate::platform;
 use crashrig_layout::DmaNeeds;
 use crashrig_memory::heap::{
-    AddressError, Alignment, AllocationError, Origin, ReallocationError, Request,
+    AddressError, Alignment, AllocationError, Origin, ReallocationError, Request, ResizeWay,
 };
 use crashrig_memory::misuse;
 use crashrig_wire::section::Allocation;
@@ -107,7 +107,7 @@ fn resize_in(
     asked: &Request,
     caller: u32,
     request: Result<Request, AllocationError>,
-    way: ResizeWay,
+    way: ResizeWay<Memory>,
 ) -> Result<u32, Error<ReallocationError>> {
     let told_bytes = tell_release(address);
     let request = request.map_err(ReallocationError::Allocation);

@@ -9,7 +9,8 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 use crashrig_memory::heap::{
-    AddressError, AllocationError, Heap, Move, Origin, ReallocationError, Request, Resizing, Trace,
+    AddressError, AllocationError, Heap, Move, Origin, ReallocationError, Request, ResizeWay,
+    Resizing, Trace,
 };
 use crashrig_memory::words::Words;
 use crashrig_wire::section::Allocation;
@@ -45,9 +46,6 @@ impl Words for HeapWords {
         }
     }
 }
-
-/// How the heap is asked for another size.
-pub(super) type ResizeWay = fn(&mut Memory, u32, &Request) -> Result<Resizing, ReallocationError>;
 
 /// The heap, its trace, and who has how much of it at a tracked level.
 #[derive(Debug)]
@@ -94,7 +92,7 @@ impl Store {
         &mut self,
         address: u32,
         request: &Request,
-        way: ResizeWay,
+        way: ResizeWay<Memory>,
     ) -> Result<Resizing, ReallocationError> {
         let request = &self.with_owner(request);
         #[cfg(feature = "heap-tracking")]
@@ -212,7 +210,7 @@ pub(super) fn serve(
 pub(super) fn reallocate(
     address: u32,
     request: &Request,
-    way: ResizeWay,
+    way: ResizeWay<Memory>,
 ) -> Result<u32, ReallocationError> {
     match with_store(|store| store.begin_reallocation(address, request, way))? {
         Resizing::InPlace(address) => Ok(address),
