@@ -34,6 +34,7 @@ mod device {
             clock_enables: board::CLOCK_ENABLES,
             clock_enables_on_demand: &[],
             reset_cause: board::RESET_CAUSE,
+            devices: board::DEVICES,
             core_clock_hz: board::CORE_CLOCK_HZ,
             executable_ram: None,
             before_kernel: nothing,

@@ -2,7 +2,9 @@
 
 use crate::heap;
 use core::ops::Range;
-use crashrig_layout::{Alias, Capabilities, ClockEnable, Memory, Region, RegionKind, ResetCause};
+use crashrig_layout::{
+    Alias, Capabilities, ClockEnable, Device, DeviceName, Memory, Region, RegionKind, ResetCause,
+};
 use crashrig_memory::map::AreaRange;
 use crashrig_memory::reboot::Policy;
 use crashrig_memory::retain::BootReport;
@@ -22,6 +24,8 @@ pub struct Platform {
     pub clock_enables_on_demand: &'static [ClockEnable],
     /// The register that tells why the chip was reset.
     pub reset_cause: Option<ResetCause>,
+    /// Devices whose registers drivers use.
+    pub devices: &'static [Device],
     /// Clock of the core in hertz.
     pub core_clock_hz: u32,
     /// The part of RAM that may hold code: first address, and size in bytes.
@@ -47,6 +51,12 @@ unsafe extern "Rust" {
 #[must_use]
 pub fn platform() -> &'static Platform {
     &CRASHRIG_PLATFORM
+}
+
+/// Where the registers of a device begin; nothing if the chip has no such device.
+#[must_use]
+pub fn device(name: DeviceName) -> Option<u32> {
+    platform().devices.iter().find(|device| device.name == name).map(|device| device.start)
 }
 
 /// The memory of this device: what an address can be used for.

@@ -25,6 +25,8 @@ pub(crate) struct RawChip {
     #[serde(default)]
     pub clock_enable: Vec<RawClockEnable>,
     pub reset_cause: Option<RawResetCause>,
+    #[serde(default)]
+    pub device: Vec<RawDevice>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,6 +119,14 @@ pub(crate) struct RawClockEnable {
 pub(crate) struct RawBit {
     pub register: u32,
     pub bit: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawDevice {
+    pub name: String,
+    pub start: u32,
+    pub source: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -263,6 +273,7 @@ mod tests {
         check::<RawBootMode>();
         check::<RawClockEnable>();
         check::<RawBit>();
+        check::<RawDevice>();
         check::<RawResetCause>();
         check::<RawBoard>();
         check::<RawCrashRegion>();

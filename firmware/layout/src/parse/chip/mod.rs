@@ -5,6 +5,7 @@
 mod aliases;
 mod capabilities;
 mod check;
+mod devices;
 mod regions;
 mod reset_cause;
 mod start;
@@ -13,7 +14,7 @@ pub(crate) use check::check;
 pub use reset_cause::ChipResetCause;
 
 use super::range::AddressRange;
-use crate::{AliasKind, Capabilities, Masters, PRIORITIES, RegionKind, Reset, Resets};
+use crate::{AliasKind, Capabilities, Device, Masters, PRIORITIES, RegionKind, Reset, Resets};
 
 crate::names::closed_list! {
     /// The core of a chip.
@@ -78,6 +79,8 @@ pub struct Chip {
     pub clock_enables: Vec<ChipClockEnable>,
     /// The register that tells why the chip was reset, if the file names one.
     pub reset_cause: Option<ChipResetCause>,
+    /// Devices whose registers drivers use.
+    pub devices: Vec<Device>,
 }
 
 /// What one part has less than its family.
