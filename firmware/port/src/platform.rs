@@ -55,6 +55,7 @@ pub fn platform() -> &'static Platform {
 
 /// Where the registers of a device begin; nothing if the chip has no such device.
 #[must_use]
+#[inline(never)]
 pub fn device(name: DeviceName) -> Option<u32> {
     platform().devices.iter().find(|device| device.name == name).map(|device| device.start)
 }
