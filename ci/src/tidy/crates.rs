@@ -258,9 +258,9 @@ mod tests {
                 &format!("{place}:3: found `firmware/layout` {layout}"),
                 &format!("{place}:4: found `firmware/wire` {layout}"),
                 &format!(
-                    "{place}:13: found `scenarios` {uses}, layout, memory, qemu, script, wire"
+                    "{place}:14: found `scenarios` {uses}, layout, memory, qemu, script, wire"
                 ),
-                &format!("{place}:14: found `ci` {uses}, layout, qemu, wire"),
+                &format!("{place}:15: found `ci` {uses}, layout, qemu, wire"),
             ],
         );
         check_rule(

@@ -35,6 +35,7 @@ mod device {
             clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
             reset_cause: board::RESET_CAUSE,
             backup: board::BACKUP,
+            devices: board::DEVICES,
             core_clock_hz: board::CORE_CLOCK_HZ,
             executable_ram: None,
             before_kernel: nothing,

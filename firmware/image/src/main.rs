@@ -45,6 +45,7 @@ mod device {
                 clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
                 reset_cause: board::RESET_CAUSE,
                 backup: board::BACKUP,
+                devices: board::DEVICES,
                 core_clock_hz: board::CORE_CLOCK_HZ,
                 executable_ram: board::EXECUTABLE_RAM,
                 before_kernel: super::before_kernel,

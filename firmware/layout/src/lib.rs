@@ -11,6 +11,7 @@
 
 mod access;
 mod capabilities;
+mod device;
 #[cfg(feature = "parse")]
 pub mod emit;
 mod heap_map;
@@ -25,6 +26,7 @@ mod width;
 
 pub use access::{Access, AccessError, Memory};
 pub use capabilities::{Capabilities, PRIORITIES};
+pub use device::{Device, DeviceName};
 pub use heap_map::{AdditionError, HeapMap, Piece, SMALLEST_PIECE_BYTES};
 pub use names::UnknownName;
 pub use need::Need;

@@ -4,19 +4,20 @@
 //! core stands still when it fetches from flash that is being changed. For the same time the memory
 //! protection is off, which otherwise keeps every store out of flash. The caches of flash are
 //! taken to be off, as after a reset; where they are on, what is erased has to be thrown out of
-//! them. Other chips: do not call.
+//! them.
 //!
 //! Registers: RM0090 §3.6 to §3.9, from memory, not checked.
 
+use crate::platform::device;
 use crate::registers::memory_protection;
+use crashrig_layout::DeviceName;
 
-/// FLASH_ACR; the others follow.
-const INTERFACE: usize = 0x4002_3C00;
-const KEY: usize = INTERFACE + 0x04;
-const OPTION_KEY: usize = INTERFACE + 0x08;
-const STATUS: usize = INTERFACE + 0x0C;
-const CONTROL: usize = INTERFACE + 0x10;
-const OPTION_CONTROL: usize = INTERFACE + 0x14;
+/// Offsets from FLASH_ACR.
+const KEY: u32 = 0x04;
+const OPTION_KEY: u32 = 0x08;
+const STATUS: u32 = 0x0C;
+const CONTROL: u32 = 0x10;
+const OPTION_CONTROL: u32 = 0x14;
 
 const KEYS: [u32; 2] = [0x4567_0123, 0xCDEF_89AB];
 const OPTION_KEYS: [u32; 2] = [0x0819_2A3B, 0x4C5D_6E7F];
@@ -46,7 +47,7 @@ pub enum FlashError {
     Alignment,
     /// The store is not as wide as was set (PGPERR).
     Parallelism,
-    /// It was not prepared (PGSERR).
+    /// It was not prepared (PGSERR), or the chip has no such interface.
     Sequence,
 }
 
@@ -116,6 +117,9 @@ pub fn protect_sector(number: u32, protected: bool) {
 
 /// Opens flash, sets what is to be done, does it, and closes flash again.
 fn operate(control: u32, work: impl FnOnce()) -> Result<(), FlashError> {
+    if device(DeviceName::FlashInterface).is_none() {
+        return Err(FlashError::Sequence);
+    }
     let errors = critical_section::with(|_| {
         KEYS.iter().for_each(|key| write(KEY, *key));
         write(STATUS, ERRORS);
@@ -163,13 +167,21 @@ unsafe fn store(address: u32, value: u32) {
     unsafe { place.write_volatile(value) };
 }
 
-fn read(register: usize) -> u32 {
+/// Address of a register of the interface, by its offset.
+fn register(offset: u32) -> Option<usize> {
+    device(DeviceName::FlashInterface).map(|start| (start + offset) as usize)
+}
+
+/// Reads zero where there is no interface.
+fn read(offset: u32) -> u32 {
+    let Some(register) = register(offset) else { return 0 };
     let register = core::ptr::with_exposed_provenance::<u32>(register);
     // SAFETY: a register of the interface; reading it has no side effect.
     unsafe { register.read_volatile() }
 }
 
-fn write(register: usize, value: u32) {
+fn write(offset: u32, value: u32) {
+    let Some(register) = register(offset) else { return };
     let register = core::ptr::with_exposed_provenance_mut::<u32>(register);
     // SAFETY: a register of the interface, which nothing else of this program uses; what it does to
     // flash is for the callers to answer for.

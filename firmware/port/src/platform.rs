@@ -3,7 +3,8 @@
 use crate::heap;
 use core::ops::Range;
 use crashrig_layout::{
-    Alias, Backup, Capabilities, ClockEnable, Memory, Region, RegionKind, ResetCause,
+    Alias, Backup, Capabilities, ClockEnable, Device, DeviceName, Memory, Region, RegionKind,
+    ResetCause,
 };
 use crashrig_memory::map::AreaRange;
 use crashrig_memory::reboot::Policy;
@@ -26,6 +27,8 @@ pub struct Platform {
     pub reset_cause: Option<ResetCause>,
     /// Memory that a battery keeps.
     pub backup: Option<Backup>,
+    /// Devices whose registers drivers use.
+    pub devices: &'static [Device],
     /// Clock of the core in hertz.
     pub core_clock_hz: u32,
     /// The part of RAM that may hold code: first address, and size in bytes.
@@ -51,6 +54,13 @@ unsafe extern "Rust" {
 #[must_use]
 pub fn platform() -> &'static Platform {
     &CRASHRIG_PLATFORM
+}
+
+/// Where the registers of a device begin; nothing if the chip has no such device.
+#[must_use]
+#[inline(never)]
+pub fn device(name: DeviceName) -> Option<u32> {
+    platform().devices.iter().find(|device| device.name == name).map(|device| device.start)
 }
 
 /// The memory of this device: what an address can be used for.

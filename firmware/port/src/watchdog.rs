@@ -4,15 +4,18 @@
 //! It has a clock of its own (LSI, 32 kHz, on a chip 17 to 47), so it also ends a program whose
 //! clock has failed. Once started it runs until the next reset; that one leaves its flag in the
 //! causes of resets, which go into the ledger. To be fed where progress is proved, never in a timer
-//! interrupt. Other chips: do not call.
+//! interrupt. On chips that have none nothing is done.
 //!
 //! Registers: RM0090 chapter 21, from memory, not checked.
 
-/// IWDG_KR; prescaler, reload value and status follow.
-const KEY: usize = 0x4000_3000;
-const PRESCALER: usize = KEY + 0x4;
-const RELOAD: usize = KEY + 0x8;
-const STATUS: usize = KEY + 0xC;
+use crate::platform::device;
+use crashrig_layout::DeviceName;
+
+/// Offsets from IWDG_KR.
+const KEY: u32 = 0;
+const PRESCALER: u32 = 0x4;
+const RELOAD: u32 = 0x8;
+const STATUS: u32 = 0xC;
 
 const OPEN: u32 = 0x5555;
 const FEED: u32 = 0xAAAA;
@@ -24,7 +27,12 @@ const DIVIDE_BY_32: u32 = 3;
 /// The longest time, in milliseconds.
 pub const LONGEST_MS: u32 = 4096;
 
-fn write(register: usize, value: u32) {
+fn register(offset: u32) -> Option<usize> {
+    device(DeviceName::IndependentWatchdog).map(|start| (start + offset) as usize)
+}
+
+fn write(offset: u32, value: u32) {
+    let Some(register) = register(offset) else { return };
     let register = core::ptr::with_exposed_provenance_mut::<u32>(register);
     // SAFETY: a register of the watchdog, which nothing else of this program uses; writing it
     // changes no memory.
@@ -32,7 +40,8 @@ fn write(register: usize, value: u32) {
 }
 
 fn is_updating() -> bool {
-    let register = core::ptr::with_exposed_provenance::<u32>(STATUS);
+    let Some(register) = register(STATUS) else { return false };
+    let register = core::ptr::with_exposed_provenance::<u32>(register);
     // SAFETY: as above; reading has no side effect on a chip.
     unsafe { register.read_volatile() != 0 }
 }

@@ -22,8 +22,6 @@ pub(super) const COPY: StreamId = StreamId { controller: Controller::Dma2, numbe
 pub(super) const ON_DMA1: StreamId = StreamId { controller: Controller::Dma1, number: 3 };
 /// Reception of USART1.
 pub(super) const RECEPTION: StreamId = StreamId { controller: Controller::Dma2, number: 2 };
-/// Data register of USART1.
-pub(super) const SERIAL_DATA: u32 = 0x4001_1004;
 
 /// One round of a circular stream. On the bench a byte goes with each instruction of the core, and
 /// a clock tick comes in between.
@@ -189,7 +187,7 @@ fn double_buffer() -> bool {
     serial::enable();
     let memory = block(128);
     let mode = Mode::Double { second: memory + 64 };
-    let plan = Plan { mode, ..Plan::transmit(memory, SERIAL_DATA, 64) };
+    let plan = Plan { mode, ..Plan::transmit(memory, serial::data_address(), 64) };
     cortex_m::interrupt::free(|_| {
         let begun = begin(serial::STREAM, &plan, serial::OPTIONS).is_ok();
         let comes_to = |number| (0..LOOKS).any(|_| dma::memory_in_use(serial::STREAM) == number);
@@ -217,7 +215,7 @@ fn serial_port() {
 #[inline(never)]
 fn endless() {
     let options = Options { channel: 4, priority: 0, limit_ms: Some(5) };
-    let plan = Plan::receive(SERIAL_DATA, block(64), 64);
+    let plan = Plan::receive(serial::data_address(), block(64), 64);
     if begin(RECEPTION, &plan, options).is_ok() {
         while dma::state(RECEPTION) == TransferState::Running {
             black_box(());
@@ -232,7 +230,7 @@ fn error_beside() {
     serial::enable();
     // It is in the middle of its transfer until its peripheral asks again.
     serial::set_requests(false);
-    let good = Plan::transmit(platform::text_start(), SERIAL_DATA, 64);
+    let good = Plan::transmit(platform::text_start(), serial::data_address(), 64);
     let bad = Plan::copy(block(256), first_of("ccm").0, 256);
     let begun = begin(serial::STREAM, &good, serial::OPTIONS).is_ok()
         && begin(COPY, &bad, Options { priority: 3, ..Options::COPY }).is_ok();
@@ -272,7 +270,10 @@ fn overrun() {
 fn circular_crash(address: u32) {
     serial::enable();
     let memory = block(ROUND_BYTES);
-    let plan = Plan { mode: Mode::Circular, ..Plan::transmit(memory, SERIAL_DATA, ROUND_BYTES) };
+    let plan = Plan {
+        mode: Mode::Circular,
+        ..Plan::transmit(memory, serial::data_address(), ROUND_BYTES)
+    };
     if begin(serial::STREAM, &plan, serial::OPTIONS).is_ok() {
         // In the middle of a round the peripheral asks no more, so that the bench need not step.
         serial::set_requests(false);

@@ -2,8 +2,11 @@
 //!
 //! Must never happen here: a plan that breaks two rules, of which only the first would be noticed.
 
-use super::dma::{COPY, ON_DMA1, RECEPTION, SERIAL_DATA, first_of};
+use super::dma::{COPY, ON_DMA1, RECEPTION, first_of};
+use crashrig_layout::AliasKind;
 use crashrig_memory::dma::{Burst, Mode, Plan, Side, StreamId, Threshold, Width};
+use crashrig_port::dma::serial;
+use crashrig_port::platform;
 
 /// The plan of a number, and the stream that is to carry it out. `from` and `to` are blocks of
 /// 1 KiB and 2 KiB.
@@ -11,13 +14,13 @@ pub fn breaking(number: u32, from: u32, to: u32) -> (StreamId, Plan) {
     let copy = Plan::copy(from, to + 4, 64);
     let four = Side { burst: Burst::Four, ..copy.memory };
     let words = Side::memory(to, Width::Word);
-    let receive = Plan::receive(SERIAL_DATA, to, 64);
+    let receive = Plan::receive(serial::data_address(), to, 64);
     let plan = match number {
         1 => Plan::copy(from, first_of("sram2").1 - 128, 256),
         2 => return (ON_DMA1, copy),
         3 => Plan { memory: four, ..Plan::copy(from, to + 4, 1024) },
         4 => Plan::copy(from, first_of("flash").1 - 1024, 64),
-        5 => Plan::copy(from, 0x2200_0000, 64),
+        5 => Plan::copy(from, bit_band(), 64),
         6 => Plan { fifo: None, ..copy },
         7 => Plan { items: 65_536, ..copy },
         8 => Plan { mode: Mode::Circular, ..copy },
@@ -48,4 +51,10 @@ pub fn breaking(number: u32, from: u32, to: u32) -> (StreamId, Plan) {
         _ => Plan::copy(from, first_of("ccm").0, 64),
     };
     (COPY, plan)
+}
+
+/// Where the bits of RAM are words.
+fn bit_band() -> u32 {
+    let mut aliases = platform::platform().aliases.iter();
+    aliases.find(|it| it.kind == AliasKind::BitBand).map_or(0, |it| it.start)
 }

@@ -2,9 +2,9 @@
 //! direct mode has one width (RM0090 §10.3.10, from memory, not checked).
 
 use super::checks::Checks;
-use super::dma::{COPY, RECEPTION, SERIAL_DATA, begin, block, fill, run, word};
+use super::dma::{COPY, RECEPTION, begin, block, fill, run, word};
 use crashrig_memory::dma::{Direction, Mode, Plan, Refusal, Side, Threshold, Width};
-use crashrig_port::dma::{self, OnFailure, Options};
+use crashrig_port::dma::{self, OnFailure, Options, serial};
 use crashrig_wire::{DmaRule, TransferState};
 
 const WIDTHS: [Width; 3] = [Width::Byte, Width::Half, Width::Word];
@@ -52,9 +52,9 @@ fn packs(from: (u32, Width), to: (u32, Width), threshold: Threshold) -> bool {
 /// Whether direct mode is taken for equal widths, and refused for others.
 fn direct(peripheral: Width, memory: Width, to: u32) -> bool {
     let plan = Plan {
-        peripheral: Side::register(SERIAL_DATA, peripheral),
+        peripheral: Side::register(serial::data_address(), peripheral),
         memory: Side::memory(to, memory),
-        ..Plan::receive(SERIAL_DATA, to, SIZE_BYTES)
+        ..Plan::receive(serial::data_address(), to, SIZE_BYTES)
     };
     let begun = begin(RECEPTION, &plan, Options { channel: 4, priority: 0, limit_ms: None });
     dma::stop(RECEPTION);

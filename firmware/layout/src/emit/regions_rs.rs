@@ -27,6 +27,13 @@ pub fn regions_rs(board: &Board) -> String {
     list(&mut text, doc, "CLOCK_ENABLES_ON_DEMAND", "ClockEnable", &on_demand, clock_enable);
     reset_cause(&mut text, board.chip.reset_cause.as_ref());
     backup(&mut text, board.chip.backup.as_ref());
+    let doc = "Devices whose registers drivers use.";
+    list(&mut text, doc, "DEVICES", "Device", &board.chip.devices, |device| {
+        fields(&[
+            ("name", format!("crashrig_layout::DeviceName::{:?}", device.name)),
+            ("start", format!("0x{:08X}", device.start)),
+        ])
+    });
     text
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct RawChip {
     pub clock_enable: Vec<RawClockEnable>,
     pub reset_cause: Option<RawResetCause>,
     pub backup: Option<RawBackup>,
+    #[serde(default)]
+    pub device: Vec<RawDevice>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,6 +120,14 @@ pub(crate) struct RawClockEnable {
 pub(crate) struct RawBit {
     pub register: u32,
     pub bit: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawDevice {
+    pub name: String,
+    pub start: u32,
+    pub source: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -276,6 +286,7 @@ mod tests {
         check::<RawBootMode>();
         check::<RawClockEnable>();
         check::<RawBit>();
+        check::<RawDevice>();
         check::<RawResetCause>();
         check::<RawBackup>();
         check::<RawBoard>();

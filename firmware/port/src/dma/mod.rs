@@ -73,10 +73,11 @@ pub fn matrix() -> Matrix {
     Matrix { memory: platform::memory(), peripherals: registers::PERIPHERALS }
 }
 
-/// Whether the chip file knows these controllers as bus masters.
+/// Whether the chip file knows these controllers, and as bus masters.
 #[must_use]
 pub fn is_present() -> bool {
-    platform::platform().regions.iter().any(|region| region.reached_by(registers::MASTER))
+    let mut regions = platform::platform().regions.iter();
+    registers::are_present() && regions.any(|region| region.reached_by(registers::MASTER))
 }
 
 /// Checks a transfer, programs its stream and starts it.

@@ -60,6 +60,11 @@ const STOP_LIMIT: u32 = 10_000;
 /// No peripheral is wired to the engines' requests.
 pub(super) const PERIPHERALS: &[PeripheralBus] = &[];
 
+/// Whether their registers are known: their addresses are those of the one chip that has them.
+pub(super) const fn are_present() -> bool {
+    true
+}
+
 /// The place of a channel among all; nothing if the chip does not have it.
 pub(super) fn place(id: StreamId) -> Option<usize> {
     match id.controller {

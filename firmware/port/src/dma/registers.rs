@@ -1,12 +1,13 @@
 //! Registers of the STM32F4's DMA controllers, and what a plan looks like in them.
 //!
-//! Source: RM0090 §10.5, from memory but for what ST's device header says of the bits; §2.3 for the
-//! addresses, §12.2 for the interrupts, §7.3.10 for the clocks, all from memory and tried on the
-//! model that the bench supplies (`qemu/src/models/dma`), not on silicon. Registers are accessed by
-//! words only. Nothing here knows what a transfer is for.
+//! Source: RM0090 §10.5, from memory but for what ST's device header says of the bits; §12.2 for
+//! the interrupts, §7.3.10 for the clocks, all from memory and tried on the model that the bench
+//! supplies (`qemu/src/models/dma`), not on silicon. Registers are accessed by words only. Nothing
+//! here knows what a transfer is for.
 
 use super::failure::Event;
-use crashrig_layout::Master;
+use crate::platform::device;
+use crashrig_layout::{DeviceName, Master};
 use crashrig_memory::dma::{
     Burst, Controller, Direction, Mode, PeripheralBus, Plan, Refusal, StreamId, Width,
 };
@@ -17,10 +18,8 @@ pub(super) const MASTER: Master = Master::Dma2Memory;
 /// Streams of both controllers.
 pub(super) const STREAM_COUNT: usize = 16;
 
-/// First addresses of the controllers' registers.
-const CONTROLLERS: [u32; 2] = [0x4002_6000, 0x4002_6400];
-/// RCC_AHB1ENR, and the bits that clock the controllers.
-const AHB1_ENABLE: u32 = 0x4002_3830;
+/// Offset of RCC_AHB1ENR, and the bits that clock the controllers.
+const AHB1_ENABLE: u32 = 0x30;
 const CLOCK_BITS: [u32; 2] = [1 << 21, 1 << 22];
 /// Interrupts of the streams.
 const LINES: [[u32; 8]; 2] = [[11, 12, 13, 14, 15, 16, 17, 47], [56, 57, 58, 59, 60, 68, 69, 70]];
@@ -93,8 +92,19 @@ pub(super) const fn check(_plan: &Plan) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether the chip has both, and what clocks them.
+pub(super) fn are_present() -> bool {
+    [DeviceName::Dma1, DeviceName::Dma2, DeviceName::Rcc].into_iter().all(|it| device(it).is_some())
+}
+
+/// Nothing that is asked of a controller here is asked where there is none.
 fn base(controller: Controller) -> u32 {
-    CONTROLLERS.get(index(controller)).copied().unwrap_or_default()
+    let name = match controller {
+        Controller::Dma1 => DeviceName::Dma1,
+        Controller::Dma2 => DeviceName::Dma2,
+        Controller::Pl081(_) => return 0,
+    };
+    device(name).unwrap_or_default()
 }
 
 fn stream(id: StreamId) -> u32 {
@@ -152,10 +162,11 @@ fn stream_of(line: u32) -> Option<StreamId> {
 /// Clocks a controller. The manual wants two cycles between this and the first access.
 pub(super) fn enable_clock(controller: Controller) {
     let bit = CLOCK_BITS.get(index(controller)).copied().unwrap_or_default();
-    let before = read(AHB1_ENABLE);
+    let register = device(DeviceName::Rcc).unwrap_or_default() + AHB1_ENABLE;
+    let before = read(register);
     // SAFETY: only the clock of a DMA controller is added.
-    unsafe { write(AHB1_ENABLE, before | bit) };
-    let _ = read(AHB1_ENABLE);
+    unsafe { write(register, before | bit) };
+    let _ = read(register);
 }
 
 /// Clears all flags of a stream.

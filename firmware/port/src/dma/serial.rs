@@ -2,16 +2,19 @@
 //! memory, and tried on the bench). It needs no pin to be tried: the shift register runs without.
 
 use super::{Options, StreamHandle};
+use crate::platform::device;
+use crashrig_layout::DeviceName;
 use crashrig_memory::dma::transfer::{Register, Shape, Transfer, TransferError};
 use crashrig_memory::dma::{Controller, DmaSource, StreamId};
 
-/// RCC_APB2ENR, and the bit that clocks USART1.
-const APB2_ENABLE: u32 = 0x4002_3844;
+/// Offset of RCC_APB2ENR, and the bit that clocks USART1.
+const APB2_ENABLE: u32 = 0x44;
 const CLOCK_BIT: u32 = 1 << 4;
-const DATA: u32 = 0x4001_1004;
-const BAUD_RATE: u32 = 0x4001_1008;
-const CONTROL_1: u32 = 0x4001_100C;
-const CONTROL_3: u32 = 0x4001_1014;
+/// Offsets from USART_SR.
+const DATA: u32 = 0x04;
+const BAUD_RATE: u32 = 0x08;
+const CONTROL_1: u32 = 0x0C;
+const CONTROL_3: u32 = 0x14;
 /// USART on, transmitter on.
 const ENABLE_TRANSMITTER: u32 = 1 << 13 | 1 << 3;
 /// The transmitter asks for DMA.
@@ -24,22 +27,31 @@ pub const STREAM: StreamId = StreamId { controller: Controller::Dma2, number: 7 
 /// Its request.
 pub const OPTIONS: Options = Options { channel: 4, priority: 0, limit_ms: None };
 
-/// The data register.
+/// Address of the data register; 0 where there is no such port, which no stream reaches.
 #[must_use]
-pub const fn data_register() -> Register {
-    // SAFETY: bytes that are written there leave the chip, and nothing else happens.
-    unsafe { Register::new(DATA) }
+pub fn data_address() -> u32 {
+    device(DeviceName::Usart1).map_or(0, |start| start + DATA)
 }
 
-fn write(address: u32, word: u32) {
-    let register = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
+/// The data register.
+#[must_use]
+pub fn data_register() -> Register {
+    // SAFETY: bytes that are written there leave the chip, and nothing else happens; a stream
+    // refuses the address that stands for no port.
+    unsafe { Register::new(data_address()) }
+}
+
+fn write(offset: u32, word: u32) {
+    let Some(start) = device(DeviceName::Usart1) else { return };
+    let register = core::ptr::with_exposed_provenance_mut::<u32>((start + offset) as usize);
     // SAFETY: the constants above name registers of USART1, which nobody else uses.
     unsafe { register.write_volatile(word) }
 }
 
 /// Switches the transmitter on.
 pub fn enable() {
-    let register = core::ptr::with_exposed_provenance_mut::<u32>(APB2_ENABLE as usize);
+    let Some(clocks) = device(DeviceName::Rcc) else { return };
+    let register = core::ptr::with_exposed_provenance_mut::<u32>((clocks + APB2_ENABLE) as usize);
     // SAFETY: a register of this chip; reading it changes nothing.
     let before = unsafe { register.read_volatile() };
     // SAFETY: only the clock of USART1 is added.

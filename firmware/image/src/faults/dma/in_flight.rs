@@ -1,10 +1,10 @@
 //! A block of the heap, taken away while a stream fills it, in each way that there is.
 
 use super::super::checks::Checks;
-use super::{CAPS, RECEPTION, SERIAL_DATA, begin, block};
+use super::{CAPS, RECEPTION, begin, block};
 use crate::faults::blocks;
 use crashrig_memory::dma::Plan;
-use crashrig_port::dma::{self, Options};
+use crashrig_port::dma::{self, Options, serial};
 use crashrig_port::{errors, heap};
 use crashrig_wire::status::Misuse;
 
@@ -13,7 +13,7 @@ pub fn freed() {
     let mut checks = Checks::new();
     let memory = block(64);
     let options = Options { channel: 4, priority: 0, limit_ms: None };
-    let begun = begin(RECEPTION, &Plan::receive(SERIAL_DATA, memory, 64), options).is_ok();
+    let begun = begin(RECEPTION, &Plan::receive(serial::data_address(), memory, 64), options).is_ok();
     checks.check("begins", begun);
     let stream = RECEPTION.code();
     checks.check("free", blocks::free(memory) == Err(heap::Error::Borrowed { stream }));

@@ -1,7 +1,7 @@
 //! A chip file as a whole: core, parts, main RAM. Regions, aliases and start-up have files of
 //! their own.
 
-use super::{Chip, Core, Part, aliases, backup, regions, reset_cause, start};
+use super::{Chip, Core, Part, aliases, backup, devices, regions, reset_cause, start};
 use crate::RegionKind;
 use crate::parse::problem::{Problems, hex, listed, quoted};
 use crate::parse::raw::{RawChip, RawPart};
@@ -32,6 +32,7 @@ pub(crate) fn check(name: &str, raw: RawChip, problems: &mut Problems<'_>) -> Ch
     let reset_cause =
         raw.reset_cause.as_ref().map(|raw| reset_cause::check(raw, &regions, problems));
     let backup = raw.backup.as_ref().map(|raw| backup::check(raw, &regions, problems));
+    let devices = devices::check(&raw.device, &regions, problems);
     let boot_modes = raw.boot_mode.iter().map(start::boot_mode).collect();
     let mut chip = Chip {
         name: name.to_owned(),
@@ -49,6 +50,7 @@ pub(crate) fn check(name: &str, raw: RawChip, problems: &mut Problems<'_>) -> Ch
         clock_enables,
         reset_cause,
         backup,
+        devices,
     };
     chip.parts = check_parts(&raw.part, &chip, problems);
     check_main_ram(&chip, problems);

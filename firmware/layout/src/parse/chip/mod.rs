@@ -6,6 +6,7 @@ mod aliases;
 mod backup;
 mod capabilities;
 mod check;
+mod devices;
 mod regions;
 mod reset_cause;
 mod start;
@@ -15,7 +16,7 @@ pub(crate) use check::check;
 pub use reset_cause::ChipResetCause;
 
 use super::range::AddressRange;
-use crate::{AliasKind, Capabilities, Masters, PRIORITIES, RegionKind, Reset, Resets};
+use crate::{AliasKind, Capabilities, Device, Masters, PRIORITIES, RegionKind, Reset, Resets};
 
 crate::names::closed_list! {
     /// The core of a chip.
@@ -82,6 +83,8 @@ pub struct Chip {
     pub reset_cause: Option<ChipResetCause>,
     /// Memory that a battery keeps, if the file names some.
     pub backup: Option<ChipBackup>,
+    /// Devices whose registers drivers use.
+    pub devices: Vec<Device>,
 }
 
 /// What one part has less than its family.
