@@ -1,10 +1,10 @@
 //! From reset to the main thread.
 //!
-//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; why the
-//! chip was reset; memory on a battery; clocks that memory needs; memory protection; what the image wants first; kernel
-//! and its threads; clock tick; main thread on its own stack (PSP); crash-record check; `main`. An
-//! image without kernel has its turn directly behind memory protection. Nothing needed on the way
-//! lies in a region whose clock must first be enabled.
+//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; why the chip
+//! was reset; memory on a battery; clocks that memory needs; memory protection; what the image
+//! wants first; kernel and its threads; clock tick; main thread on its own stack (PSP);
+//! crash-record check; `main`. An image without kernel has its turn directly behind memory
+//! protection. Nothing needed on the way lies in a region whose clock must first be enabled.
 
 use crate::kernel::sync::Timer;
 use crate::registers::system_control;

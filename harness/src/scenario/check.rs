@@ -181,10 +181,6 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         problems.add(key("first"), "a finding", "none unless the end is \"clean\"");
     }
     check_ledger(&key, raw, problems);
-    if raw.damaged_history.is_some_and(|slot| slot >= HISTORY_SLOTS) {
-        let expected = format_args!("a slot of the history, 0 to {}", HISTORY_SLOTS - 1);
-        problems.add(key("damaged-history"), "another number", expected);
-    }
     let fault: Option<Fault> =
         raw.fault.as_deref().map_or(Some(Fault::None), |name| problems.name(&key("fault"), name));
     let then = raw.then.as_deref().and_then(|name| problems.name(&key("then"), name));
@@ -218,8 +214,12 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
     }
 }
 
-/// The ledger lies in memory, and an exit leaves none to read.
+/// The ledger lies in memory, and an exit leaves none to read. A history has so many slots.
 fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Problems) {
+    if let Some(slot) = raw.damaged_history.filter(|slot| *slot >= HISTORY_SLOTS) {
+        let expected = format_args!("a slot of the history, 0 to {}", HISTORY_SLOTS - 1);
+        problems.add(key("damaged-history"), slot, expected);
+    }
     let expectations = [
         ("nested", raw.nested.is_some()),
         ("crashes-in-a-row", raw.crashes_in_a_row.is_some()),

@@ -268,6 +268,7 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
         instructions: None,
         marker: None,
         ledger: None,
+        backup: None,
         before: Slot::ALL.map(slot),
         after: Slot::ALL.map(slot),
         crash: Some(crash),
