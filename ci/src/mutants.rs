@@ -64,6 +64,10 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-history-crc",
         removes: "the check of the CRC of what the history holds",
     },
+    Mutant {
+        feature: "without-watchdog-record",
+        removes: "the record of a boot that a watchdog has ended",
+    },
     Mutant { feature: "without-image-check", removes: "the bootloader's check of the application" },
 ];
 

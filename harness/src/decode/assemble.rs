@@ -1,7 +1,8 @@
 //! All decoders together: from the evidence of a run to its report.
 
 use super::backtrace::{RamRange, backtrace};
-use super::log::{LogDecoder, plain};
+use super::log::{LogDecoder, LogLine, plain};
+use super::records::NewRecord;
 use super::sections::{self, Sections};
 use super::symbols::Symbols;
 use super::{backup, entry, fault_text, oracle, records, witness};
@@ -9,6 +10,7 @@ use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::script;
+use crate::target::Boundary;
 use crashrig_layout::parse::{AddressRange, Board};
 use crashrig_wire::record::Trust;
 use crashrig_wire::region::Slot;
@@ -36,7 +38,9 @@ pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
         board,
         has_witness: evidence.has_witness,
     };
-    let boots = evidence.boots.iter().map(|boot| boot_report(boot, &context, &decoder)).collect();
+    let next = evidence.boots.iter().skip(1).map(Some).chain([None]);
+    let boots = evidence.boots.iter().zip(next);
+    let boots = boots.map(|(boot, next)| boot_report(boot, next, &context, &decoder)).collect();
     Report { bench_problem: evidence.bench_problem.clone(), boots }
 }
 
@@ -58,6 +62,7 @@ impl<'a> Context<'a> {
 
 fn boot_report<'a>(
     boot: &BootEvidence,
+    next: Option<&BootEvidence>,
     context: &Context<'a>,
     decoder: &LogDecoder<'a>,
 ) -> BootReport {
@@ -94,6 +99,8 @@ fn boot_report<'a>(
             bytes_lost(&new.record, symbols.image(), &views(&boot.ram_before_fault), &ram);
         crash
     });
+    let late = next.filter(|_| crash.is_none() && boot.boundary == Boundary::Watchdog);
+    let crash = crash.or_else(|| late_crash(late?, &log.lines, context, decoder));
     BootReport {
         planned: boot.planned,
         boundary: boot.boundary.clone(),
@@ -110,6 +117,26 @@ fn boot_report<'a>(
         unmodelled: seen.unmodelled_lines(),
         console: plain(&String::from_utf8_lossy(boot.console.bytes())),
     }
+}
+
+/// The record that the boot behind one that a watchdog has ended wrote of that. `log` is what came
+/// of the one that was ended.
+fn late_crash(
+    next: &BootEvidence,
+    log: &[LogLine],
+    context: &Context<'_>,
+    decoder: &LogDecoder<'_>,
+) -> Option<CrashReport> {
+    let region = next.region_after.bytes();
+    let NewRecord { slot, record, partial } =
+        records::late_record(next.region_before.bytes(), region)?;
+    let place = Place { slot, partial };
+    let mut crash = describe(place, &record, context.symbols, Some(context.board), &[]);
+    let behind = records::section_bytes(region, slot);
+    crash.sections = sections::read(behind, record.sequence, decoder);
+    crash.reset_causes = reset_causes(&crash.sections, context.board);
+    crash.section_differences = sections::differences(&crash.sections, &[], log, None);
+    Some(crash)
 }
 
 /// The causes of the last resets in the words of the chip file.

@@ -11,8 +11,8 @@ use super::{
     BootPlan, Control, End, ExpectedCrash, Fill, Place, Role, Scenario, Start, measured_function,
 };
 use crate::verdict::VerdictKind;
-use crashrig_wire::Fault;
 use crashrig_wire::history::HISTORY_SLOTS;
+use crashrig_wire::{Detector, Fault};
 use std::path::Path;
 
 /// The folder of scenarios that must be judged fail.
@@ -231,6 +231,11 @@ fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Pro
     }
 }
 
+/// Of a boot that a watchdog has ended nobody knows where it was.
+fn is_of_watchdog(raw: &RawCrash) -> bool {
+    raw.detector.as_deref() == Some(Detector::Watchdog.name())
+}
+
 fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<ExpectedCrash> {
     let key = |name: &str| format!("crash[{}].{name}", index + 1);
     let required = [
@@ -240,7 +245,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         ("thread", raw.thread.is_some(), "whom it is charged to"),
         (
             "address",
-            raw.address.is_some() || raw.pc.is_some(),
+            raw.address.is_some() || raw.pc.is_some() || is_of_watchdog(raw),
             "an address or a pc, as symbol or region",
         ),
     ];
@@ -305,9 +310,9 @@ fn check_boots_against_crashes(boots: &[BootPlan], raw: &RawScenario, problems: 
     }
     for number in described {
         let ends = number.checked_sub(1).and_then(|index| boots.get(index as usize));
-        if ends.is_none_or(|boot| boot.end != End::Crash) {
+        if ends.is_none_or(|boot| !matches!(boot.end, End::Crash | End::Watchdog)) {
             let found = format_args!("boot {number}");
-            problems.add("crash.boot", found, "a boot that ends in a crash");
+            problems.add("crash.boot", found, "a boot that ends in a crash, or by a watchdog");
         }
     }
 }

@@ -177,7 +177,7 @@ pub enum End {
     Lockup,
     /// Not at all, within its deadline.
     Hang,
-    /// By a watchdog that ran out, with neither marker nor record.
+    /// By a watchdog that ran out, without marker; with a record if the next boot is to write one.
     Watchdog,
     /// With resets, neither marker nor record, until the budget of boots is used up.
     ResetLoop,
