@@ -1,5 +1,5 @@
-//! What a boot keeps of itself for the case that a watchdog ends it: the next boot makes a record of
-//! that.
+//! What a boot keeps of itself for the case that a watchdog ends it: the next boot makes a record
+//! of that.
 //!
 //! Words that are stored as things happen, so no seal can cover them; a mark says that this build
 //! wrote them. They are believed only where the chip says that a watchdog ran out, and the ledger
@@ -52,7 +52,9 @@ fn mark() -> u32 {
 }
 
 /// Writes a record of the boot before if a watchdog has ended it, then copies records that are new
-/// to memory on a battery. On the main stack, before anything is logged.
+/// to memory on a battery. On the main stack, before anything is logged; a frame of its own, so
+/// that what it needs is off that stack again when `main` begins.
+#[inline(never)]
 pub(crate) fn settle() {
     if HAS_BEFORE.swap(false, Ordering::Relaxed) {
         if !cfg!(feature = "without-watchdog-record") {

@@ -76,8 +76,8 @@ fn captures_not_seen(scenario: &Scenario, (evidence, report): Run<'_>) -> Vec<Mi
     not_seen.collect()
 }
 
-/// Whether a record was captured in its own boot. That of one which a watchdog has ended was not, and
-/// how long a device runs on behind the end of its time says something of the host.
+/// Whether a record was captured in its own boot. That of one which a watchdog has ended was not,
+/// and how long a device runs on behind the end of its time says something of the host.
 fn has_capture(crash: &&CrashReport) -> bool {
     crash.record.detector != Detector::Watchdog
 }

@@ -257,8 +257,7 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
     let scenario = format!(
         "timeline = [\"1. a step\"]\ntitle = \"t\"\n[[boot]]\nstart = \"cold\"\n\
          fault = \"bus-read\"\nend = \"crash\"\n[[crash]]\nboot = 1\nkind = \"bus-fault\"\n\
-         detector = \"bus-error\"\nthread = \"main\"\n\
-         address = {{ region = \"unmapped\" }}\n{keys}\n"
+         detector = \"bus-error\"\nthread = \"main\"\naddress = {{ region = \"unmapped\" }}\n{keys}\n"
     );
     let scenario = parse(Path::new("family/name.toml"), scenario).unwrap();
     let slot = |slot| SlotReport { slot, record: None, reading: "blank", reason: None };
