@@ -153,7 +153,8 @@ crate::names::closed_list! {
     /// A DMA transfer that breaks a rule, by parameter: 0 it writes core-coupled memory, 1 it goes
     /// beyond the end of SRAM2, 2 it copies on DMA1, 3 its bursts cross a boundary of 1 KiB, 4 it
     /// writes flash, 5 it writes an alias, 6 it copies in direct mode, 7 it has too many items, 8
-    /// it copies in circular mode, 9 its bursts do not fit the threshold of the FIFO.
+    /// it copies in circular mode, 9 its bursts do not fit the threshold of the FIFO, 10 it writes
+    /// a buffer on the stack of a thread, which lies in core-coupled memory.
     DmaMisuse = 91, "dma-misuse";
     /// A DMA transfer whose peripheral never has anything, with a limit of 5 ms.
     DmaEndless = 92, "dma-endless";

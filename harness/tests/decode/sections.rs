@@ -1,5 +1,4 @@
-//! Sections behind a record: read, shown in words and for machines, held against RAM and the log,
-//! and judged; and, whatever their bytes, never a panic.
+//! Sections behind a record: read, shown, held against RAM and the log, judged; and never a panic.
 
 use crate::hostile::flipped;
 use crate::log::{encode, frame, text as string};
@@ -257,7 +256,8 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
     let scenario = format!(
         "timeline = [\"1. a step\"]\ntitle = \"t\"\n[[boot]]\nstart = \"cold\"\n\
          fault = \"bus-read\"\nend = \"crash\"\n[[crash]]\nboot = 1\nkind = \"bus-fault\"\n\
-         detector = \"bus-error\"\nthread = \"main\"\naddress = {{ region = \"unmapped\" }}\n{keys}\n"
+         detector = \"bus-error\"\nthread = \"main\"\n\
+         address = {{ region = \"unmapped\" }}\n{keys}\n"
     );
     let scenario = parse(Path::new("family/name.toml"), scenario).unwrap();
     let slot = |slot| SlotReport { slot, record: None, reading: "blank", reason: None };

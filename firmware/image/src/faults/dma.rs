@@ -1,7 +1,7 @@
 //! DMA misused on purpose: what is refused before it begins, what the bus refuses, and what it
 //! does not.
 
-use super::blocks;
+use super::{blocks, dma_stack};
 use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
@@ -16,7 +16,7 @@ use crashrig_wire::region::FIRST_OFFSET;
 use crashrig_wire::status::Misuse;
 use crashrig_wire::{DmaRule, Fault, TransferState};
 
-const COPY: StreamId = StreamId { controller: Controller::Dma2, number: 0 };
+pub(super) const COPY: StreamId = StreamId { controller: Controller::Dma2, number: 0 };
 const ON_DMA1: StreamId = StreamId { controller: Controller::Dma1, number: 3 };
 /// Reception of USART1.
 const RECEPTION: StreamId = StreamId { controller: Controller::Dma2, number: 2 };
@@ -83,7 +83,7 @@ fn fill(address: u32, words: u32) {
 }
 
 /// Arms a stream with whatever stands in the plan, and waits for its end.
-fn run(id: StreamId, plan: &Plan) -> Result<TransferState, dma::Error> {
+pub(super) fn run(id: StreamId, plan: &Plan) -> Result<TransferState, dma::Error> {
     begin(id, plan, Options::COPY)?;
     while dma::state(id) == TransferState::Running {
         black_box(());
@@ -122,7 +122,7 @@ fn misuse(number: u32) {
             fifo: Some(Threshold::Half),
             ..Plan::copy(from, burst.address, 64)
         },
-        // On a stack: of a thread whose stack lies in core-coupled memory.
+        10 => return dma_stack::copy_to_stack(from),
         _ => Plan::copy(from, first_of("ccm").0, 64),
     };
     let ended = run(if number == 2 { ON_DMA1 } else { COPY }, &plan);

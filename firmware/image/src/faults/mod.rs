@@ -7,6 +7,7 @@ mod blocks;
 mod control;
 mod devices;
 mod dma;
+mod dma_stack;
 mod ending;
 mod execute;
 mod full;
