@@ -5,7 +5,7 @@ use super::log::{LogDecoder, LogLine, plain};
 use super::records::NewRecord;
 use super::sections::{self, Sections};
 use super::symbols::Symbols;
-use super::{backup, entry, fault_text, oracle, records, witness};
+use super::{backup, blame, entry, fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
@@ -97,6 +97,9 @@ fn boot_report<'a>(
             sections::differences(&crash.sections, &ram, &log.lines, boot.entry.as_ref());
         crash.bytes_lost =
             bytes_lost(&new.record, symbols.image(), &views(&boot.ram_before_fault), &ram);
+        let broken = crash.sections.broken_block.as_ref().map(|broken| broken.address);
+        crash.changed_by =
+            broken.and_then(|word| blame::changed_by(word, boot.watched, &boot.bus_writes));
         crash
     });
     let late = next.filter(|_| crash.is_none() && boot.boundary == Boundary::Watchdog);
@@ -204,6 +207,7 @@ fn describe(
         thread_name: thread_name(record, image),
         source: source(record, image),
         bytes_lost: None,
+        changed_by: None,
     }
 }
 

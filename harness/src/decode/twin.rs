@@ -22,6 +22,7 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 #[must_use]
 pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
     let mut differences = captures_not_seen(scenario, second);
+    differences.extend(not_blamed(scenario, second.1));
     let mut repeated = Repeated::default();
     let (boots, others) = (first.0.boots.len(), second.0.boots.len());
     if boots != others {
@@ -80,6 +81,19 @@ fn captures_not_seen(scenario: &Scenario, (evidence, report): Run<'_>) -> Vec<Mi
 /// and how long a device runs on behind the end of its time says something of the host.
 fn has_capture(crash: &&CrashReport) -> bool {
     crash.record.detector != Detector::Watchdog
+}
+
+/// Words of the heap that another bus master was to have changed. Only the second run watches the
+/// word that the first one found wrong.
+fn not_blamed(scenario: &Scenario, report: &Report) -> Vec<Mismatch> {
+    let judged = scenario.crashes.iter().filter_map(|expected| {
+        let wanted = expected.bus_master.as_ref()?;
+        let boot = report.boots.iter().rfind(|boot| boot.planned == expected.boot)?;
+        let found = boot.crash.as_ref().and_then(|crash| crash.changed_by);
+        let found = found.map_or("nobody that was seen".to_owned(), |write| write.stream_name());
+        (*wanted != found).then(|| mismatch(expected.boot, "bus-master", wanted.clone(), found))
+    });
+    judged.collect()
 }
 
 /// The records that one boot left in both runs.

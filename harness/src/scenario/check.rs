@@ -276,6 +276,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         sections_cut_short: problems.names(&key("sections-cut-short"), &raw.sections_cut_short),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
+        bus_master: raw.bus_master.clone(),
         failed_allocation: raw.failed_allocation.clone(),
         transfers: raw.transfers.clone(),
         frames_at_least: raw.frames_at_least,

@@ -216,6 +216,8 @@ pub struct ExpectedCrash {
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The controller and stream that must have changed the heap's broken word, as `2.0`.
+    pub bus_master: Option<String>,
     /// The allocation that must have failed last.
     pub failed_allocation: Option<RawFailedAllocation>,
     /// The DMA transfers that must stand there, oldest first, in words: stream, state, rule if it
