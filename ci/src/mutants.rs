@@ -91,6 +91,15 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-vector-relocation",
         removes: "the change of VTOR to the vector table in RAM",
     },
+    Mutant { feature: "without-ledger-mirror", removes: "the ledger in registers on a battery" },
+    Mutant {
+        feature: "without-history-crc",
+        removes: "the check of the CRC of what the history holds",
+    },
+    Mutant {
+        feature: "without-watchdog-record",
+        removes: "the record of a boot that a watchdog has ended",
+    },
     Mutant { feature: "without-image-check", removes: "the bootloader's check of the application" },
 ];
 

@@ -6,7 +6,7 @@
 //! written last and at once, so a bundle without it is one of a run that did not end.
 
 use crate::entry::EntryReading;
-use crate::target::Boundary;
+use crate::target::{Boundary, BusWrite};
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -127,6 +127,12 @@ pub struct BootEvidence {
     /// The history of records at the boundary, likewise.
     #[serde(default)]
     pub history: Blob,
+    /// What bus masters that the host supplies wrote in this boot.
+    #[serde(default)]
+    pub bus_writes: Vec<BusWrite>,
+    /// The word that was watched for stores of the core, if one was.
+    #[serde(default)]
+    pub watched: Option<Watched>,
     /// RAM at the boundary.
     pub ram: Vec<RamEvidence>,
     /// RAM directly before the fault, if the scenario measures.
@@ -139,6 +145,16 @@ pub struct BootEvidence {
     pub messages: Blob,
     /// The emulator's own record of this boot.
     pub witness: Blob,
+}
+
+/// A word that was watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// Its address.
+    pub address: u32,
+    /// The number of the last instruction since power-on that wrote to it; 0 if none did.
+    pub last_store: u64,
 }
 
 /// A range of RAM.

@@ -14,6 +14,7 @@ use crate::scenario::check::parse;
 use crate::scenario::error::ScenarioError;
 use crate::suite::Test;
 use crate::verdict::Verdict;
+use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
 use std::path::{Path, PathBuf};
 
@@ -123,15 +124,25 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
         run_id: run_id(&test.name, setting),
         seed: setting.seed,
         stop_at_entry: false,
+        watch: None,
     };
     let first = run_into(&bundle, test, setting, &image, &identity)?;
     let is_wanted = test.scenario.control.is_none() && !test.scenario.crashes.is_empty();
     if !first.verdict.is_pass() || !is_wanted {
         return Ok(first);
     }
-    let identity = RunIdentity { stop_at_entry: true, ..identity };
+    let identity = RunIdentity { stop_at_entry: true, watch: to_watch(&first), ..identity };
     let second = run_into(&bundle.join(SECOND_RUN), test, setting, &image, &identity)?;
     Ok(join(first, second))
+}
+
+/// The word of the heap that the first run found wrong: the second one sees who writes to it, where
+/// it is observed.
+fn to_watch(first: &Outcome) -> Option<u32> {
+    let is_observed = first.scenario.needs.contains(&Need::LockupRam);
+    let mut crashes = first.report.boots.iter().filter_map(|boot| boot.crash.as_ref());
+    let broken = crashes.find_map(|crash| crash.sections.broken_block.as_ref());
+    broken.filter(|_| is_observed).map(|broken| broken.address)
 }
 
 /// One run into a folder of its own.
@@ -164,6 +175,11 @@ fn join(mut first: Outcome, second: Outcome) -> Outcome {
     let [one, other] = runs;
     first.verdict = Verdict::of(twin::differences(&first.scenario, one, other));
     first.evidence.wall_ms += second.evidence.wall_ms;
+    for (boot, other) in first.report.boots.iter_mut().zip(second.report.boots) {
+        if let (Some(crash), Some(other)) = (&mut boot.crash, other.crash) {
+            crash.changed_by = other.changed_by;
+        }
+    }
     first
 }
 

@@ -152,7 +152,7 @@ impl Judge {
                 self.equal(VerdictKind::Record, "status", expected, *status);
             }
             (End::Watchdog, Boundary::Watchdog)
-                if boot.crash.is_none() && boot.marker.is_none() => {}
+                if boot.crash.is_some() == context.crash.is_some() && boot.marker.is_none() => {}
             (End::ResetLoop, Boundary::Reset) if looped => {}
             (_, Boundary::Lockup { .. } | Boundary::Hang { .. } | Boundary::Watchdog) => {
                 let is_lockup = matches!(boot.boundary, Boundary::Lockup { .. });

@@ -3,7 +3,7 @@
 use crate::decode::backtrace::Frame;
 use crate::decode::log::LogLine;
 use crate::decode::sections::Sections;
-use crate::target::Boundary;
+use crate::target::{Boundary, BusWrite};
 use crashrig_wire::region::Slot;
 use crashrig_wire::script::Response;
 use crashrig_wire::{EndMarker, Ledger, Record};
@@ -121,4 +121,7 @@ pub struct CrashReport {
     /// Bytes below the stack that changed between the fault and the boundary, if they were
     /// measured.
     pub bytes_lost: Option<u32>,
+    /// The bus master that changed the heap's broken word last, where the host saw who writes to it
+    /// and the core did not.
+    pub changed_by: Option<BusWrite>,
 }

@@ -3,6 +3,7 @@
 //! A boot that ends with a reset but left neither its end marker nor a new record is *silent*: it
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
+mod battery;
 mod left;
 mod places;
 mod stops;
@@ -12,16 +13,14 @@ use self::places::{Places, places};
 use self::stops::Ended;
 use crate::application;
 use crate::entry::Entries;
-use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA};
+use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA, Watched};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
 use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
 use crate::script::Script;
 use crate::steps;
 use crate::target::{BenchError, Boundary, Session, Target};
-use crashrig_layout::parse::AddressRange;
 use crashrig_wire::command::Mailbox;
-use crashrig_wire::history::HISTORY_SLOT_BYTES;
 use crashrig_wire::marker::MARKER_LENGTH;
 use crashrig_wire::record::{RECORD_LENGTH, Reading, read};
 use crashrig_wire::region::{Geometry, Slot};
@@ -45,6 +44,8 @@ pub struct RunIdentity<'a> {
     pub seed: u64,
     /// Whether the device is stopped, and its core read, where a capture begins.
     pub stop_at_entry: bool,
+    /// A word that is watched for stores of the core, where the session is observed.
+    pub watch: Option<u32>,
 }
 
 /// Runs a scenario. Trouble of the bench is part of the evidence.
@@ -91,7 +92,9 @@ fn drive(
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);
     let flash = application::in_flash(image, scenario.application, &mut noise)?;
-    let session = target.open(image, flash.as_ref(), &scenario.needs, folder)?;
+    let mut session = target.open(image, flash.as_ref(), &scenario.needs, folder)?;
+    let watched = identity.watch.map(|address| Watched { address: address & !3, last_store: 0 });
+    watched.map_or(Ok(()), |word| session.log_stores(word.address, 4))?;
     evidence.command_line = session.command_line();
     let mut driver = Driver {
         session,
@@ -101,6 +104,7 @@ fn drive(
         measures: scenario.measure_bytes_lost,
         noise,
         run_id: identity.run_id,
+        watched,
         ticket: 0,
         good_record: None,
         silent_boots: 0,
@@ -151,6 +155,7 @@ struct Driver<'a> {
     measures: bool,
     noise: Noise,
     run_id: u32,
+    watched: Option<Watched>,
     ticket: u32,
     /// The newest whole record that was seen in this run.
     good_record: Option<[u8; RECORD_LENGTH]>,
@@ -184,6 +189,10 @@ impl Driver<'_> {
         let Left { region, marker, ram } = self.left(&boundary, &file("ram"))?;
         let [backup_registers, history] = self.left_on_battery()?;
         let logs = self.session.logs()?;
+        if let Some(word) = &mut self.watched {
+            let last = self.session.stores()?.last().map(|store| store.instruction);
+            word.last_store = last.unwrap_or(word.last_store);
+        }
         Ok(BootEvidence {
             planned,
             boundary,
@@ -195,6 +204,8 @@ impl Driver<'_> {
             marker: Blob::new(file("marker.bin"), marker),
             backup_registers: Blob::new(file("backup-registers.bin"), backup_registers),
             history: Blob::new(file("history.bin"), history),
+            bus_writes: self.session.bus_writes()?,
+            watched: self.watched,
             ram,
             ram_before_fault,
             frames: Blob::new(file("log.bin"), logs.frames),
@@ -281,28 +292,6 @@ impl Driver<'_> {
         let left = Left::of(ram, &self.places)?;
         self.remember_good_record(&left.region);
         Ok(left)
-    }
-
-    /// Registers and history on a battery; nothing where the session has none.
-    fn left_on_battery(&mut self) -> Result<[Vec<u8>; 2], BenchError> {
-        let Some((registers, history)) = self.places.backup else { return Ok(Default::default()) };
-        let mut read = |range: AddressRange| {
-            let bytes = self.session.read_backup(range.start, range.size_bytes)?;
-            Ok::<_, BenchError>(bytes.unwrap_or_default())
-        };
-        Ok([read(registers)?, read(history)?])
-    }
-
-    /// Flips one bit in a slot of the history.
-    fn damage_history(&mut self, slot: usize) -> Result<(), BenchError> {
-        let none = || BenchError("damage the history: the chip has none".to_owned());
-        let (_, history) = self.places.backup.ok_or_else(none)?;
-        let slot_bytes = u32::try_from(HISTORY_SLOT_BYTES).unwrap_or(0);
-        let bit = self.noise.below(8 * slot_bytes);
-        let offset = u32::try_from(slot).unwrap_or(0).saturating_mul(slot_bytes) + bit / 8;
-        let address = history.start + offset;
-        let byte = self.session.read_backup(address, 1)?.and_then(|bytes| bytes.first().copied());
-        self.session.write_backup(address, &[byte.ok_or_else(none)? ^ 1 << (bit % 8)])
     }
 
     fn read_ram(&mut self, file: &str) -> Result<Vec<RamEvidence>, BenchError> {

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test may stop anywhere")]
 
 use crashrig_harness::judge::{Identity, judge};
-use crashrig_harness::report::{BootReport, Report, SlotReport};
+use crashrig_harness::report::{BackupReport, BootReport, Report, SlotReport};
 use crashrig_harness::run::SILENT_BOOT_BUDGET;
 use crashrig_harness::scenario::Scenario;
 use crashrig_harness::scenario::check::parse;
@@ -49,6 +49,7 @@ fn boot(boundary: Boundary, marker: Option<EndMarker>) -> BootReport {
         instructions: None,
         marker,
         ledger: None,
+        backup: None,
         before: Slot::ALL.map(slot),
         after: Slot::ALL.map(slot),
         crash: None,
@@ -124,6 +125,28 @@ fn the_ledger_is_held_against_what_is_expected_of_it() {
     check("safe-mode = false", Some(counted), &[("safe-mode", "false", "true")]);
     check("nested = 1", Some(counted), &[("nested", "1", "0")]);
     check("safe-mode = false", None, &[("safe-mode", "false", "no sound ledger")]);
+    check("crashes = 1", Some(counted), &[("crashes", "1", "0")]);
+}
+
+/// Registers on a battery hold the ledger, whatever the scenario is about; where there are none
+/// nothing is asked of them.
+#[test]
+fn a_mirror_must_be_the_ledger() {
+    let check = |keys: &str, ledger: Ledger, backup: Option<Ledger>, subjects: &[&str]| {
+        let backup = BackupReport { ledger: backup, history: vec![None; 3] };
+        let clean = boot(Boundary::Reset, Some(marker()));
+        let boots = vec![BootReport { ledger: Some(ledger), backup: Some(backup), ..clean }];
+        let scenario = scenario_with("clean", keys);
+        let verdict = judge(&scenario, &Report { bench_problem: None, boots }, &IDENTITY);
+        let found: Vec<_> = verdict.mismatches.iter().map(|m| m.subject.as_str()).collect();
+        assert_eq!(found, subjects, "{verdict:?}");
+    };
+    let ledger = Ledger { sequence: 4, boots: 2, ..Ledger::NEW };
+    check("", ledger, Some(ledger), &[]);
+    check("", ledger, None, &["ledger-mirror"]);
+    check("", ledger, Some(Ledger { sequence: 3, ..ledger }), &["ledger-mirror"]);
+    check("history = []", ledger, Some(ledger), &[]);
+    check("history = [1]", ledger, Some(ledger), &["history"]);
 }
 
 #[test]

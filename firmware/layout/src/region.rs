@@ -1,5 +1,5 @@
-//! Regions, aliases, clock enables, reset causes and memory on a battery as the device sees them: the
-//! types of the generated table.
+//! Regions, aliases, clock enables, reset causes and memory on a battery as the device sees them:
+//! the types of the generated table.
 
 use crate::{Capabilities, Master, Masters, PRIORITIES, Reset, Resets};
 

@@ -147,6 +147,12 @@ pub fn record_of_software(
     record
 }
 
+/// A record of the boot before this one, which a watchdog has ended: of its core nothing is known,
+/// so nothing is trusted. The thread is the one that ran last, as far as anybody knows.
+pub fn record_of_watchdog(thread: Thread, identity: &Identity, map: &MemoryMap<'_>) -> Record {
+    blank(Kind::Watchdog, Detector::Watchdog, thread, identity, map)
+}
+
 /// Phase two: the return addresses on the stack of the record's thread.
 pub fn add_trail(record: &mut Record, map: &MemoryMap<'_>, memory: &impl Memory) {
     let Some(stack) = map.stack_of(record.thread) else { return };
@@ -261,6 +267,20 @@ mod tests {
         assert_eq!(record.registers.sp, 0x2000_3020);
         assert_eq!((record.stack_start, record.stack_size), (0x2000_2400, 0x1000));
         assert_eq!(record.owner.area, Area::Unmapped);
+    }
+
+    #[test]
+    fn of_a_boot_that_a_watchdog_ended_no_register_is_claimed() {
+        let identity = Identity { boot: 7, uptime_ms: 60, ..Identity::default() };
+        let record = record_of_watchdog(Thread::Main, &identity, &MAP);
+        assert_eq!((record.kind, record.detector), (Kind::Watchdog, Detector::Watchdog));
+        assert_eq!((record.trust, record.boot, record.uptime_ms), (Trust(0), 7, 60));
+        assert_eq!((record.stack_start, record.stack_size), (0x2000_2400, 0x1000));
+        assert_eq!(record.owner, Owner::NONE);
+        assert_eq!(
+            record.status.words().to_string(),
+            "system, module driver-watchdog, code time-out"
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Device {
 
     /// A boot that goes as far as its crash-record check.
     fn boot(&self) -> CrashRegion<Ram> {
-        let mut region = self.ram.open_with(&self.mirror);
+        let mut region = open(&self.ram, &self.mirror);
         History::open(self.history.clone()).take(&mut region);
         region.boot(&BUILD);
         region
@@ -70,6 +70,10 @@ impl Device {
     }
 }
 
+fn open(ram: &Ram, mirror: &Ram) -> CrashRegion<Ram> {
+    CrashRegion::open_mirrored(ram.clone(), Some(mirror.clone()))
+}
+
 fn counts(region: &CrashRegion<Ram>) -> (u32, u32) {
     (region.ledger().boots, region.ledger().crashes)
 }
@@ -80,12 +84,12 @@ fn the_ledger_outlives_ram() {
     device.crash();
     device.crash();
     device.lose_ram(7);
-    let region = device.ram.open_with(&device.mirror);
+    let region = open(&device.ram, &device.mirror);
     assert_eq!(counts(&region), (2, 2));
     let findings = device.boot().boot(&BUILD);
     assert!(findings.ledger_kept);
     // Without a mirror nothing is known.
-    assert_eq!(counts(&device.ram.copy().open_with(&Ram::of_size(MIRROR_BYTES, 5))), (4, 2));
+    assert_eq!(counts(&open(&device.ram.copy(), &Ram::of_size(MIRROR_BYTES, 5))), (4, 2));
     device.lose_ram(8);
     assert_eq!(counts(&device.ram.open()), (0, 0));
 }
@@ -107,13 +111,13 @@ fn an_old_mirror_does_not_count() {
     device.crash();
     let old = device.mirror.copy();
     device.crash();
-    let mut region = device.ram.open_with(&old);
+    let mut region = open(&device.ram, &old);
     assert_eq!(counts(&region), (2, 2));
     region.boot(&BUILD);
     assert_eq!(Ledger::read(&old.bytes.borrow()).as_ref(), Some(region.ledger()));
     let older_ram = Ram::of_noise(9);
     older_ram.open().boot(&BUILD);
-    assert_eq!(counts(&older_ram.open_with(&old)), (3, 2));
+    assert_eq!(counts(&open(&older_ram, &old)), (3, 2));
 }
 
 /// A loss of power at any word of the mirror leaves the ledger of the crash region.
@@ -124,7 +128,7 @@ fn a_torn_mirror_is_no_ledger() {
         device.crash();
         *device.mirror.writes_left.borrow_mut() = words;
         device.crash();
-        assert_eq!(counts(&device.ram.open_with(&device.mirror)), (2, 2), "{words} words");
+        assert_eq!(counts(&open(&device.ram, &device.mirror)), (2, 2), "{words} words");
     }
 }
 
@@ -188,7 +192,7 @@ fn a_torn_copy_takes_one_slot() {
         (0..4).for_each(|_| device.crash());
         *device.history.writes_left.borrow_mut() = words;
         // The power goes before the boot is counted.
-        History::open(device.history.clone()).take(&mut device.ram.open_with(&device.mirror));
+        History::open(device.history.clone()).take(&mut open(&device.ram, &device.mirror));
         let after = device.kept();
         assert!(after.ends_with(&[2, 3]), "{words} words: {after:?}");
         *device.history.writes_left.borrow_mut() = usize::MAX;

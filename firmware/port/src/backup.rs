@@ -1,8 +1,8 @@
 //! Memory on a battery: the mirror of the ledger (tier 0) and the history of records (tier 3).
 //!
-//! The chip file says where both are and which bits open them. They are opened once, early in a boot,
-//! and stay open; where the bits do not stay set, as in an emulator without that memory, neither is
-//! used. The fault path writes the mirror only; the history is written by the next boot.
+//! The chip file says where both are and which bits open them. They are opened once, early in a
+//! boot, and stay open; where the bits do not stay set, as in an emulator without that memory,
+//! neither is used. The fault path writes the mirror only; the history is written by the next boot.
 
 use crate::platform::platform;
 use crate::{clock, fault};

@@ -1,5 +1,6 @@
 //! Clocks: those that memory regions need, and the periodic tick.
 
+use crate::kept;
 use crate::platform::{Platform, platform};
 use crate::registers::system_timer;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +27,9 @@ pub fn uptime_ms() -> u32 {
 }
 
 pub(crate) fn count_tick() {
-    TICKS.store(TICKS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    let ticks = TICKS.load(Ordering::Relaxed).wrapping_add(1);
+    TICKS.store(ticks, Ordering::Relaxed);
+    kept::ticked(ticks);
 }
 
 /// Enables the clocks that memory regions need from the start, each with a bounded wait until it is

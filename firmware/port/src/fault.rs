@@ -6,7 +6,7 @@
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::kernel::view;
 use crate::registers::{float_unit, system_control};
-use crate::{backup, clock, dma, interrupts, kernel, platform, reset, reset_cause, sections};
+use crate::{backup, clock, dma, interrupts, kept, kernel, platform, reset, reset_cause, sections};
 use core::cell::UnsafeCell;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,6 +17,7 @@ use crashrig_memory::raw::{LiveMemory, RetainedRam};
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootReport, CrashRegion};
 use crashrig_wire::record::{Architecture, FaultStatus};
+use crashrig_wire::region::Slot;
 use crashrig_wire::{Record, Thread};
 
 const ARCHITECTURE: Architecture =
@@ -203,6 +204,22 @@ fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &Memory
     crashrig_sealed(3);
 }
 
+/// The first two phases of a record of a boot that a watchdog has ended. Returns its slot and its
+/// sequence.
+pub(crate) fn write_watchdog(
+    region: &mut CrashRegion<RetainedRam>,
+    thread: Thread,
+    identity: &Identity,
+) -> (Slot, u32) {
+    let stacks = view::stacks();
+    let map = MemoryMap { stacks: &stacks, image: &[], chip: &[] };
+    let mut record = capture::record_of_watchdog(thread, identity, &map);
+    record.architecture = ARCHITECTURE;
+    let slot = region.commit_core(&record);
+    region.commit_trail(slot, &record);
+    (slot, record.sequence)
+}
+
 /// A phase of the record is in memory for good. A debugger can stop the device here.
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -272,6 +289,7 @@ pub fn end_boot() -> ! {
 /// Tells the run that the records of this boot belong to.
 pub fn set_run(run_id: u32) {
     RUN_ID.store(run_id, Ordering::Relaxed);
+    kept::belongs_to(run_id);
 }
 
 fn vector() -> u32 {

@@ -23,6 +23,7 @@ pub mod flash;
 pub mod heap;
 pub mod host_block;
 pub mod interrupts;
+mod kept;
 pub mod kernel;
 mod limits;
 mod log_tail;

@@ -3,42 +3,50 @@
 //! A frame ends with a zero byte and holds no other (defmt's rzCOBS), so the frames in a ring of
 //! bytes are found without any further mark.
 
-use core::cell::RefCell;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use crashrig_wire::section::LOG_TAIL_BYTES;
-use critical_section::Mutex;
 
-struct Ring {
-    bytes: [u8; LOG_TAIL_BYTES],
-    /// How many bytes were ever written; the next goes to this place, counted around the ring.
-    written: usize,
-}
-
+/// A ring. It keeps its contents over a reset, see [`crate::kept`].
+#[unsafe(link_section = ".noinit.log_tail")]
+static BYTES: [AtomicU8; LOG_TAIL_BYTES] = [const { AtomicU8::new(0) }; LOG_TAIL_BYTES];
+/// How many bytes were ever written; the next goes to this place, counted around the ring.
+#[unsafe(link_section = ".noinit.log_tail")]
+static WRITTEN: AtomicU32 = AtomicU32::new(0);
+/// Whether a frame is being kept.
 #[unsafe(link_section = ".upper.log_tail")]
-static RING: Mutex<RefCell<Ring>> =
-    Mutex::new(RefCell::new(Ring { bytes: [0; LOG_TAIL_BYTES], written: 0 }));
+static IS_BUSY: AtomicBool = AtomicBool::new(false);
+
+/// Forgets everything.
+pub(crate) fn clear() {
+    WRITTEN.store(0, Ordering::Relaxed);
+}
 
 /// Keeps bytes of a frame.
 pub(crate) fn keep(bytes: &[u8]) {
-    critical_section::with(|token| {
-        let Ok(mut ring) = RING.borrow(token).try_borrow_mut() else { return };
-        for byte in bytes {
-            let place = ring.written % LOG_TAIL_BYTES;
-            if let Some(room) = ring.bytes.get_mut(place) {
-                *room = *byte;
-            }
-            ring.written = ring.written.wrapping_add(1);
+    critical_section::with(|_| {
+        if IS_BUSY.swap(true, Ordering::Relaxed) {
+            return;
         }
+        for byte in bytes {
+            let written = WRITTEN.load(Ordering::Relaxed);
+            if let Some(room) = BYTES.get(written as usize % LOG_TAIL_BYTES) {
+                room.store(*byte, Ordering::Relaxed);
+            }
+            WRITTEN.store(written.wrapping_add(1), Ordering::Relaxed);
+        }
+        IS_BUSY.store(false, Ordering::Relaxed);
     });
 }
 
 /// The frames that are still whole at their beginning, as words, with zeros behind them. Nothing if
 /// the fault came while one was being kept.
 pub(crate) fn words() -> impl Iterator<Item = u32> {
-    let copy = critical_section::with(|token| {
-        let ring = RING.borrow(token).try_borrow();
-        ring.map_or(([0; LOG_TAIL_BYTES], 0), |ring| (ring.bytes, ring.written))
-    });
-    let (bytes, written) = copy;
+    let is_whole = !IS_BUSY.load(Ordering::Relaxed);
+    let written = if is_whole { WRITTEN.load(Ordering::Relaxed) as usize } else { 0 };
+    let mut bytes = [0; LOG_TAIL_BYTES];
+    for (byte, kept) in bytes.iter_mut().zip(&BYTES) {
+        *byte = kept.load(Ordering::Relaxed);
+    }
     let kept = written.min(LOG_TAIL_BYTES);
     let byte = move |age: usize| bytes.get(age % LOG_TAIL_BYTES).copied().unwrap_or(0);
     let oldest = written.wrapping_sub(kept);

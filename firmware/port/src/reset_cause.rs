@@ -36,6 +36,13 @@ pub(crate) fn take() {
     FLAGS.store(TO_BE_NOTED | u32::from(flags), Ordering::Relaxed);
 }
 
+/// Whether a watchdog has reset the chip before this boot, and power was not away.
+pub(crate) fn was_watchdog() -> bool {
+    let flags = FLAGS.load(Ordering::Relaxed) as u8;
+    let cause = platform::platform().reset_cause.as_ref();
+    cause.is_some_and(|cause| flags & cause.watchdog != 0 && flags & cause.power_on == 0)
+}
+
 /// Puts the flags into the ledger, once a boot, with whatever the caller writes next; says how the
 /// boot started.
 pub(crate) fn note(region: &mut CrashRegion<RetainedRam>) -> Start {

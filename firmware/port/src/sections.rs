@@ -48,6 +48,12 @@ pub(crate) fn write(mut writer: Writer<'_>, record: &Record, map: &MemoryMap<'_>
     stack(&mut writer, record, map);
 }
 
+/// The sections of a record of the boot before: causes of resets, and the end of its log.
+pub(crate) fn write_kept(mut writer: Writer<'_>, causes: u32) {
+    resets(&mut writer, causes);
+    writer.section(Section::LogTail, log_tail::words());
+}
+
 fn float() -> Float {
     const STATE_TO_BE_SAVED: u32 = 1;
     let unit = float_unit();

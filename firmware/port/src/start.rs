@@ -1,15 +1,16 @@
 //! From reset to the main thread.
 //!
-//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; why the
-//! chip was reset; memory on a battery; clocks that memory needs; memory protection; what the image wants first; kernel
-//! and its threads; clock tick; main thread on its own stack (PSP); crash-record check; `main`. An
-//! image without kernel has its turn directly behind memory protection. Nothing needed on the way
-//! lies in a region whose clock must first be enabled.
+//! Order: data and zero-initialised data; fault handlers, FPU; vector table to RAM; why the chip
+//! was reset; memory on a battery; clocks that memory needs; memory protection; what the image
+//! wants first; kernel and its threads; main thread on its own stack (PSP); clock tick;
+//! crash-record check; `main`. An image without kernel has its turn directly behind memory
+//! protection. Nothing needed on the way lies in a region whose clock must first be enabled.
 
 use crate::kernel::sync::Timer;
 use crate::registers::system_control;
 use crate::{
-    backup, clock, fault, heap, interrupts, kernel, limits, mpu, platform, reset_cause, vectors,
+    backup, clock, fault, heap, interrupts, kept, kernel, limits, mpu, platform, reset_cause,
+    vectors,
 };
 use core::arch::naked_asm;
 use crashrig_memory::reboot::BootMode;
@@ -144,22 +145,20 @@ extern "C" fn prepare() -> ! {
     vectors::relocate();
     reset_cause::take();
     backup::open();
+    kept::begin();
     let clocks_missing = clock::enable_memory_clocks(platform::platform().clock_enables);
     mpu::arm();
     limits::arm();
     crashrig_prepared(clocks_missing)
 }
 
-/// The rest of the way: kernel, clock tick, main thread.
+/// The rest of the way: kernel, main thread.
 #[doc(hidden)]
 pub fn with_kernel(clocks_missing: u32) -> ! {
-    // Before the clock ticks: where each access to that memory costs time, none of it counts.
-    backup::keep();
     kernel::install_handlers();
     interrupts::lower();
     (platform::platform().before_kernel)();
     kernel::start();
-    clock::start_tick(platform::platform().core_clock_hz);
     // SAFETY: the main stack is free: nothing has run on it in this boot.
     unsafe { to_main_thread(clocks_missing) }
 }
@@ -190,6 +189,9 @@ unsafe extern "C" fn to_main_thread(clocks_missing: u32) -> ! {
 
 /// The main thread: the crash-record check, then the image's main.
 extern "C" fn main_thread(clocks_missing: u32) -> ! {
+    // Before the clock ticks: where access to memory on a battery costs time, none of it counts.
+    kept::settle();
+    clock::start_tick(platform::platform().core_clock_hz);
     kernel::paint_isr_stack();
     heap::start();
     // SAFETY: handlers and stacks are in place.

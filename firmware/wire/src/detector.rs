@@ -48,6 +48,8 @@ crate::names::closed_list! {
     DmaCapability = 19, "dma-capability";
     /// An error interrupt of a DMA stream, or a transfer that did not end in time.
     DmaTransferError = 20, "dma-transfer-error";
+    /// A watchdog, which reset the chip; the record is of the boot before the one that wrote it.
+    Watchdog = 21, "watchdog";
 }
 
 impl Detector {

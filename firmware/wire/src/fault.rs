@@ -158,9 +158,10 @@ crate::names::closed_list! {
     /// it copies in circular mode, 9 its bursts do not fit the threshold of the FIFO, 10 its items
     /// fill no words, 11 its circular rounds are no whole bursts, 12 an address is no multiple of
     /// its width, 13 it has bursts and 14 two widths in direct mode, 15 its bursts at the
-    /// peripheral port do not suit the threshold. On a PL081: 0 it writes memory that was given
-    /// away, 1 it goes beyond the end of memory, 5 it writes an alias, 7 it has too many items, 8
-    /// it copies in circular mode, 10 it is for a peripheral.
+    /// peripheral port do not suit the threshold, 16 it writes a buffer on the stack of a thread,
+    /// which lies in core-coupled memory. On a PL081: 0 it writes memory that was given away, 1 it
+    /// goes beyond the end of memory, 5 it writes an alias, 7 it has too many items, 8 it copies in
+    /// circular mode, 10 it is for a peripheral.
     DmaMisuse = 91, "dma-misuse";
     /// A DMA transfer whose peripheral never has anything, with a limit of 5 ms.
     DmaEndless = 92, "dma-endless";

@@ -1,8 +1,8 @@
 //! Tier 3: copies of the newest records in memory that outlives the loss of all other.
 //!
-//! Three slots, each sealed by itself, so that neither damage nor a loss of power in the middle of a
-//! write takes more than one. A slot holds what a slot of the crash region does, record and sections
-//! as they are; then a magic, the sequence of the record, and the CRC-32 of all before.
+//! Three slots, each sealed by itself, so that neither damage nor a loss of power in the middle of
+//! a write takes more than one. A slot holds what a slot of the crash region does, record and
+//! sections as they are; then a magic, the sequence of the record, and the CRC-32 of all before.
 
 use crate::bytes::get_u32;
 use crate::crc::crc32;

@@ -21,4 +21,6 @@ crate::names::closed_list! {
     Error = 8, "error";
     /// A bootloader found no application that it can start; the status says why.
     BadImage = 9, "bad-image";
+    /// A watchdog reset the chip; the boot after that wrote the record.
+    Watchdog = 10, "watchdog";
 }

@@ -1,14 +1,16 @@
 //! All decoders together: from the evidence of a run to its report.
 
 use super::backtrace::{RamRange, backtrace};
-use super::log::{LogDecoder, plain};
+use super::log::{LogDecoder, LogLine, plain};
+use super::records::NewRecord;
 use super::sections::{self, Sections};
 use super::symbols::Symbols;
-use super::{backup, entry, fault_text, oracle, records, witness};
+use super::{backup, blame, entry, fault_text, oracle, records, witness};
 use crate::evidence::{BootEvidence, Evidence, RamEvidence};
 use crate::image::Image;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::script;
+use crate::target::Boundary;
 use crashrig_layout::parse::{AddressRange, Board};
 use crashrig_wire::record::Trust;
 use crashrig_wire::region::Slot;
@@ -36,7 +38,9 @@ pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
         board,
         has_witness: evidence.has_witness,
     };
-    let boots = evidence.boots.iter().map(|boot| boot_report(boot, &context, &decoder)).collect();
+    let next = evidence.boots.iter().skip(1).map(Some).chain([None]);
+    let boots = evidence.boots.iter().zip(next);
+    let boots = boots.map(|(boot, next)| boot_report(boot, next, &context, &decoder)).collect();
     Report { bench_problem: evidence.bench_problem.clone(), boots }
 }
 
@@ -58,6 +62,7 @@ impl<'a> Context<'a> {
 
 fn boot_report<'a>(
     boot: &BootEvidence,
+    next: Option<&BootEvidence>,
     context: &Context<'a>,
     decoder: &LogDecoder<'a>,
 ) -> BootReport {
@@ -92,8 +97,13 @@ fn boot_report<'a>(
             sections::differences(&crash.sections, &ram, &log.lines, boot.entry.as_ref());
         crash.bytes_lost =
             bytes_lost(&new.record, symbols.image(), &views(&boot.ram_before_fault), &ram);
+        let broken = crash.sections.broken_block.as_ref().map(|broken| broken.address);
+        crash.changed_by =
+            broken.and_then(|word| blame::changed_by(word, boot.watched, &boot.bus_writes));
         crash
     });
+    let late = next.filter(|_| crash.is_none() && boot.boundary == Boundary::Watchdog);
+    let crash = crash.or_else(|| late_crash(late?, &log.lines, context, decoder));
     BootReport {
         planned: boot.planned,
         boundary: boot.boundary.clone(),
@@ -110,6 +120,26 @@ fn boot_report<'a>(
         unmodelled: seen.unmodelled_lines(),
         console: plain(&String::from_utf8_lossy(boot.console.bytes())),
     }
+}
+
+/// The record that the boot behind one that a watchdog has ended wrote of that. `log` is what came
+/// of the one that was ended.
+fn late_crash(
+    next: &BootEvidence,
+    log: &[LogLine],
+    context: &Context<'_>,
+    decoder: &LogDecoder<'_>,
+) -> Option<CrashReport> {
+    let region = next.region_after.bytes();
+    let NewRecord { slot, record, partial } =
+        records::late_record(next.region_before.bytes(), region)?;
+    let place = Place { slot, partial };
+    let mut crash = describe(place, &record, context.symbols, Some(context.board), &[]);
+    let behind = records::section_bytes(region, slot);
+    crash.sections = sections::read(behind, record.sequence, decoder);
+    crash.reset_causes = reset_causes(&crash.sections, context.board);
+    crash.section_differences = sections::differences(&crash.sections, &[], log, None);
+    Some(crash)
 }
 
 /// The causes of the last resets in the words of the chip file.
@@ -177,6 +207,7 @@ fn describe(
         thread_name: thread_name(record, image),
         source: source(record, image),
         bytes_lost: None,
+        changed_by: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Evidence and an image in, a report out. Pure, and total on whatever a target may have written.
 //!
 //! [`assemble`] joins the others: [`records`] (crash region), [`sections`] (tier 2 of a record),
-//! [`backup`] (tiers 0 and 3),
+//! [`backup`] (tiers 0 and 3), [`blame`] (who wrote a word),
 //! [`backtrace`] and [`symbols`] (where
 //! it was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the
 //! emulator itself saw), [`witness`] and [`entry`] (whether a record agrees with it, and with what
@@ -10,6 +10,7 @@
 pub mod assemble;
 pub mod backtrace;
 pub mod backup;
+pub mod blame;
 pub mod entry;
 pub mod fault_text;
 pub mod log;

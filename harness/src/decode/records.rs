@@ -4,7 +4,7 @@ use crate::report::SlotReport;
 use crashrig_wire::record::{RECORD_LENGTH, Reading, Record, read};
 use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
 use crashrig_wire::section::{SECTIONS_OFFSET, TIER_2_LENGTH};
-use crashrig_wire::{Ledger, ledger};
+use crashrig_wire::{Detector, Ledger, ledger};
 
 /// The bytes of a slot's record, if the region is large enough to have one.
 #[must_use]
@@ -69,10 +69,21 @@ pub struct NewRecord {
     pub partial: bool,
 }
 
-/// The record that is there at the boundary and was not there before.
+/// The record that is there at the boundary and was not there before, but for one of the boot
+/// before.
 #[must_use]
 pub fn new_record(before: &[u8], after: &[u8]) -> Option<NewRecord> {
-    Slot::ALL.into_iter().find_map(|slot| {
+    new_records(before, after).find(|new| new.record.detector != Detector::Watchdog)
+}
+
+/// The record of the boot before, which a watchdog has ended: the next boot wrote it.
+#[must_use]
+pub fn late_record(before: &[u8], after: &[u8]) -> Option<NewRecord> {
+    new_records(before, after).find(|new| new.record.detector == Detector::Watchdog)
+}
+
+fn new_records(before: &[u8], after: &[u8]) -> impl Iterator<Item = NewRecord> {
+    Slot::ALL.into_iter().filter_map(move |slot| {
         let bytes = slot_bytes(after, slot)?;
         if slot_bytes(before, slot) == Some(bytes) {
             return None;

@@ -4,10 +4,11 @@
 use super::records::section_bytes;
 use crate::entry::Entry;
 use crate::evidence::{BootEvidence, Evidence};
-use crate::report::Report;
+use crate::report::{CrashReport, Report};
 use crate::scenario::{Scenario, measured_function};
 use crate::steps::can_restart_tick;
 use crate::verdict::{Mismatch, VerdictKind};
+use crashrig_wire::Detector;
 use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, SEQUENCE};
 use crashrig_wire::region::{Geometry, Slot};
 use crashrig_wire::section::{
@@ -21,6 +22,7 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 #[must_use]
 pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
     let mut differences = captures_not_seen(scenario, second);
+    differences.extend(not_blamed(scenario, second.1));
     let mut repeated = Repeated::default();
     let (boots, others) = (first.0.boots.len(), second.0.boots.len());
     if boots != others {
@@ -28,8 +30,8 @@ pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<
     }
     for (index, planned) in first.1.boots.iter().map(|boot| boot.planned).enumerate() {
         let record = |run: Run<'_>| {
-            let slot = run.1.boots.get(index)?.crash.as_ref()?.slot;
-            Some((slot, run.0.boots.get(index)?.clone()))
+            let crash = run.1.boots.get(index)?.crash.as_ref().filter(has_capture)?;
+            Some((crash.slot, run.0.boots.get(index)?.clone()))
         };
         match (record(first), record(second)) {
             (None, None) => {}
@@ -60,7 +62,7 @@ fn captures_not_seen(scenario: &Scenario, (evidence, report): Run<'_>) -> Vec<Mi
     let boots = evidence.boots.iter().zip(&report.boots);
     let stops_at_handlers = can_restart_tick(&evidence.target_version);
     let not_seen = boots.filter_map(|(kept, boot)| {
-        boot.crash.as_ref()?;
+        boot.crash.as_ref().filter(has_capture)?;
         let is_injected =
             scenario.boot(boot.planned).is_some_and(|it| measured_function(it.fault).is_some());
         let expected = match kept.entry.as_ref().map(|reading| reading.entry) {
@@ -73,6 +75,25 @@ fn captures_not_seen(scenario: &Scenario, (evidence, report): Run<'_>) -> Vec<Mi
         Some(mismatch(boot.planned, "entry", expected.to_owned(), "none".to_owned()))
     });
     not_seen.collect()
+}
+
+/// Whether a record was captured in its own boot. That of one which a watchdog has ended was not,
+/// and how long a device runs on behind the end of its time says something of the host.
+fn has_capture(crash: &&CrashReport) -> bool {
+    crash.record.detector != Detector::Watchdog
+}
+
+/// Words of the heap that another bus master was to have changed. Only the second run watches the
+/// word that the first one found wrong.
+fn not_blamed(scenario: &Scenario, report: &Report) -> Vec<Mismatch> {
+    let judged = scenario.crashes.iter().filter_map(|expected| {
+        let wanted = expected.bus_master.as_ref()?;
+        let boot = report.boots.iter().rfind(|boot| boot.planned == expected.boot)?;
+        let found = boot.crash.as_ref().and_then(|crash| crash.changed_by);
+        let found = found.map_or("nobody that was seen".to_owned(), |write| write.stream_name());
+        (*wanted != found).then(|| mismatch(expected.boot, "bus-master", wanted.clone(), found))
+    });
+    judged.collect()
 }
 
 /// The records that one boot left in both runs.

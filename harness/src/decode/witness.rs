@@ -113,7 +113,8 @@ impl Core {
             | Detector::HeapHeader
             | Detector::HeapCanary
             | Detector::HeapFill
-            | Detector::HeapAddress => !is_fault,
+            | Detector::HeapAddress
+            | Detector::Watchdog => !is_fault,
             Detector::DefaultHandler => exception != 0 && !is_fault,
         }
     }

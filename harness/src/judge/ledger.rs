@@ -1,5 +1,5 @@
-//! What a scenario expects of the ledger, and of what a battery keeps, as they stand at the boundary of
-//! a boot.
+//! What a scenario expects of the ledger, and of what a battery keeps, as they stand at the
+//! boundary of a boot.
 
 use super::Judge;
 use crate::report::{BackupReport, BootReport, CrashReport, Report};

@@ -21,7 +21,8 @@ pub(super) fn found_end(boundary: &Boundary, boot: &BootReport) -> String {
         (Boundary::Exit { status }, ..) => format!("an exit with status {status}"),
         (Boundary::Lockup { text }, ..) => text.lines().next().unwrap_or_default().to_owned(),
         (Boundary::Hang { limit, .. }, ..) => format!("no end: {limit} used up"),
-        (Boundary::Watchdog, ..) => "no end: a watchdog ran out".to_owned(),
+        (Boundary::Watchdog, None, _) => "no end: a watchdog ran out, no record".to_owned(),
+        (Boundary::Watchdog, Some(_), _) => "no end: a watchdog ran out, a record".to_owned(),
         (_, Some(crash), false) => {
             format!("a crash: {} noticed by {}", crash.record.kind, crash.record.detector)
         }

@@ -110,6 +110,11 @@ pub fn crash(crash: &CrashReport) -> Value {
         "source": crash.source,
         "thread_name": crash.thread_name,
         "bytes_lost": crash.bytes_lost,
+        "changed_by": crash.changed_by.map(|write| json!({
+            "bus_master": write.stream_name(),
+            "start": write.start,
+            "end": write.end,
+        })),
         "disagreements": crash.disagreements,
         "sections": sections::sections(&crash.sections),
         "reset_causes": crash.reset_causes,

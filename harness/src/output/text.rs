@@ -2,10 +2,12 @@
 //! next.
 
 mod backup;
+mod blame;
 mod ledger;
 mod sections;
 
 pub use backup::backup;
+use blame::changed_by;
 pub use ledger::ledger;
 
 use crate::decode::backtrace::Frame;
@@ -233,6 +235,7 @@ pub fn crash(out: &mut String, crash: &CrashReport, detail: Detail) {
             ),
         );
     }
+    changed_by(out, crash);
     line(
         out,
         format_args!(

@@ -12,9 +12,9 @@ use super::{
     measured_function,
 };
 use crate::verdict::VerdictKind;
-use crashrig_wire::Fault;
 use crashrig_wire::history::HISTORY_SLOTS;
 use crashrig_wire::section::TRANSFER_ROWS;
+use crashrig_wire::{Detector, Fault};
 use std::path::Path;
 
 /// The folder of scenarios that must be judged fail.
@@ -183,10 +183,6 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
         problems.add(key("first"), "a finding", "none unless the end is \"clean\"");
     }
     check_ledger(&key, raw, problems);
-    if raw.damaged_history.is_some_and(|slot| slot >= HISTORY_SLOTS) {
-        let expected = format_args!("a slot of the history, 0 to {}", HISTORY_SLOTS - 1);
-        problems.add(key("damaged-history"), "another number", expected);
-    }
     let fault: Option<Fault> =
         raw.fault.as_deref().map_or(Some(Fault::None), |name| problems.name(&key("fault"), name));
     let then = raw.then.as_deref().and_then(|name| problems.name(&key("then"), name));
@@ -220,8 +216,12 @@ fn check_boot(number: usize, raw: &RawBoot, problems: &mut Problems) -> BootPlan
     }
 }
 
-/// The ledger lies in memory, and an exit leaves none to read.
+/// The ledger lies in memory, and an exit leaves none to read. A history has so many slots.
 fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Problems) {
+    if let Some(slot) = raw.damaged_history.filter(|slot| *slot >= HISTORY_SLOTS) {
+        let expected = format_args!("a slot of the history, 0 to {}", HISTORY_SLOTS - 1);
+        problems.add(key("damaged-history"), slot, expected);
+    }
     let expectations = [
         ("nested", raw.nested.is_some()),
         ("crashes-in-a-row", raw.crashes_in_a_row.is_some()),
@@ -233,6 +233,11 @@ fn check_ledger(key: &impl Fn(&str) -> String, raw: &RawBoot, problems: &mut Pro
     }
 }
 
+/// Of a boot that a watchdog has ended nobody knows where it was.
+fn is_of_watchdog(raw: &RawCrash) -> bool {
+    raw.detector.as_deref() == Some(Detector::Watchdog.name())
+}
+
 fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<ExpectedCrash> {
     let key = |name: &str| format!("crash[{}].{name}", index + 1);
     let required = [
@@ -242,7 +247,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         ("thread", raw.thread.is_some(), "whom it is charged to"),
         (
             "address",
-            raw.address.is_some() || raw.pc.is_some(),
+            raw.address.is_some() || raw.pc.is_some() || is_of_watchdog(raw),
             "an address or a pc, as symbol or region",
         ),
     ];
@@ -273,6 +278,7 @@ fn check_crash(index: usize, raw: &RawCrash, problems: &mut Problems) -> Option<
         sections_cut_short: problems.names(&key("sections-cut-short"), &raw.sections_cut_short),
         reset_causes: raw.reset_causes.clone(),
         broken_word: raw.broken_word,
+        bus_master: raw.bus_master.clone(),
         failed_allocation: raw.failed_allocation.clone(),
         transfers: check_transfers(&key("transfers"), &raw.transfers, problems),
         frames_at_least: raw.frames_at_least,
@@ -315,9 +321,9 @@ fn check_boots_against_crashes(boots: &[BootPlan], raw: &RawScenario, problems: 
     }
     for number in described {
         let ends = number.checked_sub(1).and_then(|index| boots.get(index as usize));
-        if ends.is_none_or(|boot| boot.end != End::Crash) {
+        if ends.is_none_or(|boot| !matches!(boot.end, End::Crash | End::Watchdog)) {
             let found = format_args!("boot {number}");
-            problems.add("crash.boot", found, "a boot that ends in a crash");
+            problems.add("crash.boot", found, "a boot that ends in a crash, or by a watchdog");
         }
     }
 }

@@ -179,7 +179,7 @@ pub enum End {
     Lockup,
     /// Not at all, within its deadline.
     Hang,
-    /// By a watchdog that ran out, with neither marker nor record.
+    /// By a watchdog that ran out, without marker; with a record if the next boot is to write one.
     Watchdog,
     /// With resets, neither marker nor record, until the budget of boots is used up.
     ResetLoop,
@@ -218,6 +218,8 @@ pub struct ExpectedCrash {
     pub reset_causes: Vec<String>,
     /// What must stand in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The controller and stream that must have changed the heap's broken word, as `2.0`.
+    pub bus_master: Option<String>,
     /// The allocation that must have failed last.
     pub failed_allocation: Option<RawFailedAllocation>,
     /// The DMA transfers that must stand there, oldest first.

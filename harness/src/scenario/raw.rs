@@ -153,6 +153,8 @@ pub struct RawCrash {
     pub reset_causes: Vec<String>,
     /// What stands in the word of the heap that is named as wrong.
     pub broken_word: Option<u32>,
+    /// The stream that changed the heap's broken word, as `2.0`.
+    pub bus_master: Option<String>,
     /// The allocation that failed last.
     pub failed_allocation: Option<RawFailedAllocation>,
     /// DMA transfers, oldest first.

@@ -190,6 +190,28 @@ pub struct Store {
     pub address: u32,
 }
 
+/// What a bus master other than the core wrote, without a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BusWrite {
+    /// Its stream, as in a record.
+    pub stream: u8,
+    /// First address.
+    pub start: u32,
+    /// First address behind it.
+    pub end: u32,
+    /// How many instructions had been executed when it began; 0 where it is not known.
+    pub instruction: u64,
+}
+
+impl BusWrite {
+    /// Controller and stream, as `2.0`.
+    #[must_use]
+    pub fn stream_name(&self) -> String {
+        format!("{}.{}", self.stream >> 4, self.stream & 0xF)
+    }
+}
+
 /// One powered-up device.
 pub trait Session {
     /// Power-on: all RAM filled, the device halted before its first instruction. With a battery
@@ -262,6 +284,11 @@ pub trait Session {
     /// # Errors
     /// The bench failed, or nobody observes.
     fn stores(&mut self) -> Result<Vec<Store>, BenchError>;
+    /// What bus masters that the host supplies wrote since this was last asked, oldest first.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn bus_writes(&mut self) -> Result<Vec<BusWrite>, BenchError>;
     /// Clears all breakpoints and watched ranges of the stopped device.
     ///
     /// # Errors

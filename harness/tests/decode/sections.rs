@@ -1,5 +1,4 @@
-//! Sections behind a record: read, shown in words and for machines, held against RAM and the log,
-//! and judged; and, whatever their bytes, never a panic.
+//! Sections behind a record: read, shown, held against RAM and the log, judged; and never a panic.
 
 use crate::hostile::flipped;
 use crate::log::{encode, frame, text as string};
@@ -268,6 +267,7 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
         instructions: None,
         marker: None,
         ledger: None,
+        backup: None,
         before: Slot::ALL.map(slot),
         after: Slot::ALL.map(slot),
         crash: Some(crash),

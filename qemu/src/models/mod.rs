@@ -83,6 +83,19 @@ pub trait Bus {
     fn target_time_ns(&mut self) -> Result<u64, Error>;
 }
 
+/// What a device wrote as a bus master, without a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BusWrite {
+    /// Its stream: controller, counted from 1, in bits 4 to 7, and number in bits 0 to 3.
+    pub stream: u8,
+    /// First address.
+    pub start: u32,
+    /// First address behind it.
+    pub end: u32,
+    /// Target time of the first access; 0 where it is not known.
+    pub since_ns: u64,
+}
+
 /// A device of the chip.
 pub trait MmioModel: std::fmt::Debug + Send {
     /// Where its registers are. Never changes.
@@ -137,6 +150,12 @@ pub trait MmioModel: std::fmt::Debug + Send {
     /// Changes such memory, as a fault of it would.
     fn poke(&mut self, _address: u32, _bytes: &[u8]) -> bool {
         false
+    }
+
+    /// What it wrote since this was last asked, oldest first; what is too much for its log gives
+    /// way.
+    fn take_writes(&mut self) -> Vec<BusWrite> {
+        Vec::new()
     }
 
     /// When the model resets the chip if nothing is done about it, in target time.

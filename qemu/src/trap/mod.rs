@@ -38,7 +38,7 @@ use self::turn::{End, Turn};
 use crate::emulator::{Emulator, State};
 use crate::error::Error;
 use crate::gdb::{Access, Token};
-use crate::models::{MmioModel, Reset};
+use crate::models::{BusWrite, MmioModel, Reset};
 use crate::stop::Stop;
 
 /// Where the interrupt controller stands in QEMU's tree of objects: in 10.0, and in 7.2.
@@ -104,6 +104,12 @@ impl Emulator {
     pub fn peek(&self, address: u32, bytes: &mut [u8]) -> bool {
         let mut devices = self.models.iter().flat_map(|models| &models.attached);
         devices.any(|device| device.model.peek(address, bytes))
+    }
+
+    /// What supplied devices wrote as bus masters, see [`MmioModel::take_writes`].
+    pub fn take_bus_writes(&mut self) -> Vec<BusWrite> {
+        let devices = self.models.iter_mut().flat_map(|models| &mut models.attached);
+        devices.flat_map(|device| device.model.take_writes()).collect()
     }
 
     /// Writes memory of a supplied device, see [`MmioModel::poke`].

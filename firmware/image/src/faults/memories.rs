@@ -88,8 +88,8 @@ pub fn misuse_flash() {
     note(Observation::FlashRefused, refused && works_again);
 }
 
-/// Writes to backup SRAM, below the history of records, with its locks closed, with each of them alone closed, and with all open;
-/// with a parameter of 1 opens it and looks at it.
+/// Writes to backup SRAM, below the history of records, with its locks closed, with each of them
+/// alone closed, and with all open; with a parameter of 1 opens it and looks at it.
 #[inline(never)]
 pub fn use_backup_sram(look: u32) {
     let Some(start) = region(BACKUP_SRAM).map(|region| region.start) else { return };

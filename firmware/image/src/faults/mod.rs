@@ -12,6 +12,8 @@ mod dma;
 #[cfg(not(armv8m))]
 mod dma_plans;
 #[cfg(not(armv8m))]
+mod dma_stack;
+#[cfg(not(armv8m))]
 mod dma_widths;
 mod ending;
 mod execute;

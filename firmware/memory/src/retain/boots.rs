@@ -4,8 +4,8 @@ use super::{CrashRegion, Store};
 use crate::reboot::{self, Start};
 
 impl<S: Store> CrashRegion<S> {
-    /// The boot has run for [`reboot::Policy::healthy_after_ms`]: crashes in a row are forgotten, and safe
-    /// mode ends with this boot. Writes only what is new.
+    /// The boot has run for [`reboot::Policy::healthy_after_ms`]: crashes in a row are forgotten,
+    /// and safe mode ends with this boot. Writes only what is new.
     pub fn healthy(&mut self) {
         let before = self.ledger;
         reboot::healthy(&mut self.ledger);

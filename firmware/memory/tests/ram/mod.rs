@@ -40,12 +40,6 @@ impl Ram {
     pub fn open(&self) -> CrashRegion<Self> {
         CrashRegion::open(self.clone())
     }
-
-    /// The same with a mirror of the ledger.
-    #[allow(dead_code, reason = "not every test has one")]
-    pub fn open_with(&self, mirror: &Self) -> CrashRegion<Self> {
-        CrashRegion::open_mirrored(self.clone(), Some(mirror.clone()))
-    }
 }
 
 impl Store for Ram {

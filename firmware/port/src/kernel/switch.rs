@@ -6,7 +6,7 @@
 //! used them; s0–s15 the core stacks lazily (DDI0403E B1.5.7), which saving s16–s31 makes it do.
 
 use super::{IDLE_SLOT, THREAD_LIMIT, running, stacks_in_use, with};
-use crate::{fault, limits, mpu, systick};
+use crate::{fault, kept, limits, mpu, systick};
 use core::arch::{asm, naked_asm};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -127,6 +127,7 @@ extern "C" fn switch(psp: u32, exc_return: u32, msp: u32) -> *const Context {
     }
     mpu::follow(&stack, privileged);
     limits::follow(&stack);
+    kept::runs(stack.thread);
     RUNNING.store(context.addr() as u32, Ordering::Relaxed);
     // Not before: the core may have put off writing floating-point state there, which the entry
     // above has made it do, and the guard of the thread that leaves lay in the block.
@@ -174,6 +175,7 @@ pub(super) fn begin(slot: u8) {
     let [stack, _] = stacks_in_use();
     mpu::follow(&stack, true);
     limits::follow(&stack);
+    kept::runs(stack.thread);
 }
 
 /// Prepares the registers of a new thread, so that a switch to it calls its function.

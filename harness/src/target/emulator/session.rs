@@ -5,7 +5,9 @@
 //! here: memory of a new QEMU that is taken for what the device has kept.
 
 use super::super::facts::command_line;
-use super::super::{BenchError, Boundary, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
+use super::super::{
+    BenchError, Boundary, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait,
+};
 use crate::noise::Noise;
 use crate::scenario::Fill;
 use crashrig_qemu::gdb::{Access, Token};
@@ -204,6 +206,17 @@ impl Session for EmulatorSession {
             Store { instruction, pc, address }
         };
         Ok(log.stores.into_iter().map(store).collect())
+    }
+
+    fn bus_writes(&mut self) -> Result<Vec<BusWrite>, BenchError> {
+        let shift = self.launch.instruction_shift.unwrap_or_default();
+        let write = |it: crashrig_qemu::models::BusWrite| BusWrite {
+            stream: it.stream,
+            start: it.start,
+            end: it.end,
+            instruction: it.since_ns >> shift,
+        };
+        Ok(self.emulator.take_bus_writes().into_iter().map(write).collect())
     }
 
     fn clear_breakpoints(&mut self) -> Result<(), BenchError> {

@@ -12,6 +12,7 @@
 //!
 //! The manual is quoted from memory, section numbers too, where it is not said to have been read.
 
+mod log;
 mod reach;
 mod requests;
 mod stream;
@@ -21,9 +22,10 @@ mod transfer;
 
 pub use reach::{Port, Reach};
 
+use self::log::Logged;
 use self::stream::{Direction, Stream, control, flag};
 use self::transfer::Wiring;
-use super::{Bus, MmioModel, Registers, Reset, Width};
+use super::{Bus, BusWrite, MmioModel, Registers, Reset, Width};
 use crate::error::Error;
 
 /// Items that a transfer from memory to memory advances by in one step.
@@ -46,6 +48,7 @@ const LINES: [[u32; 8]; 2] = [[11, 12, 13, 14, 15, 16, 17, 47], [56, 57, 58, 59,
 pub struct Dma {
     memory: Vec<Reach>,
     controllers: [Controller; 2],
+    writes: Vec<BusWrite>,
 }
 
 #[derive(Debug)]
@@ -80,7 +83,8 @@ impl Dma {
     /// need not be told.
     #[must_use]
     pub fn new(memory: Vec<Reach>) -> Self {
-        Self { memory, controllers: [Controller::new(), Controller::new()] }
+        let controllers = [Controller::new(), Controller::new()];
+        Self { memory, controllers, writes: Vec::new() }
     }
 
     /// The stream that a controller serves next: of those that can go on the one with the highest
@@ -151,6 +155,11 @@ fn place(address: u32) -> (usize, Place) {
     ((offset / CONTROLLER_BYTES) as usize, place)
 }
 
+/// A stream as in a record.
+fn code(controller: usize, stream: usize) -> u8 {
+    u8::try_from((controller + 1) << 4 | stream).unwrap_or(0)
+}
+
 fn wiring(memory: &[Reach], number: usize) -> Wiring<'_> {
     let (memory_port, peripheral_port) = match number {
         0 => (Port::Memory1, Port::Peripheral1),
@@ -210,7 +219,9 @@ impl MmioModel for Dma {
                     0x00 => {
                         let is_stopped = stream.write_control(value);
                         if is_stopped {
-                            stream.suspend(wiring(&self.memory, number), bus)?;
+                            let (log, stream_code) = (&mut self.writes, code(number, index));
+                            let mut bus = Logged { bus, log, stream: stream_code };
+                            stream.suspend(wiring(&self.memory, number), &mut bus)?;
                         }
                     }
                     0x04 => stream.write_items(value),
@@ -237,7 +248,8 @@ impl MmioModel for Dma {
             let limit = if direction == Direction::Copy { ITEMS_PER_STEP } else { 1 };
             let stream = self.controllers.get_mut(number).and_then(|it| it.streams.get_mut(index));
             if let Some(stream) = stream {
-                stream.advance(limit, wiring(&self.memory, number), bus)?;
+                let mut bus = Logged { bus, log: &mut self.writes, stream: code(number, index) };
+                stream.advance(limit, wiring(&self.memory, number), &mut bus)?;
             }
         }
         self.show_lines(bus)?;
@@ -246,6 +258,10 @@ impl MmioModel for Dma {
             more |= self.next(number, bus)?.is_some();
         }
         Ok(more)
+    }
+
+    fn take_writes(&mut self) -> Vec<BusWrite> {
+        std::mem::take(&mut self.writes)
     }
 
     fn reset(&mut self, _: Reset) {

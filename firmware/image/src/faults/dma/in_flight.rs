@@ -13,7 +13,8 @@ pub fn freed() {
     let mut checks = Checks::new();
     let memory = block(64);
     let options = Options { channel: 4, priority: 0, limit_ms: None };
-    let begun = begin(RECEPTION, &Plan::receive(serial::data_address(), memory, 64), options).is_ok();
+    let begun =
+        begin(RECEPTION, &Plan::receive(serial::data_address(), memory, 64), options).is_ok();
     checks.check("begins", begun);
     let stream = RECEPTION.code();
     checks.check("free", blocks::free(memory) == Err(heap::Error::Borrowed { stream }));

@@ -1,7 +1,7 @@
 //! Rules of the memory that a battery keeps.
 //!
-//! The registers hold the ledger once more, and the end of the region the history of records. Nothing
-//! here knows how large those are: the port uses what is large enough.
+//! The registers hold the ledger once more, and the end of the region the history of records.
+//! Nothing here knows how large those are: the port uses what is large enough.
 
 use super::ChipRegion;
 use super::start::{check_register, check_source};
