@@ -20,8 +20,8 @@ const CHIP_PACKAGES: &[&str] = &[
     "crashrig-script",
     "crashrig-wire",
 ];
-/// The package that runs on one chip only, and a board that has it.
-const HAL: (&str, &str) = ("crashrig-hal", "netduinoplus2");
+/// The package that runs on one family of chips only, and the family.
+const HAL: (&str, &str) = ("crashrig-hal", "stm32f405-407");
 
 /// Runs every check and reports all that fail, not the first.
 ///
@@ -45,7 +45,7 @@ fn steps() -> Result<Vec<Step>> {
         cargo(["clippy", "--all-targets", "--", "-D", "warnings"]),
     ];
     for (target, board) in rust_targets(&workspace::boards()?) {
-        let hal = (board.name == HAL.1).then_some(&HAL.0);
+        let hal = (board.chip.family == HAL.1).then_some(&HAL.0);
         let packages = CHIP_PACKAGES.iter().chain(hal).flat_map(|package| ["--package", *package]);
         let step = cargo(["clippy", "--target", target, "--profile", "firmware"])
             .args(packages)

@@ -6,9 +6,9 @@
 //! A circular stream moves one round of its items, and goes on with the next event of the guest:
 //! otherwise one that nobody looks at would be moved for ever.
 //!
-//! Not modelled: clocks of the controllers (they always have one), a direct-mode error and overrun
-//! or underrun of a FIFO (memory is always ready), and a peripheral that controls the flow (there
-//! is none, so such a stream never moves).
+//! Not modelled: clocks of the controllers (they always have one), their reset by RCC, a
+//! direct-mode error and overrun or underrun of a FIFO (memory is always ready), and a peripheral
+//! that controls the flow (there is none, so such a stream never moves).
 //!
 //! The manual is quoted from memory, section numbers too, where it is not said to have been read.
 
