@@ -277,10 +277,7 @@ mod tests {
         assert_eq!((record.trust, record.boot, record.uptime_ms), (Trust(0), 7, 60));
         assert_eq!((record.stack_start, record.stack_size), (0x2000_2400, 0x1000));
         assert_eq!(record.owner, Owner::NONE);
-        assert_eq!(
-            record.status.words().to_string(),
-            "system, module driver-watchdog, code time-out"
-        );
+        assert_eq!(record.status, Status::of(Kind::Watchdog));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod ram;
 
 use crashrig_memory::history::History;
 use crashrig_memory::retain::{CrashRegion, Store as _};
-use crashrig_wire::history::{HISTORY_BYTES, HISTORY_SLOT_BYTES, HISTORY_SLOTS, slots};
+use crashrig_wire::history::{HISTORY_BYTES, HISTORY_SLOT_BYTES, HISTORY_SLOTS, Kept, slots};
 use crashrig_wire::record::{Reading, Record, read};
 use crashrig_wire::section::Section;
 use crashrig_wire::{Detector, Kind, Ledger, Thread};
@@ -62,11 +62,12 @@ impl Device {
         let bytes = self.history.bytes.borrow();
         let mut kept: Vec<_> = slots(&bytes).flatten().collect();
         kept.sort_by_key(|kept| kept.sequence);
-        let boot = |bytes: &[u8; 1152]| match read(bytes.first_chunk::<256>().unwrap()) {
-            Reading::Valid(record) => record.boot,
-            other => panic!("{other:?}"),
+        let reading = |kept: &Kept<'_>| {
+            kept.bytes.first_chunk::<256>().map_or(Reading::Blank, |bytes| read(bytes))
         };
-        kept.iter().map(|kept| boot(kept.bytes)).collect()
+        // What is no record counts as one of boot 0.
+        let boot = |kept| reading(kept).record().map_or(0, |record| record.boot);
+        kept.iter().map(boot).collect()
     }
 }
 

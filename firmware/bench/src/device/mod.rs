@@ -26,6 +26,7 @@ crashrig_port::entry_without_kernel!(
         clock_enables_on_demand: board::CLOCK_ENABLES_ON_DEMAND,
         reset_cause: board::RESET_CAUSE,
         devices: board::DEVICES,
+        backup: None,
         core_clock_hz: board::CORE_CLOCK_HZ,
         executable_ram: None,
         before_kernel: nothing,
