@@ -103,7 +103,8 @@ pub(super) fn check_effect(
         "register" => &["name", "bits"],
         "interrupt" => &["number"],
         "reset" => &["ram"],
-        "nmi" | "skip" | "fail-allocation" => &[],
+        "fail-allocation" => &["name"],
+        "nmi" | "skip" => &[],
         other => {
             let expected = "one of flip, write, register, interrupt, nmi, skip, reset, \
                             fail-allocation";
@@ -119,13 +120,14 @@ pub(super) fn check_effect(
         "flip" if is_bit => PlannedEffect::FlipPoint,
         "flip" => PlannedEffect::Flip { memory: memory(problems)?, bits: raw.bits? },
         "write" => PlannedEffect::Write { memory: memory(problems)?, bytes: raw.bytes.clone()? },
-        "register" => {
+        "register" | "fail-allocation" => {
             let name = raw.name.clone()?;
             if !REGISTERS.contains(&name.as_str()) {
                 let expected = format_args!("one of {}", REGISTERS.join(", "));
                 problems.add("sweep.effect.name", format_args!("\"{name}\""), expected);
             }
-            PlannedEffect::Register { name, flip: raw.bits.unwrap_or(0), value: raw.value }
+            let value = if effect == "register" { raw.value } else { Some(IMPOSSIBLE_SIZE_BYTES) };
+            PlannedEffect::Register { name, flip: raw.bits.unwrap_or(0), value }
         }
         "interrupt" => PlannedEffect::Interrupt(raw.number?),
         "nmi" => PlannedEffect::Nmi,
@@ -139,12 +141,7 @@ pub(super) fn check_effect(
             let name = raw.ram.as_deref()?;
             PlannedEffect::Reset(problems.choice("sweep.effect.ram", name, &policies)?)
         }
-        // The first argument of an allocator is the size (procedure call standard, r0).
-        _ => PlannedEffect::Register {
-            name: "r0".to_owned(),
-            flip: 0,
-            value: Some(IMPOSSIBLE_SIZE_BYTES),
-        },
+        _ => return None,
     })
 }
 

@@ -1,7 +1,6 @@
 //! From the `[sweep]` table to a sweep, or to everything that is wrong with it. What stands in the
 //! effect and in links of the trigger is checked in `check_effect.rs`.
 
-use super::BootPlan;
 use super::check_effect::{check_effect, check_link, check_memory};
 use super::problems::Problems;
 use super::raw_sweep::{RawAllowed, RawExpected, RawSweep};
@@ -9,8 +8,10 @@ use super::sweep::{
     Allowed, Expected, PlannedEffect, Points, Sample, Subject, Sweep, TriggerLink, always_good,
     never_good,
 };
+use super::{BootPlan, End};
 use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
+use crashrig_wire::Fault;
 
 /// What a name of a scope that is a window begins with.
 const WINDOW: &str = "window-";
@@ -28,6 +29,7 @@ pub(super) fn check_sweep(
         let found = format_args!("{}", raw.boot);
         problems.add("sweep.boot", found, format_args!("1 to {}", boots.len()));
     }
+    check_boots(boots, problems);
     let trigger = check_trigger(raw, problems);
     let points = check_points(raw, problems);
     check_points_against_trigger(points.as_ref(), &trigger, raw, problems);
@@ -37,18 +39,39 @@ pub(super) fn check_sweep(
         let expected = "reports in sweep.expect that can be late";
         problems.add("sweep.late-after-instructions", "a number", expected);
     }
+    let is_recurring = raw.points != "instructions" && trigger.last().is_none_or(can_recur);
+    let scopes = check_scopes(&raw.scopes, is_recurring, problems);
     Some(Sweep {
         subject,
         boot: raw.boot,
         trigger,
         points: points?,
         effect: effect?,
-        scopes: check_scopes(&raw.scopes, problems),
+        scopes,
         expect: raw.expect.iter().filter_map(|it| check_expected(it, problems)).collect(),
+        may_miss: problems.names("sweep.may-miss", &raw.may_miss),
         allow: raw.allow.iter().filter_map(|it| check_allowed(it, subject, problems)).collect(),
         sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed }),
         late_after_instructions: raw.late_after_instructions,
     })
+}
+
+/// Every run of a sweep must be the same but for its fault, on each engine. What the host does
+/// while the device runs is not, and what it makes of a record is left to the effect.
+fn check_boots(boots: &[BootPlan], problems: &mut Problems) {
+    for (index, boot) in boots.iter().enumerate() {
+        let found = if matches!(boot.fault, Fault::Await | Fault::HeapScript) {
+            "a command that the host follows up"
+        } else if boot.tamper.is_some() {
+            "a record that is tampered with"
+        } else if boot.silent_boots > 0 || !matches!(boot.end, End::Clean | End::Crash) {
+            "a boot that ends neither clean nor with a crash"
+        } else {
+            continue;
+        };
+        let expected = "none in the golden run of a sweep";
+        problems.add(format_args!("boot[{}]", index + 1), found, expected);
+    }
 }
 
 fn check_trigger(raw: &RawSweep, problems: &mut Problems) -> Vec<TriggerLink> {
@@ -98,6 +121,11 @@ fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
     }
 }
 
+/// Whether a link can be met more than once.
+const fn can_recur(link: &TriggerLink) -> bool {
+    !matches!(link, TriggerLink::Boot | TriggerLink::Instructions(_) | TriggerLink::Milliseconds(_))
+}
+
 fn check_points_against_trigger(
     points: Option<&Points>,
     trigger: &[TriggerLink],
@@ -106,10 +134,7 @@ fn check_points_against_trigger(
 ) {
     let Some(last) = trigger.last() else { return };
     let counts = raw.trigger.last().and_then(|link| link.count).is_some();
-    let can_count = !matches!(
-        last,
-        TriggerLink::Boot | TriggerLink::Instructions(_) | TriggerLink::Milliseconds(_)
-    );
+    let can_count = can_recur(last);
     match points {
         Some(Points::Hits) if counts || !can_count => {
             let expected = "a last link that can be met often, without a count: the point is it";
@@ -157,7 +182,7 @@ fn check_sample(raw: &RawSweep, points: Option<&Points>, problems: &mut Problems
     }
 }
 
-fn check_scopes(names: &[String], problems: &mut Problems) -> Vec<Scope> {
+fn check_scopes(names: &[String], is_recurring: bool, problems: &mut Problems) -> Vec<Scope> {
     if names.is_empty() {
         problems.add("sweep.scopes", "nothing", "at least one, e.g. \"once\"");
     }
@@ -173,6 +198,10 @@ fn check_scopes(names: &[String], problems: &mut Problems) -> Vec<Scope> {
                 continue;
             }
         };
+        if scope != Scope::Once && !is_recurring {
+            let expected = "\"once\", because the trigger is not met again";
+            problems.add("sweep.scopes", format_args!("\"{name}\""), expected);
+        }
         if scopes.contains(&scope) {
             problems.add("sweep.scopes", format_args!("\"{name}\" twice"), "each once");
         }

@@ -26,6 +26,9 @@ pub struct RawSweep {
     /// Reports that are right.
     #[serde(default)]
     pub expect: Vec<RawExpected>,
+    /// Observations that the device may not make, because it was told no.
+    #[serde(default)]
+    pub may_miss: Vec<String>,
     /// Outcomes that do not make the sweep fail.
     #[serde(default)]
     pub allow: Vec<RawAllowed>,
@@ -100,7 +103,7 @@ pub struct RawEffect {
     pub bits: Option<u32>,
     /// For `write`: what.
     pub bytes: Option<Vec<u8>>,
-    /// For `register`: GDB's name.
+    /// For `register`: GDB's name; for `fail-allocation`: that of the one with the size.
     pub name: Option<String>,
     /// For `register`: the new value.
     pub value: Option<u32>,

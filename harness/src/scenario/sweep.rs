@@ -4,7 +4,7 @@ use super::Place;
 use crate::sweep::fault::{RamPolicy, Scope};
 use crate::sweep::outcome::Outcome;
 use crashrig_wire::thread::Context;
-use crashrig_wire::{Detector, Kind};
+use crashrig_wire::{Detector, Kind, Observation};
 
 /// A sweep: one fault at each of its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,9 @@ pub struct Sweep {
     pub scopes: Vec<Scope>,
     /// Reports that are right.
     pub expect: Vec<Expected>,
+    /// Observations that the device need not make after the effect: it was told of that, and its
+    /// end marker says so.
+    pub may_miss: Vec<Observation>,
     /// Outcomes that do not make the sweep fail, besides those that never do.
     pub allow: Vec<Allowed>,
     /// Some points in place of all.

@@ -12,7 +12,9 @@
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
 
+pub mod commands;
 pub mod engine;
 pub mod fault;
 pub mod outcome;
+pub mod plan;
 pub mod result;
