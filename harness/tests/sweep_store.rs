@@ -83,7 +83,7 @@ fn a_file_cut_at_any_byte_is_gone_on_with() {
         fs::write(&path, &whole[..length]).unwrap();
         let (mut store, done) = Store::open(path.parent().unwrap(), &sweep, Shard::WHOLE).unwrap();
         let lines = whole[..length].iter().filter(|byte| **byte == b'\n').count();
-        assert_eq!(done.count(), lines.saturating_sub(1) as u64, "cut at {length}");
+        assert_eq!(done.count_in(Shard::WHOLE), lines.saturating_sub(1) as u64, "cut at {length}");
         let left: Vec<_> =
             THREE.into_iter().filter(|(point, _)| !done.has(Scope::Once, *point)).collect();
         store.append(&results(&left)).unwrap();
@@ -102,7 +102,8 @@ fn a_broken_line_is_an_error_unless_it_is_the_last() {
     let check = |texts: &[&str], expected: Result<u64, &str>| {
         fs::write(&path, texts.concat()).unwrap();
         let found = Store::open(path.parent().unwrap(), &sweep, Shard::WHOLE);
-        let found = found.map(|(_, done)| done.count()).map_err(|error| error.to_string());
+        let found =
+            found.map(|(_, done)| done.count_in(Shard::WHOLE)).map_err(|error| error.to_string());
         match expected {
             Ok(count) => assert_eq!(found, Ok(count)),
             Err(text) => {

@@ -21,17 +21,18 @@ pub struct Done {
 }
 
 impl Done {
-    /// Takes note of a result. One of a bench that failed is none: its point is run again.
-    pub fn note(&mut self, result: &InjectionResult) {
+    /// Takes note of a result; says whether it is a new one. One of a bench that failed is none:
+    /// its point is run again.
+    pub fn note(&mut self, result: &InjectionResult) -> bool {
         let (scope, point) = (result.scope, result.point.0);
         match result.outcome {
-            Outcome::HarnessError => return,
+            Outcome::HarnessError => return false,
             Outcome::NotActivated => {
                 self.ends.entry(scope).and_modify(|end| *end = point.min(*end)).or_insert(point);
             }
             _ => {}
         }
-        self.points.insert((scope, point));
+        self.points.insert((scope, point))
     }
 
     /// Whether an injection is over.
@@ -46,10 +47,11 @@ impl Done {
         self.ends.get(&scope).copied()
     }
 
-    /// How many injections are over.
+    /// How many injections of a shard are over.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        u64::try_from(self.points.len()).unwrap_or(u64::MAX)
+    pub fn count_in(&self, shard: Shard) -> u64 {
+        let count = self.points.iter().filter(|(_, point)| shard.has(*point)).count();
+        u64::try_from(count).unwrap_or(u64::MAX)
     }
 }
 
