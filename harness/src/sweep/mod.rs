@@ -8,7 +8,8 @@
 //! ```
 //!
 //! * [`fault`]: trigger chain, effect, scope, as plain data.
-//! * [`engine`]: what carries one injection out, and what it saw.
+//! * [`plan`]: which fault each point is, resolved against an image.
+//! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
@@ -18,6 +19,7 @@
 pub mod commands;
 pub mod engine;
 pub mod fault;
+pub mod hash;
 pub mod outcome;
 pub mod plan;
 pub mod result;
@@ -26,3 +28,4 @@ pub mod scope;
 pub mod shard;
 pub mod store;
 pub mod work;
+pub mod workload;
