@@ -13,14 +13,16 @@
 //! * [`result`]: one injection that is over, as a line of JSON.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
-//!   disk.
+//!   disk; [`report`], what it came to.
 
 pub mod engine;
 pub mod fault;
 pub mod outcome;
+pub mod report;
 pub mod result;
 pub mod schedule;
 pub mod scope;
 pub mod shard;
 pub mod store;
+pub mod words;
 pub mod work;
