@@ -15,9 +15,11 @@
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
 
+pub mod commands;
 pub mod engine;
 pub mod fault;
 pub mod outcome;
+pub mod plan;
 pub mod report;
 pub mod result;
 pub mod schedule;

@@ -241,7 +241,7 @@ impl Hub {
         Ok(self.points.iter().find(hit).map(|point| point.token))
     }
 
-    /// Forgets where the guest stood: it was reset. Points survive a reset.
+    /// Forgets where the guest stood: it stands elsewhere now. Points survive a reset.
     pub(crate) fn forget_position(&mut self) {
         self.stands_at_watch = None;
     }
@@ -291,7 +291,7 @@ impl Hub {
         self.points.iter().find(hit).map(|point| point.token)
     }
 
-    fn program_counter(&mut self) -> Result<u32, Error> {
+    pub(super) fn program_counter(&mut self) -> Result<u32, Error> {
         let value = self.client()?.read_register("pc")?;
         value.and_then(|value| u32::try_from(value).ok()).ok_or(Error::Malformed {
             socket: "GDB",
