@@ -11,10 +11,12 @@
 //! * [`engine`]: what carries one injection out, and what it saw.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
+//! * [`campaign`]: a sweep's file, image and engine as work.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
 
+pub mod campaign;
 pub mod commands;
 pub mod engine;
 pub mod fault;

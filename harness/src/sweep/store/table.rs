@@ -8,7 +8,7 @@
 use super::{StoreError, row};
 use crate::sweep::result::InjectionResult;
 use crate::sweep::work::{Identity, SweepId};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -130,6 +130,18 @@ impl Table {
     /// It cannot be opened, or is none of ours.
     pub fn open(path: &Path) -> Result<Self, TableError> {
         let connection = Connection::open(path);
+        Self::prepared(connection.map_err(|source| database_error(path, source))?, path)
+    }
+
+    /// Opens a database that is there.
+    ///
+    /// # Errors
+    /// It is not, or cannot be opened, or is none of ours.
+    pub fn open_existing(path: &Path) -> Result<Self, TableError> {
+        // What SQLite says of a file that is not there does not say so.
+        std::fs::metadata(path).map_err(StoreError::file("read", path))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let connection = Connection::open_with_flags(path, flags);
         Self::prepared(connection.map_err(|source| database_error(path, source))?, path)
     }
 
