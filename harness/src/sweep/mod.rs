@@ -8,7 +8,8 @@
 //! ```
 //!
 //! * [`fault`]: trigger chain, effect, scope, as plain data.
-//! * [`engine`]: what carries one injection out, and what it saw.
+//! * [`plan`]: which fault each point is, resolved against an image.
+//! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
 //! * [`campaign`]: a sweep's file, image and engine as work.
@@ -20,6 +21,7 @@ pub mod campaign;
 pub mod commands;
 pub mod engine;
 pub mod fault;
+pub mod hash;
 pub mod outcome;
 pub mod plan;
 pub mod report;
@@ -30,3 +32,4 @@ pub mod shard;
 pub mod store;
 pub mod words;
 pub mod work;
+pub mod workload;
