@@ -12,10 +12,12 @@
 //! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
+//! * [`campaign`]: a sweep's file, image and engine as work.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
-//!   disk.
+//!   disk; [`report`], what it came to.
 
+pub mod campaign;
 pub mod classify;
 pub mod commands;
 pub mod engine;
@@ -23,10 +25,12 @@ pub mod fault;
 pub mod hash;
 pub mod outcome;
 pub mod plan;
+pub mod report;
 pub mod result;
 pub mod schedule;
 pub mod scope;
 pub mod shard;
 pub mod store;
+pub mod words;
 pub mod work;
 pub mod workload;

@@ -104,6 +104,12 @@ impl Identity {
     pub fn allows(&self, outcome: Outcome) -> bool {
         is_always_allowed(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
     }
+
+    /// The command that runs one injection again.
+    #[must_use]
+    pub fn replay(&self, point: PointNumber, scope: Scope) -> String {
+        format!("cargo rig sweep {} --only {} --scope {scope}", self.file, point.0)
+    }
 }
 
 /// Whether an outcome is what every sweep hopes for. `NotActivated` is among them, because nothing
