@@ -1,7 +1,12 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
+use super::engine::Engine;
+use super::engine::process::ProcessEngine;
+use super::engine::snapshot::SnapshotEngine;
 use super::plan::{Plan, PlanError};
+use super::run::Runner;
 use super::work::{Allowance, Extent, Identity, SweepId, Work, Worker};
+use super::workload::Workload;
 use crate::execute::{JudgeError, load_image, shown};
 use crate::image::Image;
 use crate::known::check_names;
@@ -10,8 +15,12 @@ use crate::scenario::check::load;
 use crate::scenario::error::ScenarioError;
 use crate::suite::{self, Test};
 use crate::target::BenchError;
+use crate::target::emulator::EmulatorTarget;
 use clap::ValueEnum;
+use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Which engine carries injections out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,8 +78,13 @@ pub struct Campaign {
     pub test: Test,
     identity: Identity,
     plan: Plan,
-    image: Image,
+    image: Arc<Image>,
     engine: EngineChoice,
+    program: Program,
+    /// Output of the emulators; of no use once they have ended.
+    folder: PathBuf,
+    /// How many workers there were.
+    workers: AtomicUsize,
 }
 
 impl Campaign {
@@ -100,7 +114,11 @@ impl Campaign {
         check_names(&image, test.target.board(), &test.scenario).map_err(JudgeError::from)?;
         let plan = Plan::new(&test.scenario, &image, seed)?;
         let identity = identity(&test, &image, &plan, seed);
-        Ok(Self { test, identity, plan, image, engine })
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of);
+        let program = program.map_err(RigError::from)?;
+        let folder = rig.run_folder()?.join(test.name.replace("::", "."));
+        let (image, workers) = (Arc::new(image), AtomicUsize::new(0));
+        Ok(Self { test, identity, plan, image, engine, program, folder, workers })
     }
 
     /// The name of the folder of its results, the same for the same sweep on the same board.
@@ -147,7 +165,27 @@ impl Work for Campaign {
         &self.identity
     }
 
-    fn worker(&self, _processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
-        Err(BenchError(format!("found no engine for {:?}", self.engine)))
+    fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
+        let number = self.workers.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(number.to_string());
+        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
+        let target = EmulatorTarget::new(self.test.target.board().clone(), self.program.clone())?;
+        let target = target.for_wild_cores(processor);
+        let (image, scenario) = (&self.image, &self.test.scenario);
+        let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
+        let workload = Arc::new(workload);
+        let is_slow = self.engine == EngineChoice::Process
+            || (self.engine == EngineChoice::Auto && workload.has_host_models);
+        let engine: Box<dyn Engine> = match self.engine {
+            EngineChoice::Plugin => {
+                return Err(BenchError("find the engine of the plug-in: there is none".to_owned()));
+            }
+            _ if is_slow => {
+                let (target, image) = (Arc::new(target), Arc::clone(image));
+                Box::new(ProcessEngine::new(target, image, scenario, workload, folder)?)
+            }
+            _ => Box::new(SnapshotEngine::new(workload, &folder, processor.unwrap_or(0))),
+        };
+        Ok(Box::new(Runner::new(&self.plan, engine)?))
     }
 }
