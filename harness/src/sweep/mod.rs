@@ -16,6 +16,7 @@
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk.
 
+pub mod bench;
 pub mod commands;
 pub mod engine;
 pub mod fault;

@@ -28,6 +28,8 @@ pub(super) struct Device {
     /// Instructions since power-on when this boot began.
     pub(super) boot_began: u64,
     hook: Option<Token>,
+    /// Whether boots end at the hook: see [`Device::end_at_hook`].
+    ends_at_hook: bool,
     /// It was never run: it stands before its first instruction already.
     is_fresh: bool,
 }
@@ -69,13 +71,20 @@ impl Device {
             workload: Arc::clone(workload),
             boot_began: 0,
             hook: None,
+            ends_at_hook: true,
             is_fresh: true,
         };
         device.stop_at_hook(true)?;
         Ok(device)
     }
 
-    /// Whether boots end at the hook. Each stop there makes QEMU forget all translated code.
+    /// Whether boots from the next one on end at the hook. Each stop there makes QEMU forget all
+    /// translated code; the end at the reset itself does not, but needs the reset before a restore.
+    pub(super) fn end_at_hook(&mut self, wanted: bool) {
+        self.ends_at_hook = wanted;
+    }
+
+    /// Sets or removes the breakpoint at the hook, for now.
     pub(super) fn stop_at_hook(&mut self, wanted: bool) -> Result<(), BenchError> {
         match (wanted, self.hook, self.workload.reset_hook) {
             (true, None, Some(address)) => {
@@ -102,6 +111,7 @@ impl Device {
             self.emulator.reset_warm().map_err(BenchError::of)?;
         }
         self.is_fresh = false;
+        self.stop_at_hook(self.ends_at_hook)?;
         let workload = Arc::clone(&self.workload);
         let planned = workload.boots.get(index);
         let planned = planned.ok_or_else(|| BenchError(format!("find boot {}", index + 1)))?;
@@ -180,7 +190,7 @@ impl Device {
     pub(super) fn restore(&mut self, saved: &Saved) -> Result<(), BenchError> {
         self.emulator.restore(&saved.snapshot).map_err(BenchError::of)?;
         self.boot_began = saved.boot_began;
-        Ok(())
+        self.stop_at_hook(self.ends_at_hook)
     }
 
     pub(super) fn instructions(&mut self) -> Result<u64, BenchError> {
