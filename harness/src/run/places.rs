@@ -42,8 +42,8 @@ impl Places {
         let crash_size = symbol("__crashrig_crash_size_bytes")?;
         if !(SMALLEST_REGION..=LARGEST_REGION).contains(&(crash_size as usize)) {
             return Err(BenchError(format!(
-                "use {}: __crashrig_crash_size_bytes is {crash_size}, expected {SMALLEST_REGION} to \
-                 {LARGEST_REGION}",
+                "use {}: __crashrig_crash_size_bytes is {crash_size}, expected {SMALLEST_REGION} \
+                 to {LARGEST_REGION}",
                 image.origin().display()
             )));
         }

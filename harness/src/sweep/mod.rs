@@ -18,6 +18,7 @@
 //!   disk; [`report`], what it came to.
 
 pub mod campaign;
+pub mod classify;
 pub mod commands;
 pub mod engine;
 pub mod fault;
