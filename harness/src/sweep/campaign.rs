@@ -1,7 +1,11 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
+use super::engine::Engine;
+use super::engine::process::ProcessEngine;
+use super::injector::{Golden, Injector};
 use super::plan::{Plan, PlanError};
 use super::work::{Allowance, Extent, Identity, SweepId, Work, Worker};
+use super::workload::Workload;
 use crate::execute::{JudgeError, load_image, shown};
 use crate::image::Image;
 use crate::known::check_names;
@@ -12,6 +16,8 @@ use crate::suite::{self, Test};
 use crate::target::BenchError;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Which engine carries injections out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,10 +73,15 @@ pub enum CampaignError {
 pub struct Campaign {
     /// The golden run as a test of its own: it must pass before anything is injected.
     pub test: Test,
+    rig: Rig,
     identity: Identity,
     plan: Plan,
-    image: Image,
+    workload: Workload,
+    golden: Golden,
     engine: EngineChoice,
+    run_folder: OnceLock<PathBuf>,
+    /// Workers so far, each with a folder of its own.
+    workers: AtomicUsize,
 }
 
 impl Campaign {
@@ -100,7 +111,31 @@ impl Campaign {
         check_names(&image, test.target.board(), &test.scenario).map_err(JudgeError::from)?;
         let plan = Plan::new(&test.scenario, &image, seed)?;
         let identity = identity(&test, &image, &plan, seed);
-        Ok(Self { test, identity, plan, image, engine })
+        let workload = Workload::new(&test.scenario, Arc::new(image), seed);
+        Ok(Self {
+            test,
+            rig: rig.clone(),
+            identity,
+            plan,
+            workload: workload.map_err(RigError::from)?,
+            golden: Golden::default(),
+            engine,
+            run_folder: OnceLock::new(),
+            workers: AtomicUsize::new(0),
+        })
+    }
+
+    /// The folder of this session's evidence, made when it is first asked for.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn run_folder(&self) -> Result<&Path, RigError> {
+        if self.run_folder.get().is_none() {
+            let folder = self.rig.run_folder()?;
+            // Another thread may have been first; theirs is as good.
+            let _ = self.run_folder.set(folder);
+        }
+        Ok(self.run_folder.get().map_or(Path::new("."), PathBuf::as_path))
     }
 
     /// The name of the folder of its results, the same for the same sweep on the same board.
@@ -148,6 +183,26 @@ impl Work for Campaign {
     }
 
     fn worker(&self, _processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
-        Err(BenchError(format!("found no engine for {:?}", self.engine)))
+        let engine = self.engine()?;
+        let places = self.workload.places;
+        Ok(Box::new(Injector::new(&self.plan, places, &self.golden, engine)?))
+    }
+}
+
+impl Campaign {
+    fn engine(&self) -> Result<Box<dyn Engine>, BenchError> {
+        match self.engine {
+            EngineChoice::Auto | EngineChoice::Process => {
+                let number = self.workers.fetch_add(1, Ordering::Relaxed) + 1;
+                let folder = self.run_folder().map_err(BenchError::of)?;
+                let folder = folder.join(format!("worker-{number}"));
+                std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
+                let (target, workload) = (Arc::clone(&self.test.target), self.workload.clone());
+                Ok(Box::new(ProcessEngine::new(target, workload, folder)))
+            }
+            EngineChoice::Snapshot | EngineChoice::Plugin => {
+                Err(BenchError("found no such engine, expected auto or process".to_owned()))
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@
 //! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
-//! * [`campaign`]: a sweep's file, image and engine as work.
+//! * [`campaign`]: a sweep's file, image and engine as work, done by [`injector`]s.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
@@ -23,6 +23,7 @@ pub mod commands;
 pub mod engine;
 pub mod fault;
 pub mod hash;
+pub mod injector;
 pub mod outcome;
 pub mod plan;
 pub mod report;
