@@ -164,10 +164,12 @@ fn lines_of(file: &Path) -> Result<usize> {
     Ok(text.lines().filter(|line| line.starts_with("{\"result\"")).count())
 }
 
-/// Merged into one database, each result of the one must equal that of the other; and the tables of
-/// both must be complete and the same.
+/// Merged into one database, each result of the one must equal that of the other; the tables of
+/// both must be complete and the same; and nothing was run twice.
 fn compare(places: &Places) -> Result<()> {
     let (alone, cluster) = (places.results("alone")?, places.results("cluster")?);
+    let (expected, found) = (result_lines(&alone)?, result_lines(&cluster)?);
+    ensure!(found == expected, "found {found} results on the cluster, expected {expected}");
     let database = places.folder.join("both.sqlite");
     let merge = places.crashrig().args(["sweep", "merge"]).arg(&database);
     merge.arg(&alone).arg(&cluster).run()?;

@@ -32,8 +32,8 @@ const PROGRAMS: [&str; 5] = ["munged", "slurmctld", "slurmd", "sbatch", "squeue"
 /// # Errors
 /// This is no Debian, or the packages cannot be installed.
 pub fn install() -> Result<()> {
-    let is_there = |program: &&str| Step::new("which").arg(program).answer().is_ok();
-    if PROGRAMS.iter().all(|program| is_there(&program)) {
+    let is_there = |program: &str| Step::new("which").arg(program).answer().is_ok();
+    if PROGRAMS.into_iter().all(is_there) {
         return Ok(());
     }
     let distribution = Distribution::of_this_machine()?;
