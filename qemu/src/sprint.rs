@@ -12,6 +12,7 @@ use crate::emulator::{Emulator, State};
 use crate::error::Error;
 use crate::gdb::Halt;
 use crate::stop::Stop;
+use crate::thumb::is_wait;
 
 /// Time between two looks at the count of instructions, in milliseconds.
 const LOOK_INTERVAL_MS: u64 = 2;
@@ -76,6 +77,31 @@ impl Emulator {
         Ok(wall_is_over.then_some(Stop::WallLimit))
     }
 
+    /// Whether the stopped guest sleeps: the instruction before the next one waits for an interrupt.
+    ///
+    /// # Errors
+    /// When the guest does not stand still, or QEMU fails.
+    pub fn is_waiting(&mut self) -> Result<bool, Error> {
+        self.require_stopped("look at the guest", false)?;
+        let pc = self.hub.program_counter()?;
+        let [first, second] = self.hub.code(pc.wrapping_sub(4))?;
+        Ok(is_wait([second, 0]) || is_wait([first, second]))
+    }
+
+    /// Executes the instruction at whose breakpoint or watchpoint the stopped guest stands, its
+    /// points left out. False when the guest asked for its reset in it: then it can only be reset.
+    ///
+    /// # Errors
+    /// When the guest does not stand still, or QEMU fails; also when the guest has ended QEMU.
+    pub fn pass(&mut self) -> Result<bool, Error> {
+        self.require_stopped("step the guest", false)?;
+        self.require_no_models("step the guest")?;
+        self.qmp.forget_events();
+        self.hub.step_over()?;
+        self.note_reset()?;
+        Ok(self.state == State::Stopped)
+    }
+
     /// Executes so many instructions of the stopped guest, interrupts taken: entering a handler is
     /// part of its first instruction. Timers stand still meanwhile. False when the guest asked for
     /// its reset in one of them: then it can only be reset.
@@ -98,12 +124,17 @@ impl Emulator {
             }
         }
         self.hub.set_interrupts_in_steps(false)?;
-        // A guest that asks for its reset in a single step stays in the state "debug", and only the
-        // event tells. The answer to any question comes after it.
+        self.note_reset()?;
+        Ok(self.state == State::Stopped)
+    }
+
+    /// A guest that asks for its reset in a single step stays in the state "debug", and only the
+    /// event tells. The answer to any question comes after it.
+    fn note_reset(&mut self) -> Result<(), Error> {
         self.qmp.status()?;
         if self.qmp.has_event("SHUTDOWN") {
             self.state = State::AtReset;
         }
-        Ok(self.state == State::Stopped)
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
-use super::engine::Engine;
 use super::engine::process::ProcessEngine;
-use super::injector::{Golden, Injector};
+use super::engine::snapshot::SnapshotEngine;
+use super::engine::{Engine, Trace};
 use super::plan::{Plan, PlanError};
+use super::run::Runner;
 use super::work::{Allowance, Extent, Identity, SweepId, Work, Worker};
 use super::workload::Workload;
 use crate::execute::{JudgeError, load_image, shown};
@@ -14,7 +15,9 @@ use crate::scenario::check::load;
 use crate::scenario::error::ScenarioError;
 use crate::suite::{self, Test};
 use crate::target::BenchError;
+use crate::target::emulator::EmulatorTarget;
 use clap::ValueEnum;
+use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -73,15 +76,18 @@ pub enum CampaignError {
 pub struct Campaign {
     /// The golden run as a test of its own: it must pass before anything is injected.
     pub test: Test,
-    rig: Rig,
     identity: Identity,
     plan: Plan,
-    workload: Workload,
-    golden: Golden,
+    image: Arc<Image>,
     engine: EngineChoice,
+    program: Program,
+    rig: Rig,
+    /// Output of the emulators; of no use once they have ended.
     run_folder: OnceLock<PathBuf>,
-    /// Workers so far, each with a folder of its own.
+    /// How many workers there were.
     workers: AtomicUsize,
+    /// The golden run of the first worker.
+    golden: OnceLock<Trace>,
 }
 
 impl Campaign {
@@ -111,17 +117,19 @@ impl Campaign {
         check_names(&image, test.target.board(), &test.scenario).map_err(JudgeError::from)?;
         let plan = Plan::new(&test.scenario, &image, seed)?;
         let identity = identity(&test, &image, &plan, seed);
-        let workload = Workload::new(&test.scenario, Arc::new(image), seed);
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of);
+        let program = program.map_err(RigError::from)?;
         Ok(Self {
             test,
-            rig: rig.clone(),
             identity,
             plan,
-            workload: workload.map_err(RigError::from)?,
-            golden: Golden::default(),
+            image: Arc::new(image),
             engine,
+            program,
+            rig: rig.clone(),
             run_folder: OnceLock::new(),
             workers: AtomicUsize::new(0),
+            golden: OnceLock::new(),
         })
     }
 
@@ -129,13 +137,13 @@ impl Campaign {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn run_folder(&self) -> Result<&Path, RigError> {
-        if self.run_folder.get().is_none() {
-            let folder = self.rig.run_folder()?;
-            // Another thread may have been first; theirs is as good.
-            let _ = self.run_folder.set(folder);
+    pub fn run_folder(&self) -> Result<PathBuf, RigError> {
+        if let Some(folder) = self.run_folder.get() {
+            return Ok(folder.clone());
         }
-        Ok(self.run_folder.get().map_or(Path::new("."), PathBuf::as_path))
+        let folder = self.rig.run_folder()?;
+        // Where two threads come here at once, both have the folder of one of them from now on.
+        Ok(self.run_folder.get_or_init(|| folder).clone())
     }
 
     /// The name of the folder of its results, the same for the same sweep on the same board.
@@ -182,27 +190,34 @@ impl Work for Campaign {
         &self.identity
     }
 
-    fn worker(&self, _processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
-        let engine = self.engine()?;
-        let places = self.workload.places;
-        Ok(Box::new(Injector::new(&self.plan, places, &self.golden, engine)?))
-    }
-}
-
-impl Campaign {
-    fn engine(&self) -> Result<Box<dyn Engine>, BenchError> {
-        match self.engine {
-            EngineChoice::Auto | EngineChoice::Process => {
-                let number = self.workers.fetch_add(1, Ordering::Relaxed) + 1;
-                let folder = self.run_folder().map_err(BenchError::of)?;
-                let folder = folder.join(format!("worker-{number}"));
-                std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
-                let (target, workload) = (Arc::clone(&self.test.target), self.workload.clone());
-                Ok(Box::new(ProcessEngine::new(target, workload, folder)))
+    fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
+        let number = self.workers.fetch_add(1, Ordering::Relaxed);
+        let run_folder = self.run_folder().map_err(BenchError::of)?;
+        let folder = run_folder.join(format!("{}-{number}", self.folder_name()));
+        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
+        let target = EmulatorTarget::new(self.test.target.board().clone(), self.program.clone())?;
+        let target = target.for_wild_cores(processor);
+        let (image, scenario) = (&self.image, &self.test.scenario);
+        let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
+        let workload = Arc::new(workload);
+        let is_slow = self.engine == EngineChoice::Process
+            || (self.engine == EngineChoice::Auto && workload.has_host_models);
+        let engine: Box<dyn Engine> = match self.engine {
+            EngineChoice::Plugin => {
+                return Err(BenchError("find the engine of the plug-in: there is none".to_owned()));
             }
-            EngineChoice::Snapshot | EngineChoice::Plugin => {
-                Err(BenchError("found no such engine, expected auto or process".to_owned()))
+            _ if is_slow => {
+                let (target, image) = (Arc::new(target), Arc::clone(image));
+                Box::new(ProcessEngine::new(target, image, scenario, workload, folder)?)
             }
+            _ => Box::new(SnapshotEngine::new(workload, &folder, processor.unwrap_or(0))),
+        };
+        let runner = Runner::new(&self.plan, engine)?;
+        // Each worker has shown that it repeats itself. They must repeat each other as well.
+        if self.golden.get_or_init(|| runner.golden().clone()) != runner.golden() {
+            let text = "repeat the golden run: two workers came to different ones".to_owned();
+            return Err(BenchError(text));
         }
+        Ok(Box::new(runner))
     }
 }

@@ -1,139 +1,154 @@
-//! What an engine runs: the image, the boots of the golden run with their commands, and where
-//! things are in memory. The same for all engines; nothing here depends on how a run is done.
+//! What every run of a sweep starts from: the image in an emulator, and the boots of the golden
+//! run, as bytes.
+//!
+//! Engines share it, so that all of them give the device the same memory and the same commands, in
+//! the same order. Must never happen here: anything that depends on the fault.
 
-use super::commands::commands;
-use super::fault::RamPolicy;
-use super::hash::Fnv;
-use crate::application;
-use crate::image::{Flash, Image};
+use super::engine::BootTrace;
+use crate::application::in_flash;
+use crate::decode::records::new_record;
+use crate::image::Image;
 use crate::noise::Noise;
-use crate::run::Places;
-use crate::scenario::{Scenario, Start};
-use crate::target::BenchError;
-use crashrig_layout::Need;
+use crate::run::{Places, SILENT_BOOT_BUDGET};
+use crate::scenario::{Fill, Scenario, Start};
+use crate::sweep::commands::commands;
+use crate::target::emulator::EmulatorTarget;
+use crate::target::{BenchError, Boundary};
+use crashrig_qemu::Launch;
+use crashrig_wire::EndMarker;
 use crashrig_wire::command::MAILBOX_LENGTH;
-use crashrig_wire::marker::MARKER_LENGTH;
-use std::sync::Arc;
+use std::path::Path;
+
+/// The hook that every reset of software comes through.
+const RESET_HOOK: &str = "crashrig_reset_hook";
 
 /// One boot of the golden run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PlannedBoot {
-    /// How it starts.
-    pub start: Start,
-    /// For a cold start: what fills RAM.
-    pub fill_seed: u64,
-    /// Its command.
+    /// All RAM at power-on, first addresses and bytes; without it a reset keeps what there is.
+    pub memory: Option<Vec<(u32, Vec<u8>)>>,
+    /// The command.
     pub mailbox: [u8; MAILBOX_LENGTH],
 }
 
-/// What an engine runs.
+/// What every run of a sweep starts from.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    /// The image.
-    pub image: Arc<Image>,
-    /// What stands in flash behind a bootloader, if there is one.
-    pub application: Option<Flash>,
-    /// What the target must have.
-    pub needs: Vec<Need>,
+    /// The emulator with the image: no log, and no semihosting, by which a core that has run wild
+    /// could reach files of this machine.
+    pub launch: Launch,
+    /// RAM ranges of the device, `(start, size in bytes)`, lowest first.
+    pub ram: Vec<(u32, u32)>,
     /// The boots, in order; at least one.
     pub boots: Vec<PlannedBoot>,
-    /// Where mailbox, marker and crash region are.
-    pub places: Places,
+    /// Where the mailbox lies.
+    pub mailbox: u32,
+    /// Where the end marker lies.
+    pub marker: u32,
+    /// First address of the crash region.
+    pub crash_start: u32,
+    /// Size of the crash region in bytes.
+    pub crash_size: u32,
+    /// What every reset by software comes through, if the image has that.
+    pub reset_hook: Option<u32>,
+    /// Whether the scenario needs devices that the host supplies.
+    pub has_host_models: bool,
 }
 
 impl Workload {
-    /// The workload of a scenario with an image.
+    /// The workload of a scenario. What has to be written for it goes into a folder.
     ///
     /// # Errors
-    /// The image lacks a symbol, or does not fit its bootloader.
-    pub fn new(scenario: &Scenario, image: Arc<Image>, seed: u64) -> Result<Self, BenchError> {
-        let mut noise = Noise::new(!seed);
-        let application = application::in_flash(&image, scenario.application, &mut noise)?;
-        let boots = scenario.boots.iter().zip(commands(scenario, seed));
-        let boots = boots.map(|(boot, command)| PlannedBoot {
-            start: boot.start,
-            fill_seed: noise.next_word(),
-            mailbox: command.to_bytes(),
+    /// The scenario does what no engine can repeat, or the image lacks a symbol.
+    pub fn new(
+        target: &EmulatorTarget,
+        image: &Image,
+        scenario: &Scenario,
+        seed: u64,
+        folder: &Path,
+    ) -> Result<Self, BenchError> {
+        refuse(scenario)?;
+        let Places { mailbox, marker, crash_start, crash_size, .. } = Places::of(image, scenario)?;
+        let mut noise = Noise::new(seed);
+        let flash = in_flash(image, scenario.application, &mut noise)?;
+        let mut launch = target.launch(image, flash.as_ref(), folder)?;
+        launch.semihosting = None;
+        launch.log = false;
+        let ram = target.ram();
+        let mailboxes = commands(scenario, seed);
+        let boots = scenario.boots.iter().zip(mailboxes).enumerate().map(|(index, (plan, it))| {
+            let fill = match plan.start {
+                Start::Cold(fill) => Some(fill),
+                Start::Warm => (index == 0).then_some(Fill::Noise),
+            };
+            let memory = fill.map(|fill| power_on(&ram, fill, noise.next_word()));
+            PlannedBoot { memory, mailbox: it.to_bytes() }
         });
         let boots = boots.collect();
-        let places = Places::of(&image, scenario)?;
-        Ok(Self { application, needs: scenario.needs.clone(), boots, places, image })
+        let reset_hook = image.symbol(RESET_HOOK).map(|symbol| symbol.address);
+        let has_host_models = target.has_host_models(&scenario.needs);
+        Ok(Self {
+            launch,
+            ram,
+            boots,
+            mailbox,
+            marker,
+            crash_start,
+            crash_size,
+            reset_hook,
+            has_host_models,
+        })
+    }
+
+    /// The planned boot that comes after some boots, by its index. Each planned one comes once; the
+    /// last is repeated while the device is silent: while its boots end with a reset and leave
+    /// neither end marker nor record.
+    #[must_use]
+    pub fn next(&self, done: &[BootTrace]) -> Option<usize> {
+        let Some(last) = done.last() else { return Some(0) };
+        if !matches!(last.boundary, Boundary::Reset | Boundary::Watchdog) {
+            return None;
+        }
+        if done.len() < self.boots.len() {
+            return Some(done.len());
+        }
+        let silent = (0..done.len()).rev().take_while(|index| self.is_silent(done, *index)).count();
+        (1..SILENT_BOOT_BUDGET).contains(&silent).then(|| self.boots.len() - 1)
+    }
+
+    fn is_silent(&self, done: &[BootTrace], index: usize) -> bool {
+        let Some(boot) = done.get(index) else { return false };
+        let keeps = self.boots.get(index).is_none_or(|planned| planned.memory.is_none());
+        let before = index.checked_sub(1).filter(|_| keeps).and_then(|index| done.get(index));
+        let before = before.map_or(&[][..], |before| &before.region);
+        boot.boundary == Boundary::Reset
+            && EndMarker::read(&boot.marker).is_none()
+            && new_record(before, &boot.region).is_none()
     }
 }
 
-/// A hash over all RAM but mailbox, marker and crash region. `ranges` are `(start, bytes)`.
-#[must_use]
-pub fn hash_of_ram(places: &Places, ranges: &[(u32, Vec<u8>)]) -> u64 {
-    let kept = [
-        (places.mailbox, MAILBOX_LENGTH),
-        (places.marker, MARKER_LENGTH),
-        (places.crash_start, places.crash_size as usize),
+fn refuse(scenario: &Scenario) -> Result<(), BenchError> {
+    let refused = [
+        (scenario.boots.is_empty(), "no boot"),
+        (!scenario.scripts.is_empty(), "a script"),
+        (scenario.boots.iter().any(|boot| boot.then.is_some()), "a command while a boot runs"),
+        (scenario.boots.iter().any(|boot| boot.tamper.is_some()), "a tampered record"),
     ];
-    let mut hash = Fnv::default();
-    for (start, bytes) in ranges {
-        let mut bytes = bytes.clone();
-        for (address, size_bytes) in kept {
-            let Some(first) = address.checked_sub(*start) else { continue };
-            let first = first as usize;
-            if let Some(part) = bytes.get_mut(first..first + size_bytes) {
-                part.fill(0);
-            }
-        }
-        hash.add_part(&bytes);
-    }
-    hash.value()
-}
-
-/// What a reset with a policy makes of one range of RAM.
-pub fn apply(policy: RamPolicy, bytes: &mut [u8], noise: &mut Noise) {
-    match policy {
-        RamPolicy::Kept => {}
-        RamPolicy::Noise => noise.fill(bytes),
-        RamPolicy::Decayed => {
-            for chunk in bytes.chunks_mut(8) {
-                let bit = noise.below(64);
-                if let Some(byte) = chunk.get_mut((bit / 8) as usize) {
-                    *byte ^= 1 << (bit % 8);
-                }
-            }
-        }
+    match refused.iter().find(|(has, _)| *has) {
+        Some((_, what)) => Err(BenchError(format!("sweep over {}: it has {what}", scenario.name))),
+        None => Ok(()),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_bit_in_64_decays() {
-        let mut bytes = [0xA5; 4096];
-        apply(RamPolicy::Decayed, &mut bytes, &mut Noise::new(3));
-        for chunk in bytes.chunks(8) {
-            let flipped: u32 = chunk.iter().map(|byte| (byte ^ 0xA5).count_ones()).sum();
-            assert_eq!(flipped, 1);
+/// All RAM as a power-on leaves it.
+fn power_on(ram: &[(u32, u32)], fill: Fill, seed: u64) -> Vec<(u32, Vec<u8>)> {
+    let mut noise = Noise::new(seed);
+    let range = |(start, size): &(u32, u32)| {
+        let mut bytes = vec![0; *size as usize];
+        if fill == Fill::Noise {
+            noise.fill(&mut bytes);
         }
-        apply(RamPolicy::Kept, &mut bytes, &mut Noise::new(3));
-        let before = bytes;
-        apply(RamPolicy::Noise, &mut bytes, &mut Noise::new(3));
-        assert_ne!(bytes, before);
-    }
-
-    #[test]
-    fn what_is_judged_by_itself_is_not_in_the_hash() {
-        let places = Places {
-            mailbox: 0x10,
-            marker: 0x80,
-            crash_start: 0x100,
-            crash_size: 0x400,
-            ..Places::default()
-        };
-        let hash = |change: usize| {
-            let mut bytes = vec![0_u8; 0x600];
-            bytes[change] ^= 1;
-            hash_of_ram(&places, &[(0, bytes)])
-        };
-        let same = hash(0x10);
-        assert!([0x4f, 0x80, 0x100, 0x4ff].iter().all(|at| hash(*at) == same));
-        assert!([0x0f, 0x50, 0xff, 0x500].iter().all(|at| hash(*at) != same));
-    }
+        (*start, bytes)
+    };
+    ram.iter().map(range).collect()
 }

@@ -29,12 +29,17 @@ impl Bench {
         let program = crashrig_qemu::discover::find().expect("an emulator");
         let board = Board::load(&Rig::here().boards(), DEFAULT_BOARD).expect("a board");
         let keeper = Path::new(env!("CARGO_BIN_EXE_crashrig"));
-        let target = EmulatorTarget::new(board, program).expect("a target").with_keeper(keeper);
+        let target = EmulatorTarget::new(board, program).expect("a target");
+        let target = target.with_keeper(keeper).for_wild_cores(None);
         let image = Arc::new(image());
         let plan = Plan::new(&scenario, &image, DEFAULT_SEED).expect("a plan");
-        let workload = Workload::new(&scenario, image, DEFAULT_SEED).expect("a workload");
         let folder = tempfile::tempdir().expect("a folder");
-        let engine = ProcessEngine::new(Arc::new(target), workload, folder.path().to_owned());
+        let path = folder.path();
+        let workload = Workload::new(&target, &image, &scenario, DEFAULT_SEED, path);
+        let workload = Arc::new(workload.expect("a workload"));
+        let path = path.to_owned();
+        let engine = ProcessEngine::new(Arc::new(target), image, &scenario, workload, path);
+        let engine = engine.expect("an engine").hashing_ram();
         Self { engine, plan, _folder: folder }
     }
 

@@ -182,6 +182,14 @@ impl Hub {
         self.client()?.write_word_as_core(address, value)
     }
 
+    /// Writes memory of the stopped guest, also what is read-only to the core.
+    ///
+    /// # Errors
+    /// When a debugger could not write there.
+    pub fn write_program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.program(address, bytes)
+    }
+
     /// The names of all registers that this QEMU offers.
     ///
     /// # Errors
@@ -291,7 +299,7 @@ impl Hub {
         self.points.iter().find(hit).map(|point| point.token)
     }
 
-    pub(super) fn program_counter(&mut self) -> Result<u32, Error> {
+    pub(crate) fn program_counter(&mut self) -> Result<u32, Error> {
         let value = self.client()?.read_register("pc")?;
         value.and_then(|value| u32::try_from(value).ok()).ok_or(Error::Malformed {
             socket: "GDB",

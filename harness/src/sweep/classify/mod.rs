@@ -15,10 +15,11 @@ use super::engine::{BootTrace, Trace};
 use super::fault::{Effect, Fault, RamPolicy};
 use super::hash::Fnv;
 use super::outcome::Outcome;
-use crate::run::{Places, SILENT_BOOT_BUDGET};
+use crate::run::SILENT_BOOT_BUDGET;
 use crate::scenario::sweep::{Expected, Subject, Sweep};
 use crate::target::Boundary;
 use crashrig_wire::record::{Reading, Record};
+use std::ops::Range;
 
 /// What became of an injection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +39,15 @@ type Found = (Outcome, String);
 #[derive(Debug, Clone)]
 pub struct Classifier<'a> {
     sweep: &'a Sweep,
-    places: Places,
+    crash_region: Range<u32>,
     golden: Vec<View<'a>>,
 }
 
 impl<'a> Classifier<'a> {
-    /// A classifier for a sweep, by its golden run.
+    /// A classifier for a sweep, by its golden run and where the crash region lies.
     #[must_use]
-    pub fn new(sweep: &'a Sweep, places: Places, golden: &'a Trace) -> Self {
-        Self { sweep, places, golden: golden.boots.iter().map(View::of).collect() }
+    pub fn new(sweep: &'a Sweep, crash_region: Range<u32>, golden: &'a Trace) -> Self {
+        Self { sweep, crash_region, golden: golden.boots.iter().map(View::of).collect() }
     }
 
     /// What became of one injection.
@@ -100,10 +101,9 @@ impl Case<'_> {
     /// Whether nothing that the effect does can change what is recorded: it resets, or it changes
     /// the crash region alone.
     fn leaves_the_crash_alone(&self) -> bool {
-        let places = &self.all.places;
+        let Range { start, end } = self.all.crash_region;
         let is_within = |address: u32, size_bytes: usize| {
-            let first = address.checked_sub(places.crash_start);
-            first.is_some_and(|first| first as usize + size_bytes <= places.crash_size as usize)
+            address >= start && u64::from(address) + size_bytes as u64 <= u64::from(end)
         };
         match &self.fault.effect {
             Effect::Reset { .. } => true,

@@ -10,14 +10,8 @@ use crashrig_wire::record::{RECORD_LENGTH, State};
 use crashrig_wire::{Detector, EndMarker, Kind, Ledger, Observation, Thread};
 
 const REGION_BYTES: usize = 0x1000;
-const PLACES: Places = Places {
-    mailbox: 0x2000_2000,
-    marker: 0x2000_3000,
-    crash_start: 0x2000_0200,
-    crash_size: REGION_BYTES as u32,
-    desk: None,
-    injection: None,
-};
+const CRASH_START: u32 = 0x2000_0200;
+const CRASH_REGION: Range<u32> = CRASH_START..CRASH_START + REGION_BYTES as u32;
 const FIRST: usize = 0x100;
 const LAST: usize = 0x880;
 
@@ -109,7 +103,7 @@ fn judged(subject: Subject, fault: &Fault, change: impl FnOnce(&mut Trace)) -> (
     let mut trace = golden.clone();
     change(&mut trace);
     let sweep = sweep(subject);
-    let judgement = Classifier::new(&sweep, PLACES, &golden).judge(fault, &trace);
+    let judgement = Classifier::new(&sweep, CRASH_REGION, &golden).judge(fault, &trace);
     (judgement.outcome, judgement.detail)
 }
 
@@ -276,7 +270,7 @@ fn a_reset_in_the_writer_leaves_a_record_a_part_or_none() {
 #[test]
 fn a_damaged_record_is_rejected_or_says_what_it_said() {
     let flip = |offset: usize| {
-        let address = PLACES.crash_start + (FIRST + offset) as u32;
+        let address = CRASH_START + (FIRST + offset) as u32;
         fault(2, Effect::Word { address, flip: 1, set: 0, clear: 0 })
     };
     let change = |trace: &mut Trace| {
@@ -330,7 +324,7 @@ fn any_bytes_come_to_an_outcome() {
         let effect = effects[noise.below(3) as usize].clone();
         let subject = [Subject::Record, Subject::Heap, Subject::Other][noise.below(3) as usize];
         let sweep = sweep(subject);
-        let judge = Classifier::new(&sweep, PLACES, &golden);
+        let judge = Classifier::new(&sweep, CRASH_REGION, &golden);
         let fault = fault(noise.below(5), effect);
         let judgement = judge.judge(&fault, &trace);
         assert_eq!(judge.judge(&fault, &trace), judgement, "round {round}");
@@ -344,7 +338,7 @@ fn any_bytes_come_to_an_outcome() {
 #[test]
 fn a_verdict_takes_no_time() {
     let (golden, sweep) = (golden(), sweep(Subject::Record));
-    let judge = Classifier::new(&sweep, PLACES, &golden);
+    let judge = Classifier::new(&sweep, CRASH_REGION, &golden);
     let fault = fault(1, RESET);
     let times = (0..100).map(|_| {
         let start = std::time::Instant::now();

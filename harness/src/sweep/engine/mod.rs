@@ -2,6 +2,7 @@
 //! it is asked for one fault after another and leaves nothing of one in the next.
 
 pub mod process;
+pub mod snapshot;
 
 use super::fault::Fault;
 use crate::target::{BenchError, Boundary};

@@ -7,14 +7,18 @@
 
 mod inject;
 
+use super::snapshot::device::change;
 use super::{BootTrace, Engine, Trace};
+use crate::application::in_flash;
+use crate::image::{Flash, Image};
 use crate::noise::Noise;
-use crate::run::SILENT_BOOT_BUDGET;
-use crate::scenario::Start;
-use crate::sweep::fault::{Effect, Fault};
-use crate::sweep::workload::{PlannedBoot, Workload, apply, hash_of_ram};
+use crate::scenario::{Fill, Scenario};
+use crate::sweep::fault::{Effect, Fault, RamPolicy};
+use crate::sweep::hash::Fnv;
+use crate::sweep::workload::{PlannedBoot, Workload};
 use crate::target::{BenchError, Boundary, Deadline, Session, TARGET_TIME, Target, Wait};
-use crashrig_wire::EndMarker;
+use crashrig_layout::Need;
+use crashrig_wire::command::MAILBOX_LENGTH;
 use crashrig_wire::marker::MARKER_LENGTH;
 use inject::Injected;
 use std::path::PathBuf;
@@ -30,18 +34,50 @@ const WALL_LIMIT: Duration = Duration::from_secs(60);
 /// A fresh emulator for each run.
 pub struct ProcessEngine {
     target: Arc<dyn Target>,
-    workload: Workload,
+    image: Arc<Image>,
+    application: Option<Flash>,
+    needs: Vec<Need>,
+    workload: Arc<Workload>,
     /// Where emulators put their streams; each run writes over those of the one before.
     folder: PathBuf,
+    hashes_ram: bool,
     /// Instructions of the longest boot of the golden run, once it has run.
     golden_instructions: Option<u64>,
 }
 
 impl ProcessEngine {
-    /// An engine for a workload. `folder` must exist and belong to this engine alone.
+    /// An engine for a workload, which is that of the scenario and the image. `folder` must exist
+    /// and belong to this engine alone.
+    ///
+    /// # Errors
+    /// The image does not fit its bootloader.
+    pub fn new(
+        target: Arc<dyn Target>,
+        image: Arc<Image>,
+        scenario: &Scenario,
+        workload: Arc<Workload>,
+        folder: PathBuf,
+    ) -> Result<Self, BenchError> {
+        // A sweep's scenario damages no application: nothing of this noise is used.
+        let application = in_flash(&image, scenario.application, &mut Noise::new(0))?;
+        Ok(Self {
+            target,
+            image,
+            application,
+            needs: scenario.needs.clone(),
+            workload,
+            folder,
+            hashes_ram: false,
+            golden_instructions: None,
+        })
+    }
+
+    /// The same with a hash over RAM in its traces. Other engines have none: with it, what is
+    /// masked for them may be latent.
     #[must_use]
-    pub fn new(target: Arc<dyn Target>, workload: Workload, folder: PathBuf) -> Self {
-        Self { target, workload, folder, golden_instructions: None }
+    pub const fn hashing_ram(mut self) -> Self {
+        self.hashes_ram = true;
+        self
     }
 
     fn deadline(&self) -> Deadline {
@@ -61,10 +97,11 @@ impl Engine for ProcessEngine {
     }
 
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
-        let Workload { image, application, needs, .. } = &self.workload;
-        let session = self.target.open(image, application.as_ref(), needs, &self.folder)?;
-        let deadline = self.deadline();
-        let mut run = Run { session, workload: &self.workload, deadline, instructions: 0 };
+        let application = self.application.as_ref();
+        let session = self.target.open(&self.image, application, &self.needs, &self.folder)?;
+        let (deadline, workload) = (self.deadline(), Arc::clone(&self.workload));
+        let hashes_ram = self.hashes_ram;
+        let mut run = Run { session, workload, deadline, hashes_ram, instructions: 0 };
         let trace = run.all_boots(fault)?;
         if fault.is_none() {
             self.golden_instructions = trace.boots.iter().map(|boot| boot.instructions).max();
@@ -74,15 +111,16 @@ impl Engine for ProcessEngine {
 }
 
 /// One run.
-struct Run<'a> {
+struct Run {
     session: Box<dyn Session>,
-    workload: &'a Workload,
+    workload: Arc<Workload>,
     deadline: Deadline,
+    hashes_ram: bool,
     /// Instructions of the boots before.
     instructions: u64,
 }
 
-impl Run<'_> {
+impl Run {
     fn all_boots(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
         let mut trace = Trace {
             fired: 0,
@@ -91,59 +129,47 @@ impl Run<'_> {
             boots: Vec::new(),
             trace_hash: None,
         };
-        let (mut repeats, mut number) = (0, 1);
-        let mut region = Vec::new();
-        while let Some(plan) = self.workload.boots.get(number - 1) {
-            let is_first_try = repeats == 0;
-            let fault = fault.filter(|fault| is_first_try && fault.boot as usize == number);
-            self.start(plan, trace.boots.is_empty(), is_first_try)?;
+        let workload = Arc::clone(&self.workload);
+        let mut ram = None;
+        while let Some(index) = workload.next(&trace.boots) {
+            self.start(index, ram.take())?;
+            // The number of the boot that comes now; one that is repeated has a higher one.
+            let number = trace.boots.len() + 1;
+            let fault = fault.filter(|fault| fault.boot as usize == number);
             let injected = self.boot(fault)?;
-            if injected.fired > 0 {
+            if let Some(fault) = fault.filter(|_| injected.fired > 0) {
                 trace.fired = injected.fired;
                 trace.fired_at = injected.pc;
                 trace.fired_after = injected.after.map(|all| all.saturating_sub(self.instructions));
-            }
-            let policy = match fault {
-                Some(Fault { effect: Effect::Reset { ram }, seed, .. }) if injected.fired > 0 => {
-                    Some((*ram, *seed))
+                if let Effect::Reset { ram: policy } = fault.effect {
+                    ram = Some((policy, fault.seed));
                 }
-                _ => None,
-            };
-            let boot = self.left(injected.boundary)?;
-            if let Some((ram, seed)) = policy {
-                self.change_ram(|bytes, noise| apply(ram, bytes, noise), seed)?;
             }
-            let is_over = !matches!(boot.boundary, Boundary::Reset | Boundary::Watchdog);
-            let silent = is_silent(&boot, &region);
-            region.clone_from(&boot.region);
-            trace.boots.push(boot);
-            let is_last = number == self.workload.boots.len();
-            repeats = if is_last && silent { repeats + 1 } else { 0 };
-            if is_over || repeats == SILENT_BOOT_BUDGET || (is_last && !silent) {
-                break;
-            }
-            number += usize::from(!is_last);
+            trace.boots.push(self.left(injected.boundary)?);
         }
         Ok(trace)
     }
 
-    /// Brings the device before the first instruction of a boot, its command in place.
-    fn start(
-        &mut self,
-        plan: &PlannedBoot,
-        is_first: bool,
-        is_first_try: bool,
-    ) -> Result<(), BenchError> {
-        match plan.start {
-            Start::Cold(fill) if is_first_try => self.session.power_on(fill, plan.fill_seed)?,
-            Start::Warm if is_first => {
-                return Err(BenchError("start a run with a warm boot".to_owned()));
+    /// Brings the device before the first instruction of a boot, its command in place. `ram` is
+    /// what the reset does to memory that is kept, with its seed.
+    fn start(&mut self, index: usize, ram: Option<(RamPolicy, u64)>) -> Result<(), BenchError> {
+        let workload = Arc::clone(&self.workload);
+        let planned = workload.boots.get(index);
+        let planned = planned.ok_or_else(|| BenchError(format!("find boot {}", index + 1)))?;
+        let PlannedBoot { memory, mailbox } = planned;
+        match memory {
+            Some(memory) => {
+                // Devices of the host need to know; what is in RAM is the workload's.
+                self.session.power_on(Fill::Zero, 0)?;
+                memory.iter().try_for_each(|(start, bytes)| self.session.write(*start, bytes))?;
             }
-            _ => self.session.reset_warm()?,
+            None => {
+                self.session.reset_warm()?;
+                ram.map_or(Ok(()), |(policy, seed)| self.change_ram(policy, seed))?;
+            }
         }
-        let places = &self.workload.places;
-        self.session.write(places.mailbox, &plan.mailbox)?;
-        self.session.write(places.marker, &[0; MARKER_LENGTH])
+        self.session.write(workload.mailbox, mailbox)?;
+        self.session.write(workload.marker, &[0; MARKER_LENGTH])
     }
 
     /// Lets the device run to the end of its boot.
@@ -174,54 +200,63 @@ impl Run<'_> {
         }
     }
 
-    /// What the boot left.
+    /// What the boot left. Of a hang only that: where exactly the device was stopped is up to the
+    /// host.
     fn left(&mut self, boundary: Boundary) -> Result<BootTrace, BenchError> {
-        if matches!(boundary, Boundary::Exit { .. } | Boundary::Lockup { .. }) {
-            let (region, marker) = (Vec::new(), Vec::new());
-            return Ok(BootTrace { boundary, instructions: 0, region, marker, ram_hash: None });
+        let (region, marker) = (Vec::new(), Vec::new());
+        let mut left = BootTrace { boundary, instructions: 0, region, marker, ram_hash: None };
+        if !matches!(left.boundary, Boundary::Reset | Boundary::Watchdog) {
+            return Ok(left);
         }
         self.session.clear_breakpoints()?;
         let total = self.session.instructions()?.unwrap_or(0);
-        let instructions = total.saturating_sub(self.instructions);
+        left.instructions = total.saturating_sub(self.instructions);
         self.instructions = total;
-        let ram = self.read_ram()?;
-        let places = &self.workload.places;
-        let ram_hash = Some(hash_of_ram(places, &ram));
-        let mut region = vec![0; places.crash_size as usize];
-        let mut marker = vec![0; MARKER_LENGTH];
-        self.session.read(places.crash_start, &mut region)?;
-        self.session.read(places.marker, &mut marker)?;
-        Ok(BootTrace { boundary, instructions, region, marker, ram_hash })
-    }
-
-    fn read_ram(&mut self) -> Result<Vec<(u32, Vec<u8>)>, BenchError> {
-        let ranges = self.session.ram().to_vec();
-        let mut ram = Vec::new();
-        for (start, size_bytes) in ranges {
-            let mut bytes = vec![0; size_bytes as usize];
-            self.session.read(start, &mut bytes)?;
-            ram.push((start, bytes));
+        let Workload { crash_start, crash_size, marker, .. } = *self.workload;
+        left.region = self.bytes(crash_start, crash_size as usize)?;
+        left.marker = self.bytes(marker, MARKER_LENGTH)?;
+        if self.hashes_ram {
+            left.ram_hash = Some(self.hash_of_ram()?);
         }
-        Ok(ram)
+        Ok(left)
     }
 
-    fn change_ram(
-        &mut self,
-        change: impl Fn(&mut [u8], &mut Noise),
-        seed: u64,
-    ) -> Result<(), BenchError> {
+    fn bytes(&mut self, address: u32, size_bytes: usize) -> Result<Vec<u8>, BenchError> {
+        let mut bytes = vec![0; size_bytes];
+        self.session.read(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A hash over all RAM but mailbox, marker and crash region.
+    fn hash_of_ram(&mut self) -> Result<u64, BenchError> {
+        let Workload { crash_start, crash_size, mailbox, marker, .. } = *self.workload;
+        let judged = [
+            (mailbox, MAILBOX_LENGTH),
+            (marker, MARKER_LENGTH),
+            (crash_start, crash_size as usize),
+        ];
+        let mut hash = Fnv::default();
+        for (start, size_bytes) in self.session.ram().to_vec() {
+            let mut bytes = self.bytes(start, size_bytes as usize)?;
+            for (address, length) in judged {
+                let Some(first) = address.checked_sub(start) else { continue };
+                let first = first as usize;
+                if let Some(part) = bytes.get_mut(first..first + length) {
+                    part.fill(0);
+                }
+            }
+            hash.add_part(&bytes);
+        }
+        Ok(hash.value())
+    }
+
+    fn change_ram(&mut self, policy: RamPolicy, seed: u64) -> Result<(), BenchError> {
         let mut noise = Noise::new(seed);
-        for (start, mut bytes) in self.read_ram()? {
-            change(&mut bytes, &mut noise);
+        for (start, size_bytes) in self.session.ram().to_vec() {
+            let mut bytes = self.bytes(start, size_bytes as usize)?;
+            change(&mut bytes, policy, &mut noise);
             self.session.write(start, &bytes)?;
         }
         Ok(())
     }
-}
-
-/// Whether a boot ended with a reset and left nothing that says why.
-fn is_silent(boot: &BootTrace, region_before: &[u8]) -> bool {
-    boot.boundary == Boundary::Reset
-        && EndMarker::read(&boot.marker).is_none()
-        && crate::decode::records::new_record(region_before, &boot.region).is_none()
 }

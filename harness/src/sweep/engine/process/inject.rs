@@ -37,7 +37,7 @@ enum Met {
     Over(Boundary),
 }
 
-impl Run<'_> {
+impl Run {
     /// A boot with a fault.
     pub(super) fn inject(&mut self, fault: &Fault) -> Result<Injected, BenchError> {
         let mut before = None;
