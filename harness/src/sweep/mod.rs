@@ -18,9 +18,9 @@
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
 
+pub mod bench;
 pub mod campaign;
 pub mod classify;
-pub mod bench;
 pub mod commands;
 pub mod engine;
 pub mod fault;
