@@ -14,6 +14,9 @@ use crate::gdb::Halt;
 use crate::stop::Stop;
 use crate::thumb::is_wait;
 
+/// Steps after which events are read.
+const STEPS_PER_LOOK: u64 = 1_000;
+
 /// Time between two looks at the count of instructions, in milliseconds.
 const LOOK_INTERVAL_MS: u64 = 2;
 
@@ -140,8 +143,9 @@ impl Emulator {
         self.hub.set_interrupts_in_steps(true)?;
         self.qmp.forget_events();
         let mut left = count;
-        while left > 0 && self.step_once()? {
+        while left > 0 && self.state == State::Stopped && self.step_once()? {
             left -= 1;
+            self.read_events_of(left)?;
         }
         self.hub.set_interrupts_in_steps(false)?;
         self.note_reset()?;
@@ -162,7 +166,10 @@ impl Emulator {
         self.require_no_models("step the guest")?;
         self.hub.set_interrupts_in_steps(true)?;
         self.qmp.forget_events();
+        let mut steps = 0;
         while self.state == State::Stopped {
+            steps += 1;
+            self.read_events_of(steps)?;
             let next = visit(self)?;
             if next == Next::Stop {
                 break;
@@ -173,6 +180,17 @@ impl Emulator {
         }
         self.hub.set_interrupts_in_steps(false)?;
         Ok(self.state == State::Stopped)
+    }
+
+    /// Each step leaves events, of which a connection keeps some thousands: now and then they are
+    /// read.
+    fn read_events_of(&mut self, steps: u64) -> Result<(), Error> {
+        if steps % STEPS_PER_LOOK != 0 {
+            return Ok(());
+        }
+        self.note_reset()?;
+        self.qmp.forget_events();
+        Ok(())
     }
 
     /// One step; false when QEMU says that the guest asked for its reset in it.

@@ -13,9 +13,6 @@ use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
 use crashrig_wire::Fault;
 
-/// What a name of a scope that is a window begins with.
-const WINDOW: &str = "window-";
-
 /// Checks the table.
 pub(super) fn check_sweep(
     raw: &RawSweep,
@@ -33,6 +30,7 @@ pub(super) fn check_sweep(
     let trigger = check_trigger(raw, problems);
     let points = check_points(raw, problems);
     check_points_against_trigger(points.as_ref(), &trigger, raw, problems);
+    let until = check_until(raw, points.as_ref(), problems);
     let effect = check_planned(raw, points.as_ref(), problems);
     check_sample(raw, points.as_ref(), problems);
     if raw.late_after_instructions.is_some() && raw.expect.is_empty() {
@@ -46,6 +44,7 @@ pub(super) fn check_sweep(
         boot: raw.boot,
         trigger,
         points: points?,
+        until,
         effect: effect?,
         scopes,
         expect: raw.expect.iter().filter_map(|it| check_expected(it, problems)).collect(),
@@ -126,6 +125,19 @@ const fn can_recur(link: &TriggerLink) -> bool {
     !matches!(link, TriggerLink::Boot | TriggerLink::Instructions(_) | TriggerLink::Milliseconds(_))
 }
 
+fn check_until(
+    raw: &RawSweep,
+    points: Option<&Points>,
+    problems: &mut Problems,
+) -> Option<TriggerLink> {
+    let until = check_link("sweep.until", raw.until.as_ref()?, problems)?;
+    if points.is_some_and(|points| *points != Points::Instructions) || !can_recur(&until) {
+        let expected = "a place that can be reached, with points \"instructions\"";
+        problems.add("sweep.until", "a table", expected);
+    }
+    Some(until)
+}
+
 fn check_points_against_trigger(
     points: Option<&Points>,
     trigger: &[TriggerLink],
@@ -188,15 +200,13 @@ fn check_scopes(names: &[String], is_recurring: bool, problems: &mut Problems) -
     }
     let mut scopes = Vec::new();
     for name in names {
-        let scope = match (name.as_str(), name.strip_prefix(WINDOW).map(str::parse)) {
-            ("once", _) => Scope::Once,
-            ("from-then-on", _) => Scope::FromThenOn,
-            (_, Some(Ok(times))) if times > 0 => Scope::Window(times),
-            _ => {
-                let expected = format_args!("once, from-then-on, or {WINDOW}1, {WINDOW}2…");
+        let scope = match name.parse() {
+            Ok(Scope::Window(0)) | Err(_) => {
+                let expected = "once, from-then-on, or window-1, window-2…";
                 problems.add("sweep.scopes", format_args!("\"{name}\""), expected);
                 continue;
             }
+            Ok(scope) => scope,
         };
         if scope != Scope::Once && !is_recurring {
             let expected = "\"once\", because the trigger is not met again";

@@ -3,8 +3,10 @@
 //! shards, results and reports are tested without a device.
 
 use super::fault::Scope;
+use super::hash::Fnv;
 use super::outcome::Outcome;
 use super::result::{InjectionResult, PointNumber};
+use crate::scenario::sweep::always_good;
 use crate::target::BenchError;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
@@ -21,36 +23,14 @@ impl SweepId {
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Fnv::default();
-        for part in parts {
-            // The length first: two parts never run into each other.
-            hash.add(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-            hash.add(part);
-        }
-        Self(format!("{:016x}", hash.0))
+        parts.iter().for_each(|part| hash.add_part(part));
+        Self(format!("{:016x}", hash.value()))
     }
 }
 
 impl Display for SweepId {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
-    }
-}
-
-/// FNV-1a with 64 bits (Fowler, Noll, Vo; constants from memory, held by a test against the
-/// published hash of `foobar`).
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
     }
 }
 
@@ -115,7 +95,7 @@ pub struct Identity {
     pub extent: Extent,
     /// The scopes, in the order in which they are run.
     pub scopes: Vec<Scope>,
-    /// Outcomes that are allowed beside those that always are ([`is_always_allowed`]).
+    /// Outcomes that are allowed beside those that always are ([`always_good`]).
     pub allowed: Vec<Allowance>,
 }
 
@@ -123,15 +103,14 @@ impl Identity {
     /// Whether an outcome leaves the sweep green.
     #[must_use]
     pub fn allows(&self, outcome: Outcome) -> bool {
-        is_always_allowed(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
+        always_good(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
     }
-}
 
-/// Whether an outcome is what every sweep hopes for. `NotActivated` is among them, because nothing
-/// was injected; it is never counted as a pass.
-#[must_use]
-pub const fn is_always_allowed(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::NotActivated | Outcome::Masked | Outcome::DetectedRight)
+    /// The command that runs one injection again.
+    #[must_use]
+    pub fn replay(&self, point: PointNumber, scope: Scope) -> String {
+        format!("cargo rig sweep {} --only {} --scope {scope}", self.file, point.0)
+    }
 }
 
 /// A sweep that can be run.
@@ -163,13 +142,6 @@ pub trait Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        let mut hash = Fnv::default();
-        hash.add(b"foobar");
-        assert_eq!(hash.0, 0x8594_4171_F739_67E8);
-    }
 
     #[test]
     fn parts_do_not_run_into_each_other() {

@@ -14,7 +14,7 @@
 
 pub mod bench;
 mod cut_off;
-mod device;
+pub(super) mod device;
 mod effect;
 mod film;
 mod trigger;
