@@ -49,6 +49,7 @@ pub struct SnapshotEngine {
     behind_hook: u64,
     /// Whether runs that a reset cuts off begin with memory instead of a state.
     has_films: bool,
+    hashes_ram: bool,
     golden: Option<Trace>,
     warm: Option<Warm>,
 }
@@ -110,9 +111,17 @@ impl SnapshotEngine {
             budget: GOLDEN_NS >> shift,
             behind_hook: 0,
             has_films: true,
+            hashes_ram: false,
             golden: None,
             warm: None,
         }
+    }
+
+    /// The same with a hash of RAM in each boot's trace, but for boots that a reset cuts off.
+    #[must_use]
+    pub fn hashing_ram(mut self) -> Self {
+        self.hashes_ram = true;
+        self
     }
 
     /// The same without what makes it fast where a reset cuts runs off: each run begins with a
@@ -129,6 +138,7 @@ impl SnapshotEngine {
             let folder = self.folder.join(format!("start-{}", self.starts));
             let mut device = Device::start(&self.workload, &folder, self.processor)?;
             device.behind_hook = self.behind_hook;
+            device.hashes_ram = self.hashes_ram;
             device.begin(0, None)?;
             let first = device.save("first")?;
             self.warm = Some(Warm { device, first, base: None, near: None, filmed: None });
