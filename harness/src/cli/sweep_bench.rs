@@ -42,7 +42,7 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
         say!("{what} ({instructions} instructions)");
         say!("  injections a second, judged {engine_per_second:10.0}");
         say!(
-            "  bare loadvm loop            {floor_per_second:10.0}   the engine: {:5.1} % of it",
+            "  the bare loop               {floor_per_second:10.0}   the engine: {:5.1} % of it",
             100.0 * row.of_floor()
         );
         say!(

@@ -7,7 +7,7 @@
 use super::engine::snapshot::SnapshotEngine;
 use super::engine::snapshot::bench::in_fresh_process;
 use super::engine::{Engine, Trace};
-use super::fault::{Effect, Fault, Link, Scope};
+use super::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use super::workload::Workload;
 use crate::decode::records::slots;
 use crate::image::Image;
@@ -15,6 +15,7 @@ use crate::scenario::Scenario;
 use crate::scenario::check::parse;
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
+use crashrig_wire::EndMarker;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,24 +44,62 @@ thread = "main"
 address = { region = "unmapped" }
 "#;
 
-/// A tail that is measured.
+/// What follows such a boot.
+const RECOVERY: &str = r#"
+[[boot]] # 2
+start = "warm"
+end = "clean"
+first = "unread"
+"#;
+
+/// A boot that computes, some 0.9 million instructions.
+const COMPUTE: &str = r#"timeline = [
+  "1. the main thread computes; clean end",
+]
+title = "a boot that computes, for figures"
+
+[[boot]] # 1
+start = "cold"
+fault = "compute"
+end = "clean"
+observed = ["computed"]
+"#;
+
+/// What is measured.
 struct Tail {
     what: &'static str,
-    scenario: &'static str,
+    scenario: fn() -> String,
     /// Where the injection comes: the function, and which time.
     place: (&'static str, u64),
+    /// A bit is flipped that nobody reads; or the device is reset, one instruction later in each
+    /// run.
+    is_reset: bool,
 }
 
-const TAILS: [Tail; 2] = [
+const TAILS: [Tail; 4] = [
     Tail {
-        what: "short tail: behind the last phase of a record",
-        scenario: CRASH,
+        what: "bit flipped, short tail: behind the last phase of a record",
+        scenario: || CRASH.to_owned(),
         place: ("crashrig_sealed", 3),
+        is_reset: false,
     },
     Tail {
-        what: "crash path: from the fault entry on",
-        scenario: CRASH,
+        what: "bit flipped, long tail: a computation",
+        scenario: || COMPUTE.to_owned(),
+        place: ("crashrig_ready", 1),
+        is_reset: false,
+    },
+    Tail {
+        what: "bit flipped, crash path: from the fault entry on",
+        scenario: || CRASH.to_owned(),
         place: ("crashrig_fault_entry", 1),
+        is_reset: false,
+    },
+    Tail {
+        what: "reset before each instruction of the crash writer, next boot included",
+        scenario: || CRASH.replace("\n[[crash]]", &format!("{RECOVERY}\n[[crash]]")),
+        place: ("crashrig_fault_entry", 1),
+        is_reset: true,
     },
 ];
 
@@ -69,11 +108,12 @@ const TAILS: [Tail; 2] = [
 pub struct Row {
     /// The tail.
     pub what: &'static str,
-    /// Instructions from the injection to the end of the run.
+    /// Instructions from the injection to the end of the run; boots that follow included.
     pub instructions: u64,
     /// Injections in a second, each judged.
     pub engine_per_second: f64,
-    /// Runs in a second of the same loop without injection, reading and judging.
+    /// Runs in a second of the same loop without injection, reading and judging: `loadvm` and the
+    /// tail, or a reset and the boot that follows.
     pub floor_per_second: f64,
     /// Injections in a second with a QEMU for each, judged.
     pub fresh_per_second: f64,
@@ -109,7 +149,7 @@ pub fn snapshot(
         let folder = folder.join(format!("tail-{number}"));
         std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
         let path = folder.join("figures.toml");
-        let scenario: Scenario = parse(&path, tail.scenario.to_owned()).map_err(BenchError::of)?;
+        let scenario: Scenario = parse(&path, (tail.scenario)()).map_err(BenchError::of)?;
         let workload = Workload::new(target, image, &scenario, seed, &folder)?;
         rows.push(measure(tail, workload, image, seed, &folder, batches)?);
     }
@@ -127,21 +167,34 @@ fn measure(
     let (place, count) = tail.place;
     let address = image.symbol(place).map(|symbol| symbol.address);
     let address = address.ok_or_else(|| BenchError(format!("find symbol {place}")))?;
-    // The last word of the lowest RAM: the ISR stack's, or unused.
     let (start, size) = workload.ram.last().copied().unwrap_or_default();
-    let effect = Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 };
-    let trigger = vec![Link::Address { address, count }];
-    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed };
+    let fault = |number| {
+        let place = Link::Address { address, count };
+        let (trigger, effect) = if tail.is_reset {
+            let trigger = vec![place, Link::Instructions { count: number }];
+            (trigger, Effect::Reset { ram: RamPolicy::Kept })
+        } else {
+            // The last word of RAM, which is the end of a stack.
+            (vec![place], Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 })
+        };
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed }
+    };
     let mut engine = SnapshotEngine::new(Arc::new(workload), folder, 0);
-    let first = engine.run(Some(&fault))?;
+    let first = engine.run(Some(&fault(0)))?;
     let instructions = first.boots.iter().map(|boot| boot.instructions).sum::<u64>()
         - first.fired_after.unwrap_or(0);
     let (mut warm, mut floor, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+    let mut numbers = 0..;
     for _ in 0..batches.max(1) {
-        warm.push(timed(BATCH, || judged(&engine.run(Some(&fault))?))?);
-        floor.push(timed(BATCH, || engine.restore_and_run())?);
+        warm.push(timed(BATCH, || {
+            judged(&engine.run(Some(&fault(numbers.next().unwrap_or(0))))?)
+        })?);
+        floor.push(timed(BATCH, || match tail.is_reset {
+            true => engine.reset_and_run(),
+            false => engine.restore_and_run(),
+        })?);
         fresh.push(timed(FRESH_BATCH, || {
-            judged(&in_fresh_process(&engine, &fault, &folder.join("fresh"))?)
+            judged(&in_fresh_process(&engine, &fault(0), &folder.join("fresh"))?)
         })?);
     }
     Ok(Row {
@@ -153,11 +206,16 @@ fn measure(
     })
 }
 
-/// Reads what a run has left, as judging does; a run that left no record is none of these.
+/// Reads what a run has left, as judging does; a run that left nothing is none of these.
 fn judged(trace: &Trace) -> Result<(), BenchError> {
-    let region = trace.boots.last().map(|boot| &boot.region[..]).unwrap_or_default();
-    let found = slots(region).iter().any(|slot| slot.record.is_some());
-    if found { Ok(()) } else { Err(BenchError("judge an injection: no record".to_owned())) }
+    let Some(last) = trace.boots.last() else {
+        return Err(BenchError("judge an injection: no boot".to_owned()));
+    };
+    let has_record = slots(&last.region).iter().any(|slot| slot.record.is_some());
+    if has_record || EndMarker::read(&last.marker).is_some() {
+        return Ok(());
+    }
+    Err(BenchError("judge an injection: neither record nor end marker".to_owned()))
 }
 
 /// The time of one run, from a batch of them.

@@ -12,11 +12,13 @@ use crate::noise::Noise;
 use crate::run::{Places, SILENT_BOOT_BUDGET};
 use crate::scenario::{Fill, Scenario, Start};
 use crate::sweep::commands::commands;
+use crate::sweep::hash::Fnv;
 use crate::target::emulator::EmulatorTarget;
 use crate::target::{BenchError, Boundary};
 use crashrig_qemu::Launch;
 use crashrig_wire::EndMarker;
 use crashrig_wire::command::MAILBOX_LENGTH;
+use crashrig_wire::marker::MARKER_LENGTH;
 use std::path::Path;
 
 /// The hook that every reset of software comes through.
@@ -114,6 +116,29 @@ impl Workload {
         }
         let silent = (0..done.len()).rev().take_while(|index| self.is_silent(done, *index)).count();
         (1..SILENT_BOOT_BUDGET).contains(&silent).then(|| self.boots.len() - 1)
+    }
+
+    /// A hash over all RAM of the device but mailbox, end marker and crash region. `ram` has the
+    /// bytes of each range.
+    #[must_use]
+    pub fn hash_of_ram(&self, ram: Vec<Vec<u8>>) -> u64 {
+        let judged = [
+            (self.mailbox, MAILBOX_LENGTH),
+            (self.marker, MARKER_LENGTH),
+            (self.crash_start, self.crash_size as usize),
+        ];
+        let mut hash = Fnv::default();
+        for ((start, _), mut bytes) in self.ram.iter().zip(ram) {
+            for (address, length) in judged {
+                let Some(first) = address.checked_sub(*start) else { continue };
+                let first = first as usize;
+                if let Some(part) = bytes.get_mut(first..first + length) {
+                    part.fill(0);
+                }
+            }
+            hash.add_part(&bytes);
+        }
+        hash.value()
     }
 
     fn is_silent(&self, done: &[BootTrace], index: usize) -> bool {

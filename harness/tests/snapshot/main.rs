@@ -7,5 +7,6 @@
     reason = "a test may stop anywhere"
 )]
 
+mod determinism;
 mod injections;
 mod support;

@@ -12,6 +12,13 @@ use crashrig_harness::target::emulator::EmulatorTarget;
 use crashrig_layout::parse::Board;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How often a run is repeated; `cargo ci determinism` asks for more.
+pub fn repetitions(by_default: usize) -> usize {
+    let asked = std::env::var("CRASHRIG_REPETITIONS").ok();
+    asked.map_or(by_default, |number| number.parse().expect("a number"))
+}
 
 /// A workload, the image it is of, and a folder for its files.
 pub struct Bench {
@@ -43,7 +50,15 @@ impl Bench {
     }
 
     pub fn engine(&self) -> SnapshotEngine {
-        SnapshotEngine::new(Arc::clone(&self.workload), &self.folder.path().join("engine"), 0)
+        self.engine_on(0)
+    }
+
+    /// One whose QEMU stays on a processor of the host.
+    pub fn engine_on(&self, processor: usize) -> SnapshotEngine {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.path().join(format!("engine-{number}"));
+        SnapshotEngine::new(Arc::clone(&self.workload), &folder, processor)
     }
 
     pub fn address(&self, symbol: &str) -> u32 {

@@ -14,11 +14,9 @@ use crate::image::{Flash, Image};
 use crate::noise::Noise;
 use crate::scenario::{Fill, Scenario};
 use crate::sweep::fault::{Effect, Fault, RamPolicy};
-use crate::sweep::hash::Fnv;
 use crate::sweep::workload::{PlannedBoot, Workload};
 use crate::target::{BenchError, Boundary, Deadline, Session, TARGET_TIME, Target, Wait};
 use crashrig_layout::Need;
-use crashrig_wire::command::MAILBOX_LENGTH;
 use crashrig_wire::marker::MARKER_LENGTH;
 use inject::Injected;
 use std::path::PathBuf;
@@ -229,25 +227,11 @@ impl Run {
 
     /// A hash over all RAM but mailbox, marker and crash region.
     fn hash_of_ram(&mut self) -> Result<u64, BenchError> {
-        let Workload { crash_start, crash_size, mailbox, marker, .. } = *self.workload;
-        let judged = [
-            (mailbox, MAILBOX_LENGTH),
-            (marker, MARKER_LENGTH),
-            (crash_start, crash_size as usize),
-        ];
-        let mut hash = Fnv::default();
+        let mut ram = Vec::new();
         for (start, size_bytes) in self.session.ram().to_vec() {
-            let mut bytes = self.bytes(start, size_bytes as usize)?;
-            for (address, length) in judged {
-                let Some(first) = address.checked_sub(start) else { continue };
-                let first = first as usize;
-                if let Some(part) = bytes.get_mut(first..first + length) {
-                    part.fill(0);
-                }
-            }
-            hash.add_part(&bytes);
+            ram.push(self.bytes(start, size_bytes as usize)?);
         }
-        Ok(hash.value())
+        Ok(self.workload.hash_of_ram(ram))
     }
 
     fn change_ram(&mut self, policy: RamPolicy, seed: u64) -> Result<(), BenchError> {

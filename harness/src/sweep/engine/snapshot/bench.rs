@@ -1,11 +1,11 @@
 //! What the engine is measured against: the floor, which is its loop with nothing in it, and a
 //! fresh QEMU for each injection.
 
-use super::device::{Device, Ran};
+use super::device::Device;
 use super::trigger::{Met, meet};
 use super::{SnapshotEngine, Trace, effect};
-use crate::sweep::fault::Fault;
-use crate::target::BenchError;
+use crate::sweep::fault::{Effect, Fault};
+use crate::target::{BenchError, Boundary};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,10 +23,25 @@ impl SnapshotEngine {
         warm.device.restore(&base.saved)?;
         warm.device.run_to_end(budget).map(drop)
     }
+
+    /// The floor of runs that a reset cuts off: the device is reset and runs the last planned boot.
+    /// At least one run with the fault comes before.
+    ///
+    /// # Errors
+    /// The bench failed, or no run came before.
+    pub fn reset_and_run(&mut self) -> Result<(), BenchError> {
+        let (budget, last) = (self.budget, self.workload.boots.len().saturating_sub(1));
+        let none = || BenchError("reset a device: there is none".to_owned());
+        let warm = self.warm.as_mut().ok_or_else(none)?;
+        warm.device.end_at_hook(false);
+        warm.device.begin(last, None)?;
+        warm.device.run_to_end(budget)?;
+        warm.device.end_at_hook(true);
+        Ok(())
+    }
 }
 
-/// One injection by a QEMU of its own, through the same connections: the first boot of the
-/// workload, to its end.
+/// One injection in the first boot by a QEMU of its own, through the same connections.
 ///
 /// # Errors
 /// The bench failed, or the fault was not carried out.
@@ -45,10 +60,18 @@ pub fn in_fresh_process(
             ));
         }
     }
-    effect::carry_out(&mut device, &fault.effect)?;
-    let Ran::Ended(boundary) = device.run(budget)? else {
-        return Err(BenchError("run a boot: stopped where nobody asked".to_owned()));
+    let (boundary, mut ram) = match fault.effect {
+        Effect::Reset { ram } => (Boundary::Reset, Some((ram, fault.seed))),
+        _ => {
+            effect::carry_out(&mut device, &fault.effect)?;
+            (device.run_to_end(budget)?, None)
+        }
     };
-    let boots = vec![device.trace(boundary, budget)?];
+    let mut boots = vec![device.trace(boundary, budget)?];
+    while let Some(index) = engine.workload.next(&boots) {
+        device.begin(index, ram.take())?;
+        let boundary = device.run_to_end(budget)?;
+        boots.push(device.trace(boundary, budget)?);
+    }
     Ok(Trace { fired: 1, fired_at: None, fired_after: None, boots, trace_hash: None })
 }

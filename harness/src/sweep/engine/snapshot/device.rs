@@ -35,6 +35,8 @@ pub(super) struct Device {
     /// Instructions from the hook to the reset itself.
     pub(super) behind_hook: u64,
     ended_at_hook: bool,
+    /// Whether a boot's trace has a hash of RAM.
+    pub(super) hashes_ram: bool,
     /// The way to read all RAM at once, when it was needed once.
     ram: Option<GuestRam>,
     /// It was never run: it stands before its first instruction already.
@@ -80,6 +82,7 @@ impl Device {
             hook: None,
             ends_at_hook: true,
             behind_hook: 0,
+            hashes_ram: false,
             ended_at_hook: false,
             ram: None,
             is_fresh: true,
@@ -151,14 +154,19 @@ impl Device {
         self.write(workload.marker, &[0; MARKER_LENGTH])
     }
 
-    /// Makes RAM what it is to be, by writing what differs.
-    fn put_ram(&mut self, wanted: &Ram) -> Result<(), BenchError> {
+    fn all_ram(&mut self) -> Result<Ram, BenchError> {
         if self.ram.is_none() {
             self.ram = Some(ram_of(self)?);
         }
-        let Some(source) = &self.ram else { return Ok(()) };
-        let mut present = Ram::new();
-        source.read_into(&mut present).map_err(BenchError::of)?;
+        let mut ram = Ram::new();
+        let source = self.ram.as_ref().ok_or_else(|| BenchError("read RAM".to_owned()))?;
+        source.read_into(&mut ram).map_err(BenchError::of)?;
+        Ok(ram)
+    }
+
+    /// Makes RAM what it is to be, by writing what differs.
+    fn put_ram(&mut self, wanted: &Ram) -> Result<(), BenchError> {
+        let present = self.all_ram()?;
         let starts: Vec<_> = self.workload.ram.iter().map(|(start, _)| *start).collect();
         let changes = changes(&starts, &present, wanted);
         let ranges: Vec<_> = changes.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
@@ -214,15 +222,19 @@ impl Device {
         };
         match &trace.boundary {
             Boundary::Reset | Boundary::Watchdog => {
-                trace.instructions = self.instructions()? - self.boot_began;
-                if std::mem::take(&mut self.ended_at_hook) {
-                    trace.instructions += self.behind_hook;
-                }
                 trace.region = vec![0; self.workload.crash_size as usize];
                 trace.marker = vec![0; MARKER_LENGTH];
                 let (region, marker) = (self.workload.crash_start, self.workload.marker);
                 let mut parts = [(region, &mut trace.region[..]), (marker, &mut trace.marker[..])];
-                self.emulator.memory().read_many(&mut parts).map_err(BenchError::of)?;
+                let count = self.emulator.read_and_count(&mut parts).map_err(BenchError::of)?;
+                trace.instructions = count - self.boot_began;
+                if std::mem::take(&mut self.ended_at_hook) {
+                    trace.instructions += self.behind_hook;
+                }
+                if self.hashes_ram {
+                    let ram = self.all_ram()?;
+                    trace.ram_hash = Some(self.workload.hash_of_ram(ram));
+                }
             }
             Boundary::Hang { .. } => {}
             Boundary::Lockup { .. } | Boundary::Exit { .. } => trace.instructions = 0,

@@ -49,6 +49,7 @@ pub struct SnapshotEngine {
     behind_hook: u64,
     /// Whether runs that a reset cuts off begin with memory instead of a state.
     has_films: bool,
+    hashes_ram: bool,
     golden: Option<Trace>,
     warm: Option<Warm>,
 }
@@ -71,6 +72,7 @@ struct Base {
     /// The boots before.
     done: Vec<BootTrace>,
     saved: Saved,
+    pc: u32,
 }
 
 impl Base {
@@ -109,9 +111,17 @@ impl SnapshotEngine {
             budget: GOLDEN_NS >> shift,
             behind_hook: 0,
             has_films: true,
+            hashes_ram: false,
             golden: None,
             warm: None,
         }
+    }
+
+    /// The same with a hash of RAM in each boot's trace, but for boots that a reset cuts off.
+    #[must_use]
+    pub fn hashing_ram(mut self) -> Self {
+        self.hashes_ram = true;
+        self
     }
 
     /// The same without what makes it fast where a reset cuts runs off: each run begins with a
@@ -128,6 +138,7 @@ impl SnapshotEngine {
             let folder = self.folder.join(format!("start-{}", self.starts));
             let mut device = Device::start(&self.workload, &folder, self.processor)?;
             device.behind_hook = self.behind_hook;
+            device.hashes_ram = self.hashes_ram;
             device.begin(0, None)?;
             let first = device.save("first")?;
             self.warm = Some(Warm { device, first, base: None, near: None, filmed: None });
@@ -185,7 +196,11 @@ impl SnapshotEngine {
         if let Met::Ended(boundary) = met {
             return Ok(unbroken(warm.go_on_from(done, boundary, None, budget)?));
         }
-        let fired_at = Some(pc(&mut warm.device)?);
+        let at_base = warm.base.as_ref().filter(|base| base.saved.after() == after);
+        let fired_at = match at_base {
+            Some(base) => Some(base.pc),
+            None => Some(pc(&mut warm.device)?),
+        };
         let (fired, boundary) = warm.carry_out(fault, budget)?;
         let ram = match fault.effect {
             Effect::Reset { ram } => Some((ram, fault.seed)),
@@ -276,7 +291,8 @@ impl Warm {
             return Ok(Some(Reached { done, met, after: 0 }));
         }
         let saved = self.device.save("base")?;
-        self.base = Some(Base { boot, links: links.to_vec(), done, saved });
+        let pc = pc(&mut self.device)?;
+        self.base = Some(Base { boot, links: links.to_vec(), done, saved, pc });
         Ok(None)
     }
 
