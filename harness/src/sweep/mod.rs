@@ -20,6 +20,7 @@
 
 pub mod campaign;
 pub mod classify;
+pub mod bench;
 pub mod commands;
 pub mod engine;
 pub mod fault;

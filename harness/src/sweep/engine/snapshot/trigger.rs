@@ -31,10 +31,17 @@ pub(super) fn meet(
             Err(BenchError("meet a trigger: snapshots cannot stop at a time".to_owned()))
         }
         Link::Address { address, count } => {
+            // Where boots end, the trigger comes first.
+            let is_hook = device.workload.reset_hook == Some(*address);
+            device.stop_at_hook(!is_hook)?;
             let token = device.emulator.break_at(*address).map_err(BenchError::of)?;
             let stands_there = pc(device)? == *address;
             let met = meet_point(device, token, *count, stands_there && !is_first, budget)?;
-            leave(device, token, met)
+            let met = leave(device, token, met)?;
+            if met == Met::Yes {
+                device.stop_at_hook(true)?;
+            }
+            Ok(met)
         }
         Link::Store { count, .. } | Link::Load { count, .. } => {
             let Some(token) = watch(device, link)? else { return Ok(Met::Yes) };
