@@ -18,9 +18,9 @@
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
 
+pub mod bench;
 pub mod campaign;
 pub mod classify;
-pub mod bench;
 pub mod commands;
 pub mod engine;
 pub mod fault;
@@ -37,3 +37,7 @@ pub mod store;
 pub mod words;
 pub mod work;
 pub mod workload;
+
+/// Folder of the results of all sweeps, below that of build products, unless somebody names
+/// another.
+pub const SWEEPS_FOLDER: &str = "crashrig/sweeps";
