@@ -23,6 +23,7 @@ fn identity(extent: Extent) -> Identity {
         image: "0123".to_owned(),
         target: "qemu 0".to_owned(),
         seed: 7,
+        sources: "ab".to_owned(),
         extent,
         scopes: vec![Scope::Once, Scope::FromThenOn],
         allowed: Vec::new(),

@@ -62,11 +62,10 @@ impl Places {
         self.folder.join(name)
     }
 
-    /// The sweep, into a folder of its own. A fresh emulator for each injection, since the fastest
-    /// engine would be through before a node could stop.
+    /// The sweep, into a folder of its own, with an engine that is not through before a node stops.
     fn sweep(&self, name: &str) -> Result<Step> {
         fs::create_dir_all(&self.folder).context("cannot create the folder of results")?;
-        let step = self.crashrig().args(["sweep", SWEEP, "--engine", "process", "--out"]);
+        let step = self.crashrig().args(["sweep", SWEEP, "--engine", "snapshot", "--out"]);
         Ok(step.arg(self.out(name)))
     }
 

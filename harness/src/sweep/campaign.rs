@@ -5,7 +5,7 @@ use super::engine::snapshot::SnapshotEngine;
 use super::engine::{Engine, Trace};
 use super::plan::{Plan, PlanError};
 use super::run::Runner;
-use super::work::{Allowance, Extent, Identity, SweepId, Work, Worker};
+use super::work::{Allowance, Extent, Identity, SOURCES, SweepId, Work, Worker};
 use super::workload::Workload;
 use crate::execute::{JudgeError, load_image, shown};
 use crate::image::Image;
@@ -146,10 +146,11 @@ impl Campaign {
         Ok(self.run_folder.get_or_init(|| folder).clone())
     }
 
-    /// The name of the folder of its results, the same for the same sweep on the same board.
+    /// The name of the folder of its results: another sweep, image, target, seed or program has
+    /// another one, so that nothing old is gone on with.
     #[must_use]
     pub fn folder_name(&self) -> String {
-        self.test.name.replace("::", ".")
+        format!("{}.{}", self.test.name.replace("::", "."), self.identity.id)
     }
 }
 
@@ -171,12 +172,14 @@ fn identity(test: &Test, image: &Image, plan: &Plan, seed: u64) -> Identity {
             build.as_bytes(),
             target.as_bytes(),
             &seed_bytes,
+            SOURCES.as_bytes(),
         ]),
         name: scenario.name.clone(),
         file: shown(&scenario.path),
         image: build,
         target,
         seed,
+        sources: SOURCES.to_owned(),
         extent,
         scopes: plan.scopes().to_vec(),
         allowed: allow

@@ -37,3 +37,7 @@ pub mod store;
 pub mod words;
 pub mod work;
 pub mod workload;
+
+/// Folder of the results of all sweeps, below that of build products, unless somebody names
+/// another.
+pub const SWEEPS_FOLDER: &str = "crashrig/sweeps";

@@ -11,6 +11,9 @@ use crate::target::BenchError;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 
+/// A hash over the sources of this program, made by its build script.
+pub const SOURCES: &str = env!("CRASHRIG_SOURCES");
+
 /// Names a sweep: a hash over all that decides its results. Engine, shards and number of workers
 /// are no part of it, because they must not decide anything.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,7 +22,7 @@ pub struct SweepId(String);
 
 impl SweepId {
     /// The id of parts, in their order: text of the sweep, build id of the image, name and version
-    /// of the target, seed.
+    /// of the target, seed, sources of this program.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Fnv::default();
@@ -91,6 +94,8 @@ pub struct Identity {
     pub target: String,
     /// The seed of everything that is drawn.
     pub seed: u64,
+    /// A hash over the sources of the program that injects and judges ([`SOURCES`]).
+    pub sources: String,
     /// How many points there are.
     pub extent: Extent,
     /// The scopes, in the order in which they are run.

@@ -33,6 +33,7 @@ impl FakeWork {
                 image: "00ff".to_owned(),
                 target: "none 0".to_owned(),
                 seed: 1,
+                sources: "ab".to_owned(),
                 extent,
                 scopes: vec![Scope::Once, Scope::FromThenOn],
                 allowed: vec![allow(Outcome::Latent), allow(Outcome::DetectedLate)],

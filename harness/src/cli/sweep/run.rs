@@ -9,6 +9,7 @@ use crate::cli::say::{complain, say};
 use crate::execute::shown;
 use crate::exit;
 use crate::rig::{Rig, seed};
+use crate::sweep::SWEEPS_FOLDER;
 use crate::sweep::campaign::Campaign;
 use crate::sweep::outcome::Outcome;
 use crate::sweep::report::Report;
@@ -19,9 +20,6 @@ use crate::sweep::shard::{Shard, environment};
 use crate::sweep::store::table::Table;
 use crate::sweep::work::Work;
 use std::path::Path;
-
-/// Folder of all sweeps, below that of build products.
-const SWEEPS_FOLDER: &str = "crashrig/sweeps";
 
 pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
     let (rig, seed) = (Rig::here(), seed()?);
@@ -92,7 +90,7 @@ fn inject(
     arguments: &Run,
     interrupt: &Interrupt,
 ) -> Result<End, SweepError> {
-    let processors = processors(arguments.jobs.map(usize::from));
+    let processors = processors(arguments.jobs.map(usize::from), shard);
     let is_stop_asked = || interrupt.is_asked();
     let orders = Orders { shard, processors: &processors, is_stop_asked: &is_stop_asked };
     let line = ProgressLine::new();
@@ -130,7 +128,7 @@ fn only(arguments: &Run, point: PointNumber, campaigns: &[Campaign]) -> Result<u
         let text = format!("--scope: expected one of {}", known.join(", "));
         return Err(CommandError::Usage(text));
     };
-    let processor = processors(Some(1)).into_iter().next().flatten();
+    let processor = processors(Some(1), Shard::WHOLE).into_iter().next().flatten();
     let result = campaign.worker(processor).and_then(|mut worker| worker.run(point, scope));
     let result = result.map_err(crate::rig::RigError::from)?;
     say_result(&result, arguments.json);

@@ -45,9 +45,8 @@ pub enum StoreError {
     },
     /// Results of another sweep are where these were to be kept.
     #[error(
-        "keep results in {folder}: found those of sweep {found}, expected {expected}: the sweep's \
-         file, the image, the target's version or the seed changed since; move the folder away, or \
-         name another with --out"
+        "keep results in {folder}: found those of sweep {found}, expected {expected}: file, image, \
+         target, seed or program are others; move the folder away"
     )]
     OtherSweep {
         /// The folder.
