@@ -9,7 +9,7 @@ mod places;
 mod stops;
 
 use self::left::{Left, named};
-use self::places::{Places, places};
+pub use self::places::Places;
 use self::stops::Ended;
 use crate::application;
 use crate::entry::Entries;
@@ -88,7 +88,7 @@ fn drive(
     folder: &Path,
     evidence: &mut Evidence,
 ) -> Result<(), BenchError> {
-    let places = places(image, target.board(), scenario)?;
+    let places = Places::of(image, target.board(), scenario)?;
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);
     let flash = application::in_flash(image, scenario.application, &mut noise)?;

@@ -54,6 +54,13 @@ pub struct Launch {
     /// Files for what the serial ports of the machine send, from its first one on; others are
     /// connected to nothing.
     pub serial_ports: Vec<PathBuf>,
+    /// Whether states of the guest can be saved and restored ([`Emulator::save`]).
+    ///
+    /// [`Emulator::save`]: crate::Emulator::save
+    pub snapshots: bool,
+    /// Whether QEMU logs exceptions and accesses to what it does not model. A guest that is
+    /// restored without end would fill the disk with it.
+    pub log: bool,
     /// Options for what this crate does not know: devices, CPU properties.
     pub more_options: Vec<OsString>,
 }
@@ -86,12 +93,14 @@ impl Launch {
             observer: None,
             ram: Vec::new(),
             serial_ports: Vec::new(),
+            snapshots: false,
+            log: true,
             more_options: Vec::new(),
         }
     }
 }
 
-/// The sockets of one QEMU.
+/// The sockets of one QEMU, and the disk for its snapshots, which goes with them.
 #[derive(Debug, Clone)]
 pub struct Sockets {
     /// Listened on by us.
@@ -102,15 +111,17 @@ pub struct Sockets {
     pub observer: PathBuf,
     /// Listened on by QEMU.
     pub gdb: PathBuf,
+    /// A file of ours, where there are snapshots: see [`crate::snapshot`].
+    pub snapshots: PathBuf,
 }
 
 impl Sockets {
     /// The sockets in a folder, whose path must be short: the system allows 107 bytes in all.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        let [qmp, qtest, observer, gdb] =
-            ["qmp", "qtest", "observer", "gdb"].map(|name| folder.join(name));
-        Self { qmp, qtest, observer, gdb }
+        let [qmp, qtest, observer, gdb, snapshots] =
+            ["qmp", "qtest", "observer", "gdb", "snapshots"].map(|name| folder.join(name));
+        Self { qmp, qtest, observer, gdb, snapshots }
     }
 }
 
@@ -142,8 +153,14 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
     if let Some(shift) = launch.instruction_shift {
         options.extend(["-icount".into(), format!("shift={shift},sleep=off").into()]);
     }
-    options.extend(["-d", "int,guest_errors,unimp", "-D"].map(OsString::from));
-    options.push((&files.log).into());
+    if launch.log {
+        options.extend(["-d", "int,guest_errors,unimp", "-D"].map(OsString::from));
+        options.push((&files.log).into());
+    }
+    if launch.snapshots {
+        let disk = "if=none,format=qcow2,cache=unsafe,file=";
+        options.extend(["-drive".into(), option_with_path(disk, &sockets.snapshots, "")]);
+    }
     if let Some(arguments) = &launch.semihosting {
         options.extend([
             "-chardev".into(),
@@ -251,6 +268,14 @@ mod tests {
             |launch| launch.observer = Some("/o/a,b.so".into()),
             &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -plugin /o/a,,b.so,socket=/s/observer"),
         );
+        check(
+            |launch| launch.snapshots = true,
+            &format!(
+                "{HEAD}{COUNTED}{LOG} -drive \
+                 if=none,format=qcow2,cache=unsafe,file=/s/snapshots{SEMIHOSTING}"
+            ),
+        );
+        check(|launch| launch.log = false, &format!("{HEAD}{COUNTED}{SEMIHOSTING}"));
         check(
             |launch| launch.program.share = Some("/q/usr/share/qemu".into()),
             &format!("-L /q/usr/share/qemu {HEAD}{COUNTED}{LOG}{SEMIHOSTING}"),

@@ -11,6 +11,8 @@ mod judge;
 mod list;
 mod run;
 mod say;
+mod sweep;
+mod sweep_bench;
 
 use crate::execute::JudgeError;
 use crate::exit;
@@ -42,6 +44,8 @@ enum Command {
     Run(run::Arguments),
     /// List the tests of this machine, with the reason for each that cannot run.
     List(list::Arguments),
+    /// Inject a fault at every point of a run, and report what became of each.
+    Sweep(sweep::Arguments),
     /// Judge bundles again, without a device.
     Judge(judge::Arguments),
     /// Decode a bundle, a record or a crash region into words.
@@ -56,6 +60,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Compare this project's heap with others, in instructions and bytes.
     HeapBench(heap_bench::Arguments),
+    /// Measure how many injections a second the engines of sweeps carry out.
+    SweepBench(sweep_bench::Arguments),
 }
 
 /// Parses the command line and carries it out.
@@ -71,6 +77,7 @@ pub fn main() -> u8 {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::List(arguments) => list::list(&arguments),
+        Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Doctor => Ok(doctor::doctor()),
@@ -78,6 +85,7 @@ pub fn main() -> u8 {
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::HeapBench(arguments) => heap_bench::heap_bench(&arguments),
+        Command::SweepBench(arguments) => sweep_bench::sweep_bench(&arguments),
     };
     result.unwrap_or_else(|error| {
         complain!("error: failed to {error}");
@@ -94,6 +102,8 @@ enum CommandError {
     Judge(#[from] JudgeError),
     #[error(transparent)]
     Explain(#[from] explain::ExplainError),
+    #[error(transparent)]
+    Sweep(sweep::SweepError),
     #[error("write {path}: {source}")]
     Output { path: PathBuf, source: std::io::Error },
     #[error("listen to signals: {source}")]
@@ -116,6 +126,7 @@ impl CommandError {
                 exit::INFRASTRUCTURE
             }
             Self::Rig(_) | Self::Judge(_) | Self::Explain(_) => exit::BAD_INPUT,
+            Self::Sweep(error) => error.exit_code(),
             Self::Usage(_) => exit::USAGE,
             Self::NothingSelected(_) => exit::NOTHING_SELECTED,
         }

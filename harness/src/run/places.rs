@@ -13,10 +13,15 @@ use crashrig_wire::region::SMALLEST_REGION;
 const LARGEST_REGION: usize = 1 << 20;
 
 /// Addresses of an image that a run needs.
-pub(super) struct Places {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Places {
+    /// The mailbox.
     pub mailbox: u32,
+    /// The end marker.
     pub marker: u32,
+    /// The crash region.
     pub crash_start: u32,
+    /// Its size in bytes.
     pub crash_size: u32,
     /// Memory on a battery, as registers and history, if the chip has any.
     pub backup: Option<(AddressRange, AddressRange)>,
@@ -26,36 +31,34 @@ pub(super) struct Places {
     pub injection: Option<u32>,
 }
 
-/// Finds them.
-///
-/// # Errors
-/// The image lacks one, or has a crash region of an impossible size.
-pub(super) fn places(
-    image: &Image,
-    board: &Board,
-    scenario: &Scenario,
-) -> Result<Places, BenchError> {
-    let symbol = |name: &str| {
-        image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
-            BenchError(format!("find symbol {name} in {}", image.origin().display()))
+impl Places {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// The image lacks one, or has a crash region of an impossible size.
+    pub fn of(image: &Image, board: &Board, scenario: &Scenario) -> Result<Self, BenchError> {
+        let symbol = |name: &str| {
+            image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
+                BenchError(format!("find symbol {name} in {}", image.origin().display()))
+            })
+        };
+        let crash_size = symbol("__crashrig_crash_size_bytes")?;
+        if !(SMALLEST_REGION..=LARGEST_REGION).contains(&(crash_size as usize)) {
+            return Err(BenchError(format!(
+                "use {}: __crashrig_crash_size_bytes is {crash_size}, expected {SMALLEST_REGION} \
+                 to {LARGEST_REGION}",
+                image.origin().display()
+            )));
+        }
+        let injection = scenario.boots.iter().find_map(|boot| measured_function(boot.fault));
+        Ok(Self {
+            mailbox: symbol(MAILBOX_SYMBOL)?,
+            marker: symbol(MARKER_SYMBOL)?,
+            crash_start: symbol("__crashrig_crash_start")?,
+            crash_size,
+            backup: board.chip.backup.as_ref().map(|it| (it.registers, it.history)),
+            desk: scenario.scripts.first().map(|_| Desk::of(image)).transpose()?,
+            injection: injection.map(symbol).transpose()?,
         })
-    };
-    let crash_size = symbol("__crashrig_crash_size_bytes")?;
-    if !(SMALLEST_REGION..=LARGEST_REGION).contains(&(crash_size as usize)) {
-        return Err(BenchError(format!(
-            "use {}: __crashrig_crash_size_bytes is {crash_size}, expected {SMALLEST_REGION} to \
-             {LARGEST_REGION}",
-            image.origin().display()
-        )));
     }
-    let injection = scenario.boots.iter().find_map(|boot| measured_function(boot.fault));
-    Ok(Places {
-        mailbox: symbol(MAILBOX_SYMBOL)?,
-        marker: symbol(MARKER_SYMBOL)?,
-        crash_start: symbol("__crashrig_crash_start")?,
-        crash_size,
-        backup: board.chip.backup.as_ref().map(|backup| (backup.registers, backup.history)),
-        desk: scenario.scripts.first().map(|_| Desk::of(image)).transpose()?,
-        injection: injection.map(symbol).transpose()?,
-    })
 }

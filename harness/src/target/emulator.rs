@@ -32,6 +32,10 @@ pub struct EmulatorTarget {
     declared: Vec<Range>,
     keeper: KeeperProgram,
     observer: Option<Arc<ObserverSource>>,
+    /// Whether its cores may run wild.
+    is_wild: bool,
+    /// The processor of the host that emulators stay on.
+    host_processor: Option<usize>,
 }
 
 impl EmulatorTarget {
@@ -58,7 +62,18 @@ impl EmulatorTarget {
             .map(|emulator| (emulator.machine.clone(), emulator.icount_shift))
             .unwrap_or_default();
         let keeper = KeeperProgram::default();
-        Ok(Self { board, program, version, machine, shift, declared, keeper, observer: None })
+        Ok(Self {
+            board,
+            program,
+            version,
+            machine,
+            shift,
+            declared,
+            keeper,
+            observer: None,
+            is_wild: false,
+            host_processor: None,
+        })
     }
 
     /// The same with another program as keeper: for programs whose `main` is not ours.
@@ -73,6 +88,56 @@ impl EmulatorTarget {
     pub fn with_observer(mut self, observer: Arc<ObserverSource>) -> Self {
         self.observer = Some(observer);
         self
+    }
+
+    /// The same for cores that may run wild: no semihosting, by which one could reach files of
+    /// this machine, and no record of exceptions, which one could let grow without end. Emulators
+    /// stay on one processor of the host, where that is given.
+    #[must_use]
+    pub const fn for_wild_cores(mut self, host_processor: Option<usize>) -> Self {
+        self.is_wild = true;
+        self.host_processor = host_processor;
+        self
+    }
+
+    /// The emulator with an image, and with an application behind it where the image's bootloader
+    /// is what starts; nothing is started. Files that it needs go into a folder.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn launch(
+        &self,
+        image: &Image,
+        application: Option<&Flash>,
+        folder: &Path,
+    ) -> Result<Launch, BenchError> {
+        let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
+        launch.keeper = self.keeper.clone();
+        launch.image = Some(image.bootloader().unwrap_or(image).origin().to_owned());
+        if let Some(application) = application {
+            let path = folder.join(APPLICATION_FILE);
+            std::fs::write(&path, &application.bytes).map_err(BenchError::of)?;
+            launch.loaded.push(Loaded { path, address: application.start });
+        }
+        launch.instruction_shift = Some(self.shift);
+        launch.host_processor = self.host_processor;
+        if self.is_wild {
+            launch.semihosting = None;
+            launch.log = false;
+        }
+        Ok(launch)
+    }
+
+    /// RAM that programs of the board use, as `(start, size in bytes)`, lowest first.
+    #[must_use]
+    pub fn ram(&self) -> Vec<(u32, u32)> {
+        used_ram(&self.board, &self.declared)
+    }
+
+    /// Whether needs are satisfied by devices of the host.
+    #[must_use]
+    pub fn has_host_models(&self, needs: &[Need]) -> bool {
+        !HostModels::new(&self.board, needs).is_empty()
     }
 
     /// The plug-in's file, or a phrase that says why there is none.
@@ -132,7 +197,7 @@ impl Target for EmulatorTarget {
     }
 
     fn has_witness(&self) -> bool {
-        true
+        !self.is_wild
     }
 
     fn open(
@@ -142,16 +207,8 @@ impl Target for EmulatorTarget {
         needs: &[Need],
         folder: &Path,
     ) -> Result<Box<dyn Session>, BenchError> {
-        let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
-        launch.keeper = self.keeper.clone();
-        launch.image = Some(image.bootloader().unwrap_or(image).origin().to_owned());
-        if let Some(application) = application {
-            let path = folder.join(APPLICATION_FILE);
-            std::fs::write(&path, &application.bytes).map_err(BenchError::of)?;
-            launch.loaded.push(Loaded { path, address: application.start });
-        }
-        launch.instruction_shift = Some(self.shift);
-        let ram = used_ram(&self.board, &self.declared);
+        let mut launch = self.launch(image, application, folder)?;
+        let ram = self.ram();
         if needs.contains(&Need::LockupRam) {
             launch.observer = Some(self.observer().map_err(BenchError::of)?.to_owned());
             launch.ram = ram

@@ -5,6 +5,7 @@ mod access;
 mod benchmark;
 mod blocks;
 mod checks;
+mod compute;
 mod control;
 mod devices;
 #[cfg_attr(armv8m, path = "dma_pl081.rs")]
@@ -100,6 +101,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
+        Fault::Compute => return compute::run(parameter),
         Fault::HeapScript
         | Fault::HeapStackOverflow
         | Fault::HeapOverrun
