@@ -50,7 +50,8 @@ impl FakeWork {
     fn result(&self, point: u64, scope: Scope) -> InjectionResult {
         let index = self.identity.scopes.iter().position(|it| *it == scope).unwrap();
         let mut noise = Noise::new(point << 8 | index as u64);
-        let is_end = self.identity.extent == Extent::Open && point > self.ends[index];
+        let is_end = self.identity.extent == Extent::Open
+            && self.ends.get(index).is_some_and(|end| point > *end);
         let outcome = match noise.below(8) {
             _ if is_end => Outcome::NotActivated,
             0..=4 => Outcome::Masked,

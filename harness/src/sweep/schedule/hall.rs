@@ -1,4 +1,5 @@
-//! The threads that inject: each takes what is next, has its worker do it, and says what came of it.
+//! The threads that inject: each takes what is next, has its worker do it, and says what became of
+//! it.
 
 use super::locked;
 use super::queue::Queue;
