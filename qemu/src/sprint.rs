@@ -185,7 +185,7 @@ impl Emulator {
     /// Each step leaves events, of which a connection keeps some thousands: now and then they are
     /// read.
     fn read_events_of(&mut self, steps: u64) -> Result<(), Error> {
-        if steps % STEPS_PER_LOOK != 0 {
+        if !steps.is_multiple_of(STEPS_PER_LOOK) {
             return Ok(());
         }
         self.note_reset()?;

@@ -1,6 +1,7 @@
 //! The reference engine under a real QEMU.
 
 use crate::{image, shipped};
+use crashrig_harness::image::Image;
 use crashrig_harness::rig::{DEFAULT_BOARD, DEFAULT_SEED, Rig};
 use crashrig_harness::scenario::Scenario;
 use crashrig_harness::sweep::engine::process::ProcessEngine;
@@ -17,11 +18,14 @@ use crashrig_wire::{EndMarker, marker::Found};
 use std::path::Path;
 use std::sync::Arc;
 
-/// An engine for a shipped sweep. Its folder goes with the test.
+/// A shipped sweep with what engines for it are made of. Its folder goes with the test.
 pub struct Bench {
-    pub engine: ProcessEngine,
     pub plan: Plan,
-    _folder: tempfile::TempDir,
+    scenario: Scenario,
+    target: Arc<EmulatorTarget>,
+    image: Arc<Image>,
+    pub workload: Arc<Workload>,
+    pub folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -30,27 +34,34 @@ impl Bench {
         let board = Board::load(&Rig::here().boards(), DEFAULT_BOARD).expect("a board");
         let keeper = Path::new(env!("CARGO_BIN_EXE_crashrig"));
         let target = EmulatorTarget::new(board, program).expect("a target");
-        let target = target.with_keeper(keeper).for_wild_cores(None);
+        let target = Arc::new(target.with_keeper(keeper).for_wild_cores(None));
         let image = Arc::new(image());
         let plan = Plan::new(&scenario, &image, DEFAULT_SEED).expect("a plan");
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path();
-        let workload = Workload::new(&target, &image, &scenario, DEFAULT_SEED, path);
+        let workload = Workload::new(&target, &image, &scenario, DEFAULT_SEED, folder.path());
         let workload = Arc::new(workload.expect("a workload"));
-        let path = path.to_owned();
-        let engine = ProcessEngine::new(Arc::new(target), image, &scenario, workload, path);
-        let engine = engine.expect("an engine").hashing_ram();
-        Self { engine, plan, _folder: folder }
+        Self { plan, scenario, target, image, workload, folder }
     }
 
-    pub fn golden(&mut self) -> Trace {
-        self.engine.run(None).expect("a golden run")
+    pub fn engine(&self) -> ProcessEngine {
+        let (target, image) = (Arc::clone(&self.target), Arc::clone(&self.image));
+        let (workload, path) = (Arc::clone(&self.workload), self.folder.path().to_owned());
+        ProcessEngine::new(target, image, &self.scenario, workload, path).expect("an engine")
     }
 
-    fn point(&mut self, number: u64) -> Trace {
+    /// A run of an engine that has had its golden run.
+    fn point(&self, engine: &mut ProcessEngine, number: u64) -> Trace {
         let (fault, _) = self.plan.point(PointNumber(number), Scope::Once).expect("a point");
-        self.engine.run(Some(&fault)).expect("a run")
+        engine.run(Some(&fault)).expect("a run")
     }
+}
+
+/// A bench for a shipped sweep, its engine, and the engine's golden run.
+fn started(name: &str) -> (Bench, ProcessEngine, Trace) {
+    let bench = Bench::new(shipped(name));
+    let mut engine = bench.engine().hashing_ram();
+    let golden = engine.run(None).expect("a golden run");
+    (bench, engine, golden)
 }
 
 /// What stands in slot FIRST at the end of a boot.
@@ -64,20 +75,18 @@ fn marker(trace: &Trace, boot: usize) -> Option<EndMarker> {
 
 #[test]
 fn the_golden_run_is_the_same_again() {
-    let mut bench = Bench::new(shipped("sweep::record_bits"));
-    let golden = bench.golden();
+    let (_bench, mut engine, golden) = started("sweep::record_bits");
     assert_eq!(golden.boots.len(), 2);
     assert!(matches!(first(&golden, 0), Reading::Valid(_)));
     assert_eq!(marker(&golden, 1).map(|marker| marker.first), Some(Found::Unread));
-    assert_eq!(bench.golden(), golden);
+    assert_eq!(engine.run(None).expect("a run"), golden);
 }
 
 #[test]
 fn a_reset_comes_before_the_instruction_that_is_asked_for() {
-    let mut bench = Bench::new(shipped("sweep::reset_in_crash_writer"));
-    let golden = bench.golden();
+    let (bench, mut engine, golden) = started("sweep::reset_in_crash_writer");
     // Nothing is written yet at the first instructions of the fault entry.
-    let early = bench.point(5);
+    let early = bench.point(&mut engine, 5);
     assert_eq!((early.fired, early.boots.len()), (1, 2));
     assert_eq!(first(&early, 0), Reading::Blank);
     assert_eq!(marker(&early, 1).map(|marker| marker.first), Some(Found::Nothing));
@@ -85,7 +94,7 @@ fn a_reset_comes_before_the_instruction_that_is_asked_for() {
     assert!((entry..entry + 40).contains(&early.fired_at.expect("a place")));
     // From the first instruction to the one before: one more each.
     let after = |trace: &Trace| trace.fired_after.expect("a count");
-    let one_later = bench.point(6);
+    let one_later = bench.point(&mut engine, 6);
     assert_eq!(after(&one_later), after(&early) + 1);
     // Once the record is sealed for good it is there, whatever comes.
     let address = image().symbol("crashrig_sealed").expect("a symbol").address & !1;
@@ -96,16 +105,15 @@ fn a_reset_comes_before_the_instruction_that_is_asked_for() {
         scope: Scope::Once,
         seed: 1,
     };
-    let late = bench.engine.run(Some(&late)).expect("a run");
+    let late = engine.run(Some(&late)).expect("a run");
     assert_eq!(first(&late, 1), first(&golden, 1));
     assert_eq!(marker(&late, 1).map(|marker| marker.first), Some(Found::Unread));
 }
 
 #[test]
 fn a_flipped_bit_is_there_when_the_boot_reads_the_record() {
-    let mut bench = Bench::new(shipped("sweep::record_bits"));
-    let golden = bench.golden();
-    let flipped = bench.point(8 * 100 + 1);
+    let (bench, mut engine, golden) = started("sweep::record_bits");
+    let flipped = bench.point(&mut engine, 8 * 100 + 1);
     assert_eq!((flipped.fired, flipped.fired_after), (1, Some(0)));
     assert_eq!(flipped.boots[0], golden.boots[0]);
     assert!(matches!(first(&flipped, 1), Reading::Corrupt(_)));
@@ -114,15 +122,14 @@ fn a_flipped_bit_is_there_when_the_boot_reads_the_record() {
 
 #[test]
 fn effects_come_as_often_as_their_scope_says() {
-    let mut bench = Bench::new(shipped("sweep::record_bits"));
-    let golden = bench.golden();
+    let (_bench, mut engine, golden) = started("sweep::record_bits");
     let address = image().symbol("crashrig_sealed").expect("a symbol").address & !1;
     let mut fired = |scope, count| {
         // Changes nothing: only how often it comes is looked at.
         let effect = Effect::Register { name: "r12".to_owned(), flip: 0, value: None };
         let trigger = vec![Link::Address { address, count }];
         let fault = Fault { boot: 1, trigger, effect, scope, seed: 1 };
-        let trace = bench.engine.run(Some(&fault)).expect("a run");
+        let trace = engine.run(Some(&fault)).expect("a run");
         assert_eq!(trace.boots, golden.boots, "{scope:?}");
         trace.fired
     };
@@ -136,13 +143,12 @@ fn effects_come_as_often_as_their_scope_says() {
 
 #[test]
 fn a_skipped_branch_and_a_moved_stack_pointer_are_noticed() {
-    let mut bench = Bench::new(shipped("sweep::record_bits"));
-    bench.golden();
+    let (_bench, mut engine, _) = started("sweep::record_bits");
     let address = image().symbol("crashrig_main").expect("a symbol").address & !1;
     let trigger = vec![Link::Address { address, count: 1 }];
     let effect = Effect::Register { name: "sp".to_owned(), flip: 0, value: Some(0x6000_0000) };
     let fault = Fault { boot: 2, trigger, effect, scope: Scope::Once, seed: 1 };
-    let trace = bench.engine.run(Some(&fault)).expect("a run");
+    let trace = engine.run(Some(&fault)).expect("a run");
     assert_eq!(trace.boots[1].boundary, Boundary::Reset);
     assert_eq!(marker(&trace, 1), None, "the boot did not come to its end");
 }

@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// Time of the host after which a guest is looked at that has not stopped: it may sleep for ever.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often it must be found asleep without having executed anything in between: on a busy machine
+/// one that has a tick before it may be met asleep, too.
+const ASLEEP: usize = 3;
 /// How often, before the bench counts as broken: a budget of instructions is used up far earlier.
 const LOOKS: usize = 100;
 
@@ -184,6 +187,7 @@ impl Device {
     /// Runs to the end of the boot or to another breakpoint, whichever comes first.
     pub(super) fn run(&mut self, budget: u64) -> Result<Ran, BenchError> {
         let end = self.boot_began + budget;
+        let mut asleep = (0, 0);
         for _ in 0..LOOKS {
             let stop = self.emulator.sprint(end, LOOK).map_err(BenchError::of)?;
             let is_lockup = stop.is_lockup();
@@ -194,16 +198,29 @@ impl Device {
                 Stop::Breakpoint { token } => Ran::Point(token),
                 Stop::Reset => Ran::Ended(Boundary::Reset),
                 Stop::InstructionLimit => Ran::Ended(hang()),
-                Stop::WallLimit if self.emulator.is_waiting().map_err(BenchError::of)? => {
+                Stop::WallLimit => {
+                    asleep = self.asleep(asleep)?;
+                    if asleep.1 < ASLEEP {
+                        continue;
+                    }
                     Ran::Ended(hang())
                 }
-                Stop::WallLimit => continue,
                 Stop::Killed { text, .. } if is_lockup => Ran::Ended(Boundary::Lockup { text }),
                 Stop::Exit { code } => Ran::Ended(Boundary::Exit { status: code }),
                 other => return Err(BenchError(format!("run a boot: found {other:?}"))),
             });
         }
         Err(BenchError("run a boot: neither its end nor its budget came".to_owned()))
+    }
+
+    /// The count of instructions at which the stopped guest sleeps, and how often it was seen there
+    /// since; not at all if it does not sleep.
+    fn asleep(&mut self, before: (u64, usize)) -> Result<(u64, usize), BenchError> {
+        let count = self.instructions()?;
+        if !self.emulator.is_waiting().map_err(BenchError::of)? {
+            return Ok((count, 0));
+        }
+        Ok((count, if before.0 == count { before.1 + 1 } else { 1 }))
     }
 
     /// What a boot has left that has just ended. Of a hang only that: where exactly the device was
