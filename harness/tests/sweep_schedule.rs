@@ -1,6 +1,6 @@
 //! A sweep that is cut into shards, run by any number of workers, stopped, killed and gone on with
 //! ends with the table of one that was left alone.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop anywhere")]
+#![expect(clippy::unwrap_used, reason = "a test may stop anywhere")]
 
 mod fake;
 
@@ -179,4 +179,37 @@ fn nobody_can_run_a_sweep_without_workers() {
     let folder = tempfile::tempdir().unwrap();
     let error = session(&work, folder.path(), Shard::WHOLE, 0, u64::MAX);
     assert!(matches!(error, Err(ScheduleError::NoWorkers)));
+}
+
+#[test]
+fn what_a_worker_said_since_it_last_repeated_itself_is_run_again() {
+    let mut work = FakeWork::new(Extent::Exhaustive { count: 400 }, [0, 0]);
+    work.good_checks = 2;
+    let folder = tempfile::tempdir().unwrap();
+    let error = session(&work, folder.path(), Shard::WHOLE, 1, u64::MAX).unwrap_err();
+    assert!(matches!(error, ScheduleError::Unrepeatable(_)), "{error}");
+    // Two hundred were checked. A merge before the void line is corrected by one behind it.
+    assert_eq!(table(folder.path()).len(), 200);
+    let path = &shard_files(folder.path()).unwrap()[0];
+    let whole = fs::read(path).unwrap();
+    let before: Vec<_> = whole
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !line.starts_with(b"{\"void\""))
+        .collect();
+    let early = folder.path().join("early.jsonl");
+    fs::write(&early, before.concat()).unwrap();
+    let mut merged = Table::in_memory().unwrap();
+    merged.merge_file(&early).unwrap();
+    merged.merge_file(path).unwrap();
+    let mut rows = 0;
+    let mut count = |_| {
+        rows += 1;
+        Ok(())
+    };
+    merged.each_result(&work.identity.id, &mut count).unwrap();
+    assert_eq!(rows, 200);
+    work.good_checks = u64::MAX;
+    let end = session(&work, folder.path(), Shard::WHOLE, 2, u64::MAX).unwrap();
+    assert_eq!(end, End::Complete);
+    assert_eq!(table(folder.path()), left_alone(&work));
 }

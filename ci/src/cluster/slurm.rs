@@ -1,5 +1,7 @@
 //! A Slurm cluster of two nodes on this machine: daemons of our own, on the loopback interface,
-//! with a configuration of their own, which end with this process's [`Cluster`].
+//! with a configuration of their own, which end with this process's [`Cluster`]. A signal that ends
+//! this process before leaves them: then they are to be ended by hand, by the folder in their
+//! command line or in `SLURM_CONF`.
 //!
 //! Slurm knows network ports only, so free ones are used. Sources: slurm.conf(5), slurmd(8),
 //! sbatch(1) and munged(8) of Debian 12 (Slurm 22.05, MUNGE 0.5.15).

@@ -14,9 +14,6 @@ use super::result::{InjectionResult, PointNumber};
 use super::work::Worker;
 use crate::target::{BenchError, Boundary};
 
-/// Injections from one canary to the next.
-pub const CANARY_INTERVAL: u64 = 100;
-
 /// An engine at work on a plan.
 pub struct Runner<'a> {
     plan: &'a Plan,
@@ -24,8 +21,6 @@ pub struct Runner<'a> {
     golden: Trace,
     /// How many points there are before where the sweep says that they end.
     limit: Option<u64>,
-    /// Injections since the last canary.
-    since_canary: u64,
 }
 
 impl<'a> Runner<'a> {
@@ -38,8 +33,8 @@ impl<'a> Runner<'a> {
         let undisturbed = engine.run(None)?;
         let golden = golden(plan, engine.as_mut(), undisturbed)?;
         let limit = limit(plan, engine.as_mut(), &golden)?;
-        let mut runner = Self { plan, engine, golden, limit, since_canary: 0 };
-        runner.canary()?;
+        let mut runner = Self { plan, engine, golden, limit };
+        runner.check()?;
         Ok(runner)
     }
 
@@ -47,19 +42,6 @@ impl<'a> Runner<'a> {
     #[must_use]
     pub const fn golden(&self) -> &Trace {
         &self.golden
-    }
-
-    fn canary(&mut self) -> Result<(), BenchError> {
-        self.since_canary = 0;
-        let again = match self.plan.neutral().filter(|_| self.golden.fired > 0) {
-            Some(fault) => self.engine.run(Some(&fault))?,
-            None => self.engine.run(None)?,
-        };
-        if again == self.golden {
-            return Ok(());
-        }
-        let name = self.engine.name();
-        Err(BenchError(format!("repeat the golden run: engine {name} came to another one")))
     }
 }
 
@@ -72,11 +54,19 @@ impl Worker for Runner<'_> {
         if let Some(limit) = self.limit.filter(|limit| point.0 > *limit) {
             return Ok(nowhere(point, scope, format!("behind the last of {limit} instructions")));
         }
-        if self.since_canary == CANARY_INTERVAL {
-            self.canary()?;
-        }
-        self.since_canary += 1;
         run_point(self.plan, self.engine.as_mut(), &self.golden, point, scope)
+    }
+
+    fn check(&mut self) -> Result<(), BenchError> {
+        let again = match self.plan.neutral().filter(|_| self.golden.fired > 0) {
+            Some(fault) => self.engine.run(Some(&fault))?,
+            None => self.engine.run(None)?,
+        };
+        if again == self.golden {
+            return Ok(());
+        }
+        let name = self.engine.name();
+        Err(BenchError(format!("repeat the golden run: engine {name} came to another one")))
     }
 }
 

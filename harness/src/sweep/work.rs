@@ -142,6 +142,13 @@ pub trait Worker {
     /// # Errors
     /// The bench failed; the worker is not used any more.
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError>;
+
+    /// Shows that the worker still comes to the golden run. It is asked now and then, and behind
+    /// its last injection; what it said since it was last asked rests on the answer.
+    ///
+    /// # Errors
+    /// It comes to another run, or the bench failed.
+    fn check(&mut self) -> Result<(), BenchError>;
 }
 
 #[cfg(test)]

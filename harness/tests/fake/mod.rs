@@ -18,6 +18,8 @@ pub struct FakeWork {
     pub duration: Duration,
     /// Injections that always fail for the bench.
     pub failing: fn(u64) -> bool,
+    /// How many checks of each worker are passed.
+    pub good_checks: u64,
 }
 
 impl FakeWork {
@@ -41,13 +43,15 @@ impl FakeWork {
             ends: ends.to_vec(),
             duration: Duration::ZERO,
             failing: |_| false,
+            good_checks: u64::MAX,
         }
     }
 
     fn result(&self, point: u64, scope: Scope) -> InjectionResult {
         let index = self.identity.scopes.iter().position(|it| *it == scope).unwrap();
         let mut noise = Noise::new(point << 8 | index as u64);
-        let is_end = self.identity.extent == Extent::Open && point > self.ends[index];
+        let is_end = self.identity.extent == Extent::Open
+            && self.ends.get(index).is_some_and(|end| point > *end);
         let outcome = match noise.below(8) {
             _ if is_end => Outcome::NotActivated,
             0..=4 => Outcome::Masked,
@@ -74,11 +78,12 @@ impl Work for FakeWork {
     }
 
     fn worker(&self, _processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
-        Ok(Box::new(FakeWorker(self)))
+        Ok(Box::new(FakeWorker(self, 0)))
     }
 }
 
-struct FakeWorker<'a>(&'a FakeWork);
+/// The sweep, and how many checks there were.
+struct FakeWorker<'a>(&'a FakeWork, u64);
 
 impl Worker for FakeWorker<'_> {
     fn engine(&self) -> &str {
@@ -90,6 +95,14 @@ impl Worker for FakeWorker<'_> {
         match (self.0.failing)(point.0) {
             true => Err(BenchError(format!("point {} is not for me", point.0))),
             false => Ok(self.0.result(point.0, scope)),
+        }
+    }
+
+    fn check(&mut self) -> Result<(), BenchError> {
+        self.1 += 1;
+        match self.1 > self.0.good_checks {
+            true => Err(BenchError("repeat the golden run: no".to_owned())),
+            false => Ok(()),
         }
     }
 }

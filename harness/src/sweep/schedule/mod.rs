@@ -1,27 +1,24 @@
 //! Runs a shard: so many threads, each with a worker and a processor of its own, and one that
 //! keeps the results. It can be told to stop, and killed, at any moment, and gone on with.
 
+mod hall;
 pub mod processors;
 pub mod queue;
 
+use self::hall::{Event, Hall};
 use self::queue::Queue;
-use super::fault::Scope;
 use super::outcome::Outcome;
-use super::result::{InjectionResult, PointNumber};
 use super::shard::Shard;
 use super::store::StoreError;
 use super::store::append::Store;
-use super::store::line::{Line, Spent, WorkerStart};
-use super::work::{Identity, Work, Worker};
+use super::store::line::{Line, Spent, Void, WorkerStart};
+use super::work::{Identity, Work};
 use crate::target::BenchError;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How often an injection is tried when its bench fails, each time with a new engine.
-const ATTEMPTS: usize = 2;
 /// So many injections in a row whose bench failed: it is not the injections.
 const FAILURES_IN_A_ROW: u32 = 8;
 /// Results on their way to the disk. Workers go on while the disk is slow.
@@ -75,16 +72,12 @@ pub enum ScheduleError {
     /// The bench fails whatever is injected.
     #[error("inject: the bench failed {FAILURES_IN_A_ROW} times in a row, last: {0}")]
     Bench(String),
+    /// An engine does not repeat itself. Its results since it last did are declared void.
+    #[error("inject: {0}; what was injected since it last did is run again by the same command")]
+    Unrepeatable(BenchError),
     /// There are no processors to run on.
     #[error("inject: found 0 workers, expected at least 1")]
     NoWorkers,
-}
-
-/// What a worker has to say.
-enum Event {
-    Began { number: u64, engine: String },
-    Over(InjectionResult),
-    NoEngine(BenchError),
 }
 
 /// Runs a shard of a sweep, and keeps its results in a folder. `on_progress` is called a few times
@@ -105,8 +98,7 @@ pub fn run(
     let (store, done) = Store::open(folder, sweep, orders.shard)?;
     let queue = Mutex::new(Queue::new(sweep, orders.shard, done));
     let (sender, events) = sync_channel(RESULTS_UNDER_WAY);
-    let is_stop_asked = orders.is_stop_asked;
-    let hall = Hall { work, queue: &queue, is_stop_asked, engines: AtomicU64::new(0) };
+    let hall = Hall::new(work, &queue, orders.is_stop_asked);
     std::thread::scope(|scope| {
         for processor in orders.processors {
             let (hall, sender) = (&hall, sender.clone());
@@ -125,84 +117,6 @@ pub fn run(
     // Each worker told what it did. What was never handed out is left.
     let left = locked(&queue).take();
     Ok(left.map_or(End::Complete, |_| End::Interrupted))
-}
-
-/// What all workers share.
-struct Hall<'a> {
-    work: &'a dyn Work,
-    queue: &'a Mutex<Queue>,
-    is_stop_asked: &'a (dyn Fn() -> bool + Sync),
-    /// Engines started so far.
-    engines: AtomicU64,
-}
-
-impl Hall<'_> {
-    /// The life of one thread.
-    fn labour(&self, processor: Option<usize>, events: &SyncSender<Event>) {
-        let mut worker = None;
-        while !(self.is_stop_asked)() {
-            // A statement of its own, or the queue stays locked while the injection runs.
-            let next = locked(self.queue).take();
-            let Some((point, scope)) = next else { break };
-            let event = self.attempt(&mut worker, (point, scope), processor, events);
-            if let Event::Over(result) = &event {
-                locked(self.queue).note(result);
-            }
-            if events.send(event).is_err() {
-                break;
-            }
-        }
-    }
-
-    fn attempt<'a>(
-        &'a self,
-        worker: &mut Option<Box<dyn Worker + 'a>>,
-        (point, scope): (PointNumber, Scope),
-        processor: Option<usize>,
-        events: &SyncSender<Event>,
-    ) -> Event {
-        let mut problem = String::new();
-        for attempt in 1..=ATTEMPTS {
-            let mut present = match worker.take() {
-                Some(present) => present,
-                None => match self.work.worker(processor) {
-                    Ok(new) => {
-                        let engine = new.engine().to_owned();
-                        let number = self.engines.fetch_add(1, Ordering::Relaxed) + 1;
-                        // Nobody hears it: then nobody hears the result either.
-                        let _ = events.send(Event::Began { number, engine });
-                        new
-                    }
-                    Err(error) if attempt == ATTEMPTS => return Event::NoEngine(error),
-                    Err(_) => continue,
-                },
-            };
-            match present.run(point, scope) {
-                Ok(result) if (result.point, result.scope) == (point, scope) => {
-                    *worker = Some(present);
-                    return Event::Over(result);
-                }
-                Ok(result) => {
-                    problem = format!("asked for point {}, got {}", point.0, result.point.0);
-                }
-                Err(error) => problem = error.to_string(),
-            }
-        }
-        Event::Over(bench_failed(point, scope, problem))
-    }
-}
-
-fn bench_failed(point: PointNumber, scope: Scope, detail: String) -> InjectionResult {
-    InjectionResult {
-        point,
-        scope,
-        place: String::new(),
-        outcome: Outcome::HarnessError,
-        detail,
-        pc: None,
-        instructions: 0,
-        evidence_hash: 0,
-    }
 }
 
 /// Keeps what the workers say.
@@ -282,7 +196,9 @@ impl<'a> Keeper<'a> {
             Event::Began { number, engine } => {
                 Ok(Line::Worker(WorkerStart { session: self.session.clone(), number, engine }))
             }
+            Event::Void(injections) => Ok(Line::Void(Void { injections })),
             Event::NoEngine(error) => Err(ScheduleError::NoEngine(error)),
+            Event::Unrepeatable(error) => Err(ScheduleError::Unrepeatable(error)),
             Event::Over(result) => {
                 self.injections += 1;
                 self.failures_in_a_row = match result.outcome {

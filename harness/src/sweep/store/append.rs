@@ -5,10 +5,10 @@ use super::read::scan;
 use super::{StoreError, shard_files};
 use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
-use crate::sweep::result::InjectionResult;
+use crate::sweep::result::{InjectionResult, PointNumber};
 use crate::sweep::shard::Shard;
 use crate::sweep::work::Identity;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
     points: HashSet<(Scope, u64)>,
-    ends: HashMap<Scope, u64>,
+    /// Points that were not activated.
+    ends: BTreeSet<(u64, Scope)>,
 }
 
 impl Done {
@@ -28,11 +29,19 @@ impl Done {
         match result.outcome {
             Outcome::HarnessError => return false,
             Outcome::NotActivated => {
-                self.ends.entry(scope).and_modify(|end| *end = point.min(*end)).or_insert(point);
+                self.ends.insert((point, scope));
             }
             _ => {}
         }
         self.points.insert((scope, point))
+    }
+
+    /// Takes back what was noted.
+    fn void(&mut self, injections: &[(PointNumber, Scope)]) {
+        for (point, scope) in injections {
+            self.points.remove(&(*scope, point.0));
+            self.ends.remove(&(point.0, *scope));
+        }
     }
 
     /// Whether an injection is over.
@@ -44,7 +53,7 @@ impl Done {
     /// The first point known not to be activated, which ends an open sweep's scope.
     #[must_use]
     pub fn end(&self, scope: Scope) -> Option<u64> {
-        self.ends.get(&scope).copied()
+        self.ends.iter().find(|(_, other)| *other == scope).map(|(point, _)| *point)
     }
 
     /// How many injections of a shard are over.
@@ -182,8 +191,12 @@ fn read_done(path: &Path, sweep: &Identity, done: &mut Done) -> Result<Option<u6
     };
     let sound = scan(path, |_, header, line| {
         check(header)?;
-        if let Line::Result(result) = line {
-            done.note(&result);
+        match line {
+            Line::Result(result) => {
+                done.note(&result);
+            }
+            Line::Void(void) => done.void(&void.injections),
+            Line::Header(_) | Line::Worker(_) | Line::Spent(_) => {}
         }
         Ok::<(), StoreError>(())
     })?;

@@ -1,7 +1,8 @@
 //! The lines of a file of results, each an object with one key that says what it is. Only lines
 //! `result` are the table of a sweep; the others say what it belongs to and what it cost.
 
-use crate::sweep::result::InjectionResult;
+use crate::sweep::fault::Scope;
+use crate::sweep::result::{InjectionResult, PointNumber};
 use crate::sweep::shard::Shard;
 use crate::sweep::work::Identity;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub enum Line {
     Spent(Spent),
     /// An injection that is over.
     Result(InjectionResult),
+    /// Results above that are none.
+    Void(Void),
 }
 
 /// What the file belongs to.
@@ -45,6 +48,14 @@ pub struct WorkerStart {
     pub number: u64,
     /// Its engine.
     pub engine: String,
+}
+
+/// Results of a worker that did not come to the golden run any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Void {
+    /// The injections.
+    pub injections: Vec<(PointNumber, Scope)>,
 }
 
 /// What a session used since its line before.

@@ -6,10 +6,12 @@ use super::read::scan;
 use super::row;
 use super::shard_files;
 use super::table::{Table, TableError, database_error};
+use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
-use crate::sweep::result::InjectionResult;
+use crate::sweep::result::{InjectionResult, PointNumber};
 use crate::sweep::work::{Extent, Identity};
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use std::collections::HashMap;
 use std::path::Path;
 
 impl Table {
@@ -33,7 +35,8 @@ impl Table {
         let path = self.path.clone();
         let error = |source| database_error(&path, source);
         let transaction = self.connection.transaction().map_err(error)?;
-        let merge = Merge { transaction, path: &path, file };
+        let void = void_lines(file)?;
+        let merge = Merge { transaction, path: &path, file, void };
         let sound = scan(file, |number, header, line| merge.line(number, header, line))?;
         let Some(header) = sound.header else { return Ok(()) };
         merge.sweep(&header.sweep)?;
@@ -47,6 +50,20 @@ struct Merge<'a> {
     transaction: Transaction<'a>,
     path: &'a Path,
     file: &'a Path,
+    /// Injections whose results are none, up to a line.
+    void: HashMap<(PointNumber, Scope), u64>,
+}
+
+/// What is declared void in a file, and in which line it is last.
+fn void_lines(file: &Path) -> Result<HashMap<(PointNumber, Scope), u64>, TableError> {
+    let mut lines = HashMap::new();
+    scan(file, |number, _, line| {
+        if let Line::Void(void) = line {
+            lines.extend(void.injections.into_iter().map(|injection| (injection, number)));
+        }
+        Ok::<(), TableError>(())
+    })?;
+    Ok(lines)
 }
 
 impl Merge<'_> {
@@ -71,8 +88,9 @@ impl Merge<'_> {
     fn line(&self, number: u64, header: &Header, line: Line) -> Result<(), TableError> {
         let sweep = header.sweep.id.to_string();
         match line {
-            // The reader gives none.
-            Line::Header(_) => Ok(()),
+            // The reader gives no header, and what is void is known.
+            Line::Header(_) | Line::Void(_) => Ok(()),
+            Line::Result(result) if self.is_void(number, &result) => self.remove(&sweep, &result),
             Line::Result(result) => self.result(number, &sweep, &result),
             Line::Worker(WorkerStart { session, number, engine }) => {
                 let values = params![sweep, session, self.small(number)?, engine];
@@ -113,6 +131,19 @@ impl Merge<'_> {
                 expected: text(&there),
             }),
         }
+    }
+
+    fn is_void(&self, line: u64, result: &InjectionResult) -> bool {
+        self.void.get(&(result.point, result.scope)).is_some_and(|void| line < *void)
+    }
+
+    /// Removes a result that was merged before it was declared void.
+    fn remove(&self, sweep: &str, result: &InjectionResult) -> Result<(), TableError> {
+        let query = "DELETE FROM result WHERE sweep = ? AND point = ? AND scope = ? \
+                     AND outcome = ? AND evidence = ?";
+        let [point, scope, _, outcome, _, _, _, evidence] =
+            row::values(result).map_err(|error| self.row(&error))?;
+        self.execute(query, params![sweep, point, scope, outcome, evidence]).map(|_| ())
     }
 
     fn write(
