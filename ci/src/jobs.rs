@@ -2,7 +2,9 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{bench, blast, bless, cluster, heaps, lint, mutants, size, tidy, workspace};
+use crate::{
+    bench, blast, bless, cluster, heaps, lint, mutants, performance, size, tidy, workspace,
+};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -83,13 +85,20 @@ pub const JOBS: &[Job] = &[
         run: || after_setup(&heap_model()),
     },
     Job {
+        name: "determinism",
+        summary: "set up, then the tests of determinism with many repetitions",
+        run: || after_setup(&determinism()),
+    },
+    Job {
         name: "bench",
         summary: "set up, then measure what context switch, crash capture, spawn and allocation \
-                  cost, into docs/costs.md, heaps, into docs/heap.md, and boot to verdict",
+                  cost, into docs/costs.md, heaps, into docs/heap.md, injections a second, \
+                  into docs/performance.md, and boot to verdict",
         run: || {
             setup::run()?;
             bench::run()?;
-            heaps::run().map(|()| 0)
+            heaps::run()?;
+            performance::run().map(|()| 0)
         },
     },
     Job {
@@ -172,6 +181,12 @@ fn after_setup(step: &Step) -> Result<u8> {
 fn heap_model() -> Step {
     let step = cargo(["test", "--release", "--package", "crashrig-scenarios"]);
     step.args(["--test", "heap_differential"]).env("CRASHRIG_HEAP_MODEL", "full")
+}
+
+/// The tests of that name.
+fn determinism() -> Step {
+    let step = cargo(["test", "--package", "crashrig-harness", "--package", "crashrig-qemu"]);
+    step.args(["determinism"]).env("CRASHRIG_REPETITIONS", "3000")
 }
 
 fn help() -> Result<u8> {

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod lint;
 pub mod matrix;
 pub mod mutants;
+pub mod performance;
 pub mod setup;
 pub mod size;
 pub mod step;

@@ -20,6 +20,9 @@ const STEPS_PER_LOOK: u64 = 1_000;
 /// Time between two looks at the count of instructions, in milliseconds.
 const LOOK_INTERVAL_MS: u64 = 2;
 
+/// Time of the host without an instruction after which a guest is stopped.
+const STILL: Duration = Duration::from_secs(2);
+
 /// How stepping goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -35,7 +38,9 @@ impl Emulator {
     /// Lets the stopped guest run to its next stop. A breakpoint where it stands stops it at once:
     /// nothing is stepped over. From `end_instruction` on, counted from power-on, it is stopped
     /// with [`Stop::InstructionLimit`], some millions of instructions late: the count is looked at
-    /// every few milliseconds.
+    /// every few milliseconds, which does not disturb it. A guest that has executed nothing for two
+    /// seconds of the host is stopped with [`Stop::WallLimit`] before `wall` is over: it sleeps for
+    /// ever, or the host does not let it run; [`Emulator::is_waiting`] says which.
     ///
     /// # Errors
     /// When the guest does not stand still, devices of the host are attached, or QEMU fails.
@@ -55,6 +60,7 @@ impl Emulator {
         self.hub.start_running()?;
         let interval = Duration::from_millis(LOOK_INTERVAL_MS);
         let mut asked = None;
+        let mut seen = (None, Instant::now());
         let mut deadline = wall_end.min(Instant::now() + interval);
         while !self.hub.wait_stopped(deadline)? {
             let now = Instant::now();
@@ -62,7 +68,16 @@ impl Emulator {
             if asked.is_some() {
                 continue;
             }
-            asked = self.used_up(end_instruction, now >= wall_end)?;
+            let count = self.instructions()?;
+            if count != seen.0 {
+                seen = (count, now);
+            }
+            let is_still = count.is_some() && now - seen.1 >= STILL;
+            asked = if count.is_some_and(|count| count >= end_instruction) {
+                Some(Stop::InstructionLimit)
+            } else {
+                (is_still || now >= wall_end).then_some(Stop::WallLimit)
+            };
             if asked.is_some() {
                 self.qmp.command("stop", Value::Null)?;
             }
@@ -82,13 +97,6 @@ impl Emulator {
                 found: format!("{found:?}"),
             }),
         }
-    }
-
-    fn used_up(&mut self, end_instruction: u64, wall_is_over: bool) -> Result<Option<Stop>, Error> {
-        if self.instructions()?.is_some_and(|count| count >= end_instruction) {
-            return Ok(Some(Stop::InstructionLimit));
-        }
-        Ok(wall_is_over.then_some(Stop::WallLimit))
     }
 
     /// Reads ranges of memory of the stopped guest and [`Emulator::instructions`], all at once.

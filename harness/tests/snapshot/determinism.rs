@@ -44,7 +44,7 @@ fn golden(bench: &Bench, processor: usize, runs: usize) -> Vec<Trace> {
 #[test]
 fn determinism_holds_whatever_else_the_machine_does() {
     let bench = Bench::of(SERVICES);
-    let runs = repetitions(5);
+    let runs = repetitions(60) / 15;
     let expected = golden(&bench, 0, 1).remove(0);
     assert!(expected.boots[0].ram_hash.is_some());
     let check = |found: Vec<Trace>, when| {

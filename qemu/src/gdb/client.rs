@@ -27,6 +27,10 @@ pub struct StopReply {
 pub(crate) struct Client {
     channel: Channel,
     description: Description,
+    /// Packets that go out with the next one.
+    queued: Vec<u8>,
+    /// Answers `OK` to such packets that are still to come, before any other.
+    owed: usize,
 }
 
 impl Client {
@@ -36,7 +40,8 @@ impl Client {
         let stream = UnixStream::connect(socket)
             .map_err(|source| Error::system("connect to the GDB socket", source))?;
         let channel = Channel::new(stream, "GDB")?;
-        let mut client = Self { channel, description: Description::default() };
+        let mut client =
+            Self { channel, description: Description::default(), queued: Vec::new(), owed: 0 };
         client.ask("qSupported:swbreak+;hwbreak+")?;
         let mut waiting = vec!["target.xml".to_owned()];
         for _ in 0..DOCUMENT_LIMIT {
@@ -142,7 +147,34 @@ impl Client {
 
     /// Sends a packet without waiting for an answer.
     pub(crate) fn send(&mut self, payload: &str) -> Result<(), Error> {
-        self.channel.send(&packet::encode(payload))
+        let mut bytes = std::mem::take(&mut self.queued);
+        bytes.extend(packet::encode(payload));
+        self.channel.send(&bytes)
+    }
+
+    /// Keeps a packet whose only good answer is `OK` until the next one is sent: both go out at
+    /// once, in this order.
+    pub(crate) fn queue(&mut self, payload: &str) {
+        self.queued.extend(packet::encode(payload));
+        self.owed += 1;
+    }
+
+    /// Takes answers to queued packets out of what was received.
+    fn settle(&mut self) -> Result<(), Error> {
+        while self.owed > 0
+            && let Decoded::Packet { payload, length } = packet::decode(self.channel.received())
+        {
+            self.channel.take(length);
+            self.owed -= 1;
+            if payload != b"OK" {
+                return Err(Error::Refused {
+                    socket: "GDB",
+                    command: "a packet sent with the next one".to_owned(),
+                    answer: String::from_utf8_lossy(&payload).into_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Writes registers by name, which this QEMU must offer, and waits once for all of them.
@@ -169,12 +201,15 @@ impl Client {
 
     /// Waits until a packet is there to be received; false when none came in time.
     pub(crate) fn has_packet(&mut self, until: Instant) -> Result<bool, Error> {
-        while matches!(packet::decode(self.channel.received()), Decoded::Incomplete) {
+        loop {
+            self.settle()?;
+            if !matches!(packet::decode(self.channel.received()), Decoded::Incomplete) {
+                return Ok(true);
+            }
             if !self.channel.receive(until)? {
                 return Ok(false);
             }
         }
-        Ok(true)
     }
 
     /// Sends a packet and waits until QEMU has taken it. The stub acknowledges a packet and handles
@@ -228,6 +263,7 @@ impl Client {
     /// the next packet for that, and does not have to wake up twice.
     fn receive(&mut self, until: Instant) -> Result<Option<Vec<u8>>, Error> {
         loop {
+            self.settle()?;
             match packet::decode(self.channel.received()) {
                 Decoded::Packet { payload, length } => {
                     self.channel.take(length);

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::gdb::client::StopReply;
 use crate::gdb::hub::{Hub, Kind, TRAP_SIGNAL, Token};
+use crate::gdb::packet;
 
 /// The signal of a stop that QMP asked for.
 const ASKED_SIGNAL: u8 = 2;
@@ -32,6 +33,17 @@ impl Hub {
             return Ok(());
         }
         Err(Error::Refused { socket: "GDB", command: line.to_owned(), answer })
+    }
+
+    /// Writes RAM of the stopped guest just before it runs on, in the same message. Whoever looks
+    /// before that sees the old bytes.
+    ///
+    /// # Errors
+    /// When the connection cannot be made. What QEMU says of the write comes with its next answer.
+    pub fn write_with_next(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        let digits = packet::encode_hex(bytes);
+        self.client()?.queue(&format!("M{address:x},{:x}:{digits}", bytes.len()));
+        Ok(())
     }
 
     /// Lets the guest run, a breakpoint where it stands in force.

@@ -1,9 +1,10 @@
 //! Runs that a reset cuts off so many instructions after a place: see [`super::film`].
 
+use super::Trace;
 use super::device::Device;
 use super::film::{Film, Ram, cut};
 use super::trigger::Met;
-use super::{Reached, Trace, Warm};
+use super::warm::{Reached, Warm};
 use crate::sweep::engine::BootTrace;
 use crate::sweep::fault::{Fault, Link, RamPolicy};
 use crate::target::{BenchError, Boundary};

@@ -10,6 +10,32 @@ const CORE_DEVICES: u32 = 0xE000_0000;
 /// Below this address lies flash on every chip there is, with aliases; only a debugger writes it.
 const END_OF_FLASH: u32 = 0x1000_0000;
 
+/// Does it to a device that runs on at once: a word of RAM whose value is known changes in the same
+/// message.
+pub(super) fn carry_out_and_go(
+    device: &mut Device,
+    effect: &Effect,
+    known: Option<u32>,
+) -> Result<(), BenchError> {
+    match (effect, known) {
+        (Effect::Word { address, flip, set, clear }, Some(value)) => {
+            let value = (value ^ flip | set) & !clear;
+            let hub = device.emulator.gdb().map_err(BenchError::of)?;
+            hub.write_with_next(*address, &value.to_le_bytes()).map_err(BenchError::of)
+        }
+        _ => carry_out(device, effect),
+    }
+}
+
+/// The word of RAM that an effect changes, where that is what it does.
+pub(super) fn word_of_ram(device: &Device, effect: &Effect) -> Option<u32> {
+    let Effect::Word { address, .. } = effect else { return None };
+    let holds = |(start, size): &&(u32, u32)| {
+        address.checked_sub(*start).is_some_and(|offset| offset < *size)
+    };
+    device.workload.ram.iter().find(holds).map(|_| *address)
+}
+
 /// Does it. A reset is not among what is done here: it ends the boot.
 pub(super) fn carry_out(device: &mut Device, effect: &Effect) -> Result<(), BenchError> {
     match effect {
@@ -35,7 +61,7 @@ pub(super) fn carry_out(device: &mut Device, effect: &Effect) -> Result<(), Benc
     }
 }
 
-fn read_word(device: &mut Device, address: u32) -> Result<u32, BenchError> {
+pub(super) fn read_word(device: &mut Device, address: u32) -> Result<u32, BenchError> {
     if address >= CORE_DEVICES {
         let hub = device.emulator.gdb().map_err(BenchError::of)?;
         return hub.read_word_as_core(address).map_err(BenchError::of);
