@@ -49,6 +49,8 @@ pub struct Launch {
     pub start_deadline_ms: u64,
     /// The plug-in to load, the file that cargo makes of `qemu/plugin`. See [`crate::observer`].
     pub observer: Option<PathBuf>,
+    /// Whether the guest is to be steered from inside ([`crate::steer`]). Needs `observer`.
+    pub steered: bool,
     /// The RAM that is wanted at a lockup. Without `observer` this has no effect.
     pub ram: Vec<RamRange>,
     /// Options for what this crate does not know: devices, CPU properties.
@@ -81,6 +83,7 @@ impl Launch {
             keeper: KeeperProgram::default(),
             start_deadline_ms: 20_000,
             observer: None,
+            steered: false,
             ram: Vec::new(),
             more_options: Vec::new(),
         }
@@ -96,6 +99,8 @@ pub struct Sockets {
     pub qtest: PathBuf,
     /// Listened on by us, when there is an observer.
     pub observer: PathBuf,
+    /// Listened on by us, when the guest is steered from inside.
+    pub steering: Option<PathBuf>,
     /// Listened on by QEMU.
     pub gdb: PathBuf,
 }
@@ -106,7 +111,7 @@ impl Sockets {
     pub fn new(folder: &Path) -> Self {
         let [qmp, qtest, observer, gdb] =
             ["qmp", "qtest", "observer", "gdb"].map(|name| folder.join(name));
-        Self { qmp, qtest, observer, gdb }
+        Self { qmp, qtest, observer, steering: None, gdb }
     }
 }
 
@@ -153,7 +158,10 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
     if let Some(observer) = &launch.observer {
         let value = option_with_path("", observer, "");
         let socket = option_with_path(",socket=", &sockets.observer, "");
-        options.extend(["-plugin".into(), [value, socket].into_iter().collect()]);
+        let steering = sockets.steering.as_ref();
+        let steering = steering.map(|path| option_with_path(",steering=", path, ""));
+        let values = [value, socket].into_iter().chain(steering);
+        options.extend(["-plugin".into(), values.collect()]);
     }
     options.extend(launch.more_options.iter().cloned());
     options

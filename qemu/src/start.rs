@@ -21,6 +21,7 @@ use crate::output::{Mark, OutputFiles};
 use crate::process::Process;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
+use crate::steer;
 
 /// How often a start is tried. Of some two hundred starts on a busy machine three never answered,
 /// and none of them did so twice.
@@ -48,13 +49,17 @@ impl Emulator {
             .prefix("crashrig-")
             .tempdir()
             .map_err(|source| Error::system("create a folder for sockets", source))?;
-        let sockets = Sockets::new(folder.path());
+        let mut sockets = Sockets::new(folder.path());
+        if launch.steered {
+            sockets.steering = Some(folder.path().join(steer::SOCKET));
+        }
         let listen = |path: &Path| {
             UnixListener::bind(path)
                 .map_err(|source| Error::system(format!("listen on {}", path.display()), source))
         };
         let (qmp, qtest) = (listen(&sockets.qmp)?, listen(&sockets.qtest)?);
         let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
+        let steering = sockets.steering.as_deref().map(listen).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
         let request = Request {
             folder: folder.path().to_owned(),
@@ -72,6 +77,7 @@ impl Emulator {
         let qmp = accept("QMP", &qmp)?;
         let qtest = accept("qtest", &qtest)?;
         let observed = observer.map(|listener| accept(observer::SOCKET, &listener)).transpose()?;
+        let steering = steering.map(|listener| accept(steer::SOCKET, &listener)).transpose()?;
         let mut qmp = match Qmp::greet(qmp, deadline) {
             Err(Error::Closed { .. }) => {
                 return Err(ended_at_start(&mut process, launch, &files)?);
@@ -92,6 +98,7 @@ impl Emulator {
             qtest,
             hub: Hub::new(sockets.gdb),
             observer,
+            steering,
             models: None,
             due: None,
             state: State::Stopped,

@@ -12,6 +12,7 @@ mod points;
 mod retention;
 mod serial;
 mod start;
+mod steer;
 mod stores;
 mod support;
 mod watchdog;
