@@ -101,3 +101,120 @@ fn a_lockup_is_survived() {
         }
     });
 }
+
+/// Mixes the number of rounds of a loop, which sleeps half of the time, into a sum at each of 200
+/// ticks, stores it, and asks for a reset: another interleaving gives another sum. The handler of
+/// the ticks is the four instructions at the end.
+const TICK: &[Code] = &[
+    Load(0, 0xe000_ed08),
+    Load(1, COUNTER + 0x200),
+    Half(0x6001), // str r1, [r0]: the vector table
+    Load(2, TICK_HANDLER | 1),
+    Half(0x63ca), // str r2, [r1, #0x3c]: SysTick
+    Load(0, 0xe000_e010),
+    Load(1, 999),
+    Half(0x6041), // str r1, [r0, #4]: every 1,000 cycles
+    Half(0x2100), // movs r1, #0
+    Half(0x6081), // str r1, [r0, #8]
+    Half(0x2107), // movs r1, #7
+    Half(0x6001), // str r1, [r0]
+    Half(0x2600), // movs r6, #0
+    Half(0x2700), // movs r7, #0
+    Load(5, 200),
+    Load(4, COUNTER),
+    Half(0x3701), // adds r7, #1
+    Half(0x08f8), // lsrs r0, r7, #3
+    Half(0xd200), // bcs over the wfi
+    Half(0xbf30), // wfi
+    Half(0x2d00), // cmp r5, #0
+    Half(0xd1f9), // bne to the adds
+    Half(0x6026), // str r6, [r4]
+    Load(2, 0xe000_ed0c),
+    Load(3, 0x05fa_0004),
+    Half(0x6013), // str r3, [r2]
+    Half(0xe7fe),
+    Half(0x407e), // eors r6, r7
+    Half(0x3601), // adds r6, #1
+    Half(0x3d01), // subs r5, #1
+    Half(0x4770), // bx lr
+];
+const TICK_HANDLER: u32 = 0x76;
+
+/// How often a run is repeated; `cargo ci determinism` asks for more.
+fn repetitions() -> usize {
+    std::env::var("CRASHRIG_REPETITIONS").ok().map_or(300, |number| number.parse().unwrap())
+}
+
+/// What is compared of two runs: how they ended, trace and time, and all RAM.
+fn outcome(steered: &mut Steered) -> (Stopped, (u64, u64, u64), Vec<u8>) {
+    let stopped = steered.run(ENOUGH, Until::End).unwrap();
+    (stopped, steered.state().unwrap(), steered.read(RAM.address, RAM.size_bytes).unwrap())
+}
+
+#[test]
+fn a_restored_run_is_a_fresh_run() {
+    on_each(|program| {
+        let fresh = || {
+            let (mut steered, folder) = steer(program, TICK);
+            steered.one(&Command::Trace(true)).unwrap();
+            steered.one(&Command::Save { slot: 0, whole: false }).unwrap();
+            (outcome(&mut steered), steered, folder)
+        };
+        let (expected, mut steered, _folder) = fresh();
+        assert_eq!(expected.0.reason, Reason::Reset);
+        assert_eq!(expected, fresh().0);
+        for number in 1..=repetitions() {
+            steered.one(&Command::Restore { slot: 0, what: Restored::All }).unwrap();
+            // Another run in between, which leaves everything else than it was.
+            if number % 3 == 0 {
+                steered.run(number as u64 * 97, Until::End).unwrap();
+                steered.one(&Command::FlipRegister(5, 0x40)).unwrap();
+                steered.run(ENOUGH, Until::End).unwrap();
+                steered.one(&Command::Restore { slot: 0, what: Restored::All }).unwrap();
+            }
+            assert!(outcome(&mut steered) == expected, "restored for the {number}th time");
+        }
+    });
+}
+
+/// The snapshot is taken in the middle, with a tick on its way, and the run stopped on its way.
+#[test]
+fn stops_and_snapshots_in_the_middle_change_nothing() {
+    on_each(|program| {
+        let (mut steered, _folder) = steer(program, TICK);
+        steered.one(&Command::Trace(true)).unwrap();
+        steered.one(&Command::Save { slot: 0, whole: false }).unwrap();
+        let expected = outcome(&mut steered);
+        for middle in (100..2_000).step_by(63) {
+            steered.one(&Command::Restore { slot: 0, what: Restored::All }).unwrap();
+            steered.run(middle, Until::End).unwrap();
+            steered.one(&Command::Save { slot: 1, whole: false }).unwrap();
+            for _ in 0..2 {
+                let at = Until::Address { address: TICK_HANDLER, count: 3 };
+                assert_eq!(steered.run(ENOUGH, at).unwrap().reason, Reason::Address);
+                let (stopped, state, ram) = outcome(&mut steered);
+                assert_eq!((stopped.reason, state), (Reason::Reset, expected.1), "at {middle}");
+                assert!(ram == expected.2);
+                steered.one(&Command::Restore { slot: 1, what: Restored::All }).unwrap();
+            }
+        }
+    });
+}
+
+/// A start that is put back over the RAM of now is a start after a real reset.
+#[test]
+fn a_restored_start_is_a_reset() {
+    on_each(|program| {
+        let (mut steered, _folder) = steer(program, TICK);
+        steered.one(&Command::Trace(true)).unwrap();
+        steered.one(&Command::Save { slot: 0, whole: false }).unwrap();
+        steered.run(ENOUGH, Until::End).unwrap();
+        steered.one(&Command::Reset).unwrap();
+        steered.one(&Command::Save { slot: 1, whole: false }).unwrap();
+        let real = outcome(&mut steered);
+        for (slot, what) in [(1, Restored::All), (1, Restored::Devices)] {
+            steered.one(&Command::Restore { slot, what }).unwrap();
+            assert!(outcome(&mut steered) == real, "{what:?}");
+        }
+    });
+}
