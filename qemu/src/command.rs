@@ -113,6 +113,12 @@ impl Sockets {
             ["qmp", "qtest", "observer", "gdb"].map(|name| folder.join(name));
         Self { qmp, qtest, observer, steering: None, gdb }
     }
+
+    /// Those that a launch needs.
+    pub(crate) fn of(launch: &Launch, folder: &Path) -> Self {
+        let steering = launch.steered.then(|| folder.join(crate::steer::SOCKET));
+        Self { steering, ..Self::new(folder) }
+    }
 }
 
 /// The options of a launch, without the program itself.
@@ -196,8 +202,11 @@ mod tests {
         };
         let mut launch = Launch::new(program, "netduinoplus2", Path::new("/out"));
         change(&mut launch);
-        let found =
-            options(&launch, &Sockets::new(Path::new("/s")), &OutputFiles::new(Path::new("/out")));
+        let found = options(
+            &launch,
+            &Sockets::of(&launch, Path::new("/s")),
+            &OutputFiles::new(Path::new("/out")),
+        );
         let words: Vec<_> = found.iter().map(|option| option.to_string_lossy()).collect();
         assert_eq!(words.join(" "), expected);
     }
@@ -240,6 +249,16 @@ mod tests {
         check(
             |launch| launch.observer = Some("/o/a,b.so".into()),
             &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -plugin /o/a,,b.so,socket=/s/observer"),
+        );
+        check(
+            |launch| {
+                launch.observer = Some("/o/a.so".into());
+                launch.steered = true;
+            },
+            &format!(
+                "{HEAD}{COUNTED}{LOG}{SEMIHOSTING} \
+                 -plugin /o/a.so,socket=/s/observer,steering=/s/steering"
+            ),
         );
         check(
             |launch| launch.program.share = Some("/q/usr/share/qemu".into()),

@@ -139,11 +139,6 @@ impl Qmp {
         self.events.clear();
     }
 
-    /// Sends a command whose answer nobody waits for.
-    pub(crate) fn send_only(&mut self, name: &str) -> Result<(), Error> {
-        self.channel.send(format!("{}\n", json!({ "execute": name })).as_bytes())
-    }
-
     fn command_until(
         &mut self,
         name: &str,

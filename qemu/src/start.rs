@@ -49,10 +49,7 @@ impl Emulator {
             .prefix("crashrig-")
             .tempdir()
             .map_err(|source| Error::system("create a folder for sockets", source))?;
-        let mut sockets = Sockets::new(folder.path());
-        if launch.steered {
-            sockets.steering = Some(folder.path().join(steer::SOCKET));
-        }
+        let sockets = Sockets::of(launch, folder.path());
         let listen = |path: &Path| {
             UnixListener::bind(path)
                 .map_err(|source| Error::system(format!("listen on {}", path.display()), source))

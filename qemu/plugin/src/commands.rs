@@ -1,7 +1,8 @@
 //! The commands of a harness that steers, one by one.
 //!
-//! A command is a byte and its arguments, little-endian, without padding. Each is answered by a byte
-//! of 0 and its results, or by a byte of 1, the length of a text in 16 bits, and the text. Only
+//! A command is a byte and its arguments, little-endian, without padding. Each is answered by a
+//! byte of 0 and its results, or by a byte of 1, the length of a text in 16 bits, and the text.
+//! Only
 //! `RUN` is answered later than it is carried out: once the guest has stopped. Answers go out when
 //! no command is waiting, so that a harness may send many at once.
 //!

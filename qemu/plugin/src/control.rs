@@ -8,16 +8,17 @@
 //! Must never happen here: a run that goes on behind a command's back, or an answer without its
 //! question.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_int, c_void};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::commands;
 use crate::effect;
-use crate::internals::{Object, internals};
+use crate::internals::{Object, internals, symbol};
 use crate::snapshot::{Machine, Ram, Snapshot};
 use crate::stop::{self, Reason, Until};
 use crate::trace;
@@ -25,6 +26,9 @@ use crate::vmstate::CpuFields;
 
 /// `QEMU_CLOCK_VIRTUAL`.
 const VIRTUAL_CLOCK: i32 = 1;
+
+/// How long QEMU's main thread has to fall asleep.
+const SETTLING: Duration = Duration::from_millis(2);
 
 /// More than a `QEMUTimer` takes, in words; QEMU fills it in.
 const TIMER_WORDS: usize = 32;
@@ -82,6 +86,7 @@ pub fn is_steered() -> bool {
 /// Called on the thread of the CPU after a stop, with the big lock held.
 pub extern "C" fn on_cpu(cpu: *mut Object, _nothing: u64) {
     let mut steering = STEERING.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = matches!(*steering, Some(Steering::Waiting(_)));
     let mut control = match steering.take() {
         Some(Steering::Waiting(stream)) => match Control::begin(cpu, stream) {
             Ok(control) => control,
@@ -91,9 +96,26 @@ pub extern "C" fn on_cpu(cpu: *mut Object, _nothing: u64) {
         None => return,
     };
     if !control.is_still_running() {
+        if is_new {
+            control.let_main_thread_settle();
+        }
         control.converse();
     }
     *steering = Some(Steering::Entered(control));
+}
+
+/// Takes the lock, for a file and a line.
+type Lock = extern "C" fn(*const c_char, c_int);
+
+/// The functions of QEMU's big lock, which were renamed after 7.2.
+fn big_lock() -> Option<(Lock, extern "C" fn())> {
+    let lock = symbol("bql_lock_impl\0").or_else(|| symbol("qemu_mutex_lock_iothread_impl\0"))?;
+    let unlock = symbol("bql_unlock\0").or_else(|| symbol("qemu_mutex_unlock_iothread\0"))?;
+    // SAFETY: the function has this type under both names.
+    let lock = unsafe { std::mem::transmute::<*mut c_void, Lock>(lock) };
+    // SAFETY: as above.
+    let unlock = unsafe { std::mem::transmute::<*mut c_void, extern "C" fn()>(unlock) };
+    Some((lock, unlock))
 }
 
 /// There is nobody left who could say what the guest shall do.
@@ -128,6 +150,18 @@ impl Control {
             answers: Vec::new(),
             run: None,
         }))
+    }
+
+    /// Waits for the first command without the big lock. QEMU's main thread is at work since the
+    /// guest was let go, and a thread that is awake while the guest falls asleep may set the clock
+    /// forward before the instructions until then are accounted for: seen as runs of one trace
+    /// whose times differ.
+    fn let_main_thread_settle(&mut self) {
+        let Some((lock, unlock)) = big_lock() else { return };
+        unlock();
+        self.flush();
+        std::thread::sleep(SETTLING);
+        lock(c"crashrig-plugin".as_ptr(), 0);
     }
 
     /// Whether the stop was that of a timer which the guest's sleep brought forward: then fewer

@@ -1,10 +1,10 @@
 //! QEMU's own functions, looked up by name while it runs, for what the plug-in interface cannot do.
 //!
 //! Debian builds QEMU with modules, so that the program exports all its functions; other builds
-//! export the plug-in interface only, and there none of this is to be had. Nothing here is a promise
-//! of QEMU: types and names are those of 7.2 and 10.0, read in their sources, and what rests on them
-//! is proven by a self-test before it is used. Must never happen here: a function that is called
-//! without having been found.
+//! export the plug-in interface only, and there none of this is to be had. Nothing here is a
+//! promise of QEMU: types and names are those of 7.2 and 10.0, read in their sources, and what
+//! rests on them is proven by a self-test before it is used. Must never happen here: a function
+//! that is called without having been found.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
@@ -66,6 +66,8 @@ internals! {
     address_space_rw: extern "C" fn(*mut Object, u64, u64, *mut u8, u64, bool) -> u32;
     cpu_physical_memory_map: extern "C" fn(u64, *mut u64, bool) -> *mut u8;
     cpu_physical_memory_rw: extern "C" fn(u64, *mut u8, u64, bool);
+    /// All bits set for what is no RAM.
+    qemu_ram_addr_from_host: extern "C" fn(*mut u8) -> u64;
     tlb_flush: extern "C" fn(*mut Object);
     tb_flush: extern "C" fn(*mut Object);
     global_state_store: extern "C" fn();

@@ -1,10 +1,10 @@
 //! The whole guest, kept in memory and put back: RAM, CPU, devices, clocks.
 //!
-//! RAM is copied; the rest is the stream by which QEMU itself saves its devices. Putting back writes
-//! only pages that differ, through QEMU, so that code in RAM which was translated is forgotten. Of
-//! the stream the section `cpu_common` is left out, because loading it throws away all translated
-//! code; its two words are put back by hand. Where the stream does not have exactly the expected
-//! shape it is loaded whole, which is slower and always right.
+//! RAM is copied; the rest is the stream by which QEMU itself saves its devices. Putting back
+//! writes only pages that differ, through QEMU, so that code in RAM which was translated is
+//! forgotten. Of the stream the section `cpu_common` is left out, because loading it throws away
+//! all translated code; its two words are put back by hand. Where the stream does not have exactly
+//! the expected shape it is loaded whole, which is slower and always right.
 //!
 //! Flash is not part of it, nor what a device keeps outside of its saved state. Must never happen
 //! here: half a snapshot. Restoring is done by the thread of the CPU, between blocks.
@@ -42,7 +42,9 @@ impl Ram {
         let mut mapped_bytes = u64::from(size_bytes);
         let address = u64::from(start);
         let host = (internals.cpu_physical_memory_map)(address, &raw mut mapped_bytes, true);
-        if host.is_null() || mapped_bytes != u64::from(size_bytes) {
+        // Anything else than RAM is lent as a copy, which lies in no RAM.
+        let is_ram = (internals.qemu_ram_addr_from_host)(host) != u64::MAX;
+        if host.is_null() || !is_ram || mapped_bytes != u64::from(size_bytes) {
             return Err("a range is not one piece of RAM");
         }
         Ok(Self { start, size_bytes, host })

@@ -3,9 +3,10 @@
 //! Instruction numbers come from QEMU's own count: a timer of the virtual clock, which with counted
 //! instructions runs out after exactly so many, costs nothing until then. An address has a callback
 //! of its own, registered where its block is translated. A range has a callback after every access
-//! while it is watched. The last two are met in the middle of a block; they have QEMU go back to the
-//! beginning of their instruction, as it does for a watchpoint, so that the CPU is complete there.
-//! A reset is taken where the interrupt controller asks for it, and a lockup where QEMU would end.
+//! while it is watched. The last two are met in the middle of a block; they have QEMU go back to
+//! the beginning of their instruction, as it does for a watchpoint, so that the CPU is complete
+//! there. A reset is taken where the interrupt controller asks for it, and a lockup where QEMU
+//! would end.
 //!
 //! Must never happen here: two stops for one run, or a stop that nobody asked for; the first one
 //! wins, and none is taken while nothing runs.

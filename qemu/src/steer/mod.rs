@@ -52,8 +52,8 @@ impl Emulator {
         let limit = Some(Duration::from_millis(ANSWER_DEADLINE_MS));
         stream.set_read_timeout(limit).map_err(setting_up)?;
         stream.set_write_timeout(limit).map_err(setting_up)?;
-        // QEMU's main thread may come to answer only when the guest has ended.
-        self.qmp.send_only("cont")?;
+        // The last thing that QEMU's main thread does for us.
+        self.qmp.command("cont", serde_json::Value::Null)?;
         let replies = BufReader::new(stream);
         let mut steered = Steered { commands: Vec::new(), replies, emulator: self };
         command::read_stop(&mut steered.replies)?;

@@ -112,8 +112,8 @@ const TICK: &[Code] = &[
     Load(2, TICK_HANDLER | 1),
     Half(0x63ca), // str r2, [r1, #0x3c]: SysTick
     Load(0, 0xe000_e010),
-    Load(1, 999),
-    Half(0x6041), // str r1, [r0, #4]: every 1,000 cycles
+    Load(1, 9_999),
+    Half(0x6041), // str r1, [r0, #4]: every 10,000 cycles
     Half(0x2100), // movs r1, #0
     Half(0x6081), // str r1, [r0, #8]
     Half(0x2107), // movs r1, #7
@@ -147,6 +147,7 @@ fn repetitions() -> usize {
 
 /// What is compared of two runs: how they ended, trace and time, and all RAM.
 fn outcome(steered: &mut Steered) -> (Stopped, (u64, u64, u64), Vec<u8>) {
+    let t = std::time::Instant::now();
     let stopped = steered.run(ENOUGH, Until::End).unwrap();
     (stopped, steered.state().unwrap(), steered.read(RAM.address, RAM.size_bytes).unwrap())
 }
@@ -177,7 +178,9 @@ fn a_restored_run_is_a_fresh_run() {
     });
 }
 
-/// The snapshot is taken in the middle, with a tick on its way, and the run stopped on its way.
+/// The snapshot is taken in the middle, with a tick on its way, and the run stopped on its way. The
+/// guest's time is left out on QEMU 7.2: there a sleep goes on to the second tick unless a stop
+/// comes in between, so that 200 ticks take twice as long without stops (measured).
 #[test]
 fn stops_and_snapshots_in_the_middle_change_nothing() {
     on_each(|program| {
@@ -193,7 +196,10 @@ fn stops_and_snapshots_in_the_middle_change_nothing() {
                 let at = Until::Address { address: TICK_HANDLER, count: 3 };
                 assert_eq!(steered.run(ENOUGH, at).unwrap().reason, Reason::Address);
                 let (stopped, state, ram) = outcome(&mut steered);
-                assert_eq!((stopped.reason, state), (Reason::Reset, expected.1), "at {middle}");
+                let is_same_time = program.version.major < 10 || state.2 == expected.1.2;
+                assert!(is_same_time, "at {middle}: {} and {}", state.2, expected.1.2);
+                assert_eq!(stopped.reason, Reason::Reset);
+                assert_eq!((state.0, state.1), (expected.1.0, expected.1.1), "at {middle}");
                 assert!(ram == expected.2);
                 steered.one(&Command::Restore { slot: 1, what: Restored::All }).unwrap();
             }
@@ -216,5 +222,57 @@ fn a_restored_start_is_a_reset() {
             steered.one(&Command::Restore { slot, what }).unwrap();
             assert!(outcome(&mut steered) == real, "{what:?}");
         }
+    });
+}
+
+/// What is done to a guest in front of its third store shows in what follows.
+#[test]
+fn effects_come_before_the_next_instruction() {
+    on_each(|program| {
+        let (mut steered, _folder) = steer(program, WORK);
+        steered.one(&Command::Save { slot: 0, whole: false }).unwrap();
+        let mut check = |effect: &[Command], reason, counter: u32| {
+            steered.one(&Command::Restore { slot: 0, what: Restored::All }).unwrap();
+            let at = Until::Address { address: WORK_STORE, count: 3 };
+            assert_eq!(steered.run(ENOUGH, at).unwrap().reason, Reason::Address);
+            steered.carry_out(effect).unwrap();
+            assert_eq!(steered.run(ENOUGH, Until::End).unwrap().reason, reason, "{effect:?}");
+            let found = steered.read(COUNTER, 4).unwrap();
+            assert_eq!(found, counter.to_le_bytes(), "{effect:?}");
+        };
+        let word = |flip, set, clear| Command::Word { address: COUNTER, flip, set, clear };
+        let icsr_pend_nmi = Command::Word { address: 0xe000_ed04, flip: 0, set: 1 << 31, clear: 0 };
+        check(&[], Reason::Reset, 3_000);
+        check(&[Command::FlipRegister(1, 0x1_0000)], Reason::Reset, 3_000 + 0x1_0000);
+        check(&[Command::WriteRegister(4, 1)], Reason::Reset, 9);
+        check(&[Command::Skip], Reason::Reset, 2_997);
+        check(&[Command::Skip, word(1, 0x100, 2)], Reason::Reset, 7 + 0x100 - 2 + 3 * 997);
+        check(&[word(1, 0, 0)], Reason::Reset, 3_000);
+        check(&[Command::Write { address: COUNTER + 64, bytes: vec![1; 9] }], Reason::Reset, 3_000);
+        // Every handler is an undefined instruction.
+        check(&[Command::Pend(2)], Reason::Lockup, 6);
+        check(&[icsr_pend_nmi], Reason::Lockup, 6);
+        check(&[Command::WriteRegister(15, 0x6000_0000)], Reason::Lockup, 6);
+    });
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    on_each(|program| {
+        let check = |command: &Command, part: &str| {
+            let (mut steered, _folder) = steer(program, WORK);
+            let message = steered.one(command).unwrap_err().to_string();
+            assert!(message.contains(part), "{part:?} in {message:?}");
+        };
+        let nowhere = RamRange { address: 0x6000_0000, size_bytes: 4 };
+        check(&Command::Ram(nowhere), "not one piece of RAM");
+        check(&Command::Read { address: 0x6000_0000, size_bytes: 4 }, "nothing answers");
+        check(&Command::Restore { slot: 7, what: Restored::All }, "no such snapshot");
+        check(&Command::Save { slot: 200, whole: false }, "no such snapshot");
+        check(&Command::Compare(0), "no such snapshot");
+        check(
+            &Command::ReadRegister(18),
+            if program.version.major < 10 { "no" } else { "no such" },
+        );
     });
 }
