@@ -4,7 +4,7 @@
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
 mod left;
-mod places;
+pub(crate) mod places;
 mod stops;
 
 use self::left::{Left, named};

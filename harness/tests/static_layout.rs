@@ -187,3 +187,27 @@ fn both_sides_know_the_same_smallest_crash_region() {
     let smallest = u32::try_from(crashrig_wire::region::SMALLEST_REGION).unwrap();
     assert_eq!(crashrig_layout::parse::SMALLEST_CRASH_REGION, smallest);
 }
+
+/// QEMU slows down a whole page of this size for a breakpoint in it.
+const PAGE_BYTES: u32 = 1024;
+
+#[test]
+fn the_hooks_share_their_page_with_nothing() {
+    let hooks =
+        ["crashrig_fault_entry", "crashrig_ready", "crashrig_reset_hook", "crashrig_sealed"];
+    for board in boards() {
+        let Layout { image, .. } = Layout::of(&board);
+        let address = |name: &str| image.symbol(name).expect(name).address;
+        let page = address("crashrig_fault_entry") / PAGE_BYTES;
+        let in_page = |address: u32| address / PAGE_BYTES == page;
+        for hook in hooks {
+            assert!(in_page(address(hook)), "{hook} of {board}");
+        }
+        let others: Vec<_> = (page * PAGE_BYTES..(page + 1) * PAGE_BYTES)
+            .step_by(2)
+            .filter_map(|address| image.symbol_at(address))
+            .filter(|symbol| !hooks.contains(&symbol.name.as_str()))
+            .collect();
+        assert!(others.is_empty(), "{board}: {others:?}");
+    }
+}

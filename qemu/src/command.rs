@@ -53,6 +53,13 @@ pub struct Launch {
     pub steered: bool,
     /// The RAM that is wanted at a lockup. Without `observer` this has no effect.
     pub ram: Vec<RamRange>,
+    /// Whether states of the guest can be saved and restored ([`Emulator::save`]).
+    ///
+    /// [`Emulator::save`]: crate::Emulator::save
+    pub snapshots: bool,
+    /// Whether QEMU logs exceptions and accesses to what it does not model. A guest that is
+    /// restored without end would fill the disk with it.
+    pub log: bool,
     /// Options for what this crate does not know: devices, CPU properties.
     pub more_options: Vec<OsString>,
 }
@@ -85,12 +92,14 @@ impl Launch {
             observer: None,
             steered: false,
             ram: Vec::new(),
+            snapshots: false,
+            log: true,
             more_options: Vec::new(),
         }
     }
 }
 
-/// The sockets of one QEMU.
+/// The sockets of one QEMU, and the disk for its snapshots, which goes with them.
 #[derive(Debug, Clone)]
 pub struct Sockets {
     /// Listened on by us.
@@ -103,15 +112,17 @@ pub struct Sockets {
     pub steering: Option<PathBuf>,
     /// Listened on by QEMU.
     pub gdb: PathBuf,
+    /// A file of ours, where there are snapshots: see [`crate::snapshot`].
+    pub snapshots: PathBuf,
 }
 
 impl Sockets {
     /// The sockets in a folder, whose path must be short: the system allows 107 bytes in all.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
-        let [qmp, qtest, observer, gdb] =
-            ["qmp", "qtest", "observer", "gdb"].map(|name| folder.join(name));
-        Self { qmp, qtest, observer, steering: None, gdb }
+        let [qmp, qtest, observer, gdb, snapshots] =
+            ["qmp", "qtest", "observer", "gdb", "snapshots"].map(|name| folder.join(name));
+        Self { qmp, qtest, observer, steering: None, gdb, snapshots }
     }
 
     /// Those that a launch needs.
@@ -140,8 +151,14 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
     if let Some(shift) = launch.instruction_shift {
         options.extend(["-icount".into(), format!("shift={shift},sleep=off").into()]);
     }
-    options.extend(["-d", "int,guest_errors,unimp", "-D"].map(OsString::from));
-    options.push((&files.log).into());
+    if launch.log {
+        options.extend(["-d", "int,guest_errors,unimp", "-D"].map(OsString::from));
+        options.push((&files.log).into());
+    }
+    if launch.snapshots {
+        let disk = "if=none,format=qcow2,cache=unsafe,file=";
+        options.extend(["-drive".into(), option_with_path(disk, &sockets.snapshots, "")]);
+    }
     if let Some(arguments) = &launch.semihosting {
         options.extend([
             "-chardev".into(),
@@ -260,6 +277,13 @@ mod tests {
                  -plugin /o/a.so,socket=/s/observer,steering=/s/steering"
             ),
         );
+            |launch| launch.snapshots = true,
+            &format!(
+                "{HEAD}{COUNTED}{LOG} -drive \
+                 if=none,format=qcow2,cache=unsafe,file=/s/snapshots{SEMIHOSTING}"
+            ),
+        );
+        check(|launch| launch.log = false, &format!("{HEAD}{COUNTED}{SEMIHOSTING}"));
         check(
             |launch| launch.program.share = Some("/q/usr/share/qemu".into()),
             &format!("-L /q/usr/share/qemu {HEAD}{COUNTED}{LOG}{SEMIHOSTING}"),

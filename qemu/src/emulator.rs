@@ -12,6 +12,7 @@ use crate::channel::answer_deadline;
 use crate::discover::Version;
 use crate::error::Error;
 use crate::gdb::{Access, Hub, Token};
+use crate::interrupts::Controller;
 use crate::models::Reset;
 use crate::mtree::MappedRange;
 use crate::observer::Observer;
@@ -76,6 +77,8 @@ pub struct Emulator {
     pub(crate) instruction_shift: Option<u8>,
     /// The reset at which the guest stands, or that comes next.
     pub(crate) reset: Reset,
+    /// The interrupt controller, once it was looked for.
+    pub(crate) controller: Option<Controller>,
     pub(crate) files: OutputFiles,
     pub(crate) version: Version,
     pub(crate) process: Process,
@@ -201,14 +204,23 @@ impl Emulator {
     /// When the guest runs or QEMU has ended.
     pub fn reset_warm(&mut self) -> Result<(), Error> {
         self.require_stopped("reset the guest", true)?;
-        self.qmp.command("set-action", json!({ "reboot": "reset" }))?;
-        self.qmp.forget_events();
-        self.qmp.command("system_reset", Value::Null)?;
-        self.qmp.wait_event("RESET")?;
-        self.qmp.command("set-action", json!({ "reboot": "shutdown" }))?;
-        self.hub.forget_position();
+        self.reset_system()?;
         let reset = std::mem::replace(&mut self.reset, Reset::System);
-        self.reset_models(reset)?;
+        self.reset_models(reset)
+    }
+
+    /// The reset itself, of what is inside of QEMU.
+    pub(crate) fn reset_system(&mut self) -> Result<(), Error> {
+        self.qmp.forget_events();
+        // What a reset does is decided when it is asked for, so nothing has to be waited for between
+        // these three.
+        self.qmp.commands([
+            ("set-action", json!({ "reboot": "reset" })),
+            ("system_reset", Value::Null),
+            ("set-action", json!({ "reboot": "shutdown" })),
+        ])?;
+        self.qmp.wait_event("RESET")?;
+        self.hub.forget_position();
         self.pending = None;
         self.state = State::Stopped;
         Ok(())

@@ -55,6 +55,22 @@ impl Qmp {
         self.command_until(name, arguments, answer_deadline())
     }
 
+    /// Runs commands that return nothing of interest, all of them sent at once.
+    ///
+    /// # Errors
+    /// As [`Qmp::command`], of the first that fails.
+    pub(crate) fn commands<const N: usize>(
+        &mut self,
+        commands: [(&str, Value); N],
+    ) -> Result<(), Error> {
+        let lines: String =
+            commands.iter().map(|(name, arguments)| request(name, arguments) + "\n").collect();
+        self.channel.send(lines.as_bytes())?;
+        let deadline = answer_deadline();
+        let answers = commands.map(|(name, _)| self.answer(name, deadline));
+        answers.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+    }
+
     /// Runs a line of the human monitor and returns its text with `\n` line ends.
     ///
     /// # Errors
@@ -145,12 +161,12 @@ impl Qmp {
         arguments: Value,
         deadline: Instant,
     ) -> Result<Value, Error> {
-        let request = if arguments.is_null() {
-            json!({ "execute": name })
-        } else {
-            json!({ "execute": name, "arguments": arguments })
-        };
-        self.channel.send(format!("{request}\n").as_bytes())?;
+        self.channel.send((request(name, &arguments) + "\n").as_bytes())?;
+        self.answer(name, deadline)
+    }
+
+    /// The answer to the oldest command that has none yet.
+    fn answer(&mut self, name: &str, deadline: Instant) -> Result<Value, Error> {
         loop {
             let line = self.channel.line(deadline, name)?;
             let mut message = parse(&line)?;
@@ -184,6 +200,15 @@ impl Qmp {
         self.events.push_back(Event { name: name.to_owned(), data });
         Ok(true)
     }
+}
+
+fn request(name: &str, arguments: &Value) -> String {
+    let request = if arguments.is_null() {
+        json!({ "execute": name })
+    } else {
+        json!({ "execute": name, "arguments": arguments })
+    };
+    request.to_string()
 }
 
 fn parse(line: &str) -> Result<Value, Error> {

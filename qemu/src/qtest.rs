@@ -132,6 +132,20 @@ impl Qtest {
         Ok(())
     }
 
+    /// The same for the only input of a name, which the device must have: otherwise QEMU aborts.
+    ///
+    /// # Errors
+    /// As [`Qtest::set_input`].
+    pub(crate) fn set_named_input(
+        &mut self,
+        device: &str,
+        name: &str,
+        high: bool,
+    ) -> Result<(), Error> {
+        self.command(&format!("set_irq_in {device} {name} 0 {}", u8::from(high)))?;
+        Ok(())
+    }
+
     /// Sends one line and returns what follows the `OK` of its answer.
     fn command(&mut self, command: &str) -> Result<String, Error> {
         let name = command.split(' ').take(3).collect::<Vec<_>>().join(" ");

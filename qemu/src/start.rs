@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::channel::{answer_deadline, wait_readable};
 use crate::command::{self, Launch, MODULE_VARIABLE, Sockets};
+use crate::disk;
 use crate::emulator::{Emulator, State, last_words};
 use crate::error::Error;
 use crate::gdb::Hub;
@@ -58,6 +59,11 @@ impl Emulator {
         let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
         let steering = sockets.steering.as_deref().map(listen).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
+        if launch.snapshots {
+            let path = &sockets.snapshots;
+            std::fs::write(path, disk::empty())
+                .map_err(|source| Error::system(format!("write {}", path.display()), source))?;
+        }
         let request = Request {
             folder: folder.path().to_owned(),
             stdout: files.stdout.clone(),
@@ -105,6 +111,7 @@ impl Emulator {
             resumed_at: Instant::now(),
             instruction_shift: launch.instruction_shift,
             reset: Reset::System,
+            controller: None,
             files,
             version: launch.program.version,
             process,

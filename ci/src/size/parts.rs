@@ -23,6 +23,7 @@ const PARTS: &[(&str, &[&str])] = &[
             "crashrig_fault_entry",
             "crashrig_found_entry",
             "crashrig_notice_entry",
+            "crashrig_sealed",
             "crashrig_wire",
         ],
     ),

@@ -118,6 +118,7 @@ mod device {
             defmt::info!("detectors off: {=u32:#x}", command.without);
         }
         defmt::info!("fault {=str}", fault.name());
+        crashrig_port::hooks::ready();
         faults::carry_out(fault, parameters);
         observe::at_end();
         defmt::info!("end of boot, observed {=u64:#b}", observe::observed());

@@ -38,16 +38,15 @@ macro_rules! switch_stack {
     };
 }
 
-/// Where every exception without a handler of its own leads. It has a page of 1 KiB to itself: a
-/// debugger's breakpoint slows down the whole page it is in, in QEMU at least.
+/// Where every exception without a handler of its own leads. It is one of the [`crate::hooks`].
 ///
 /// # Safety
 /// Only the core calls this, through a vector table.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.crashrig_hooks")]
 unsafe extern "C" fn crashrig_fault_entry() {
     naked_asm!(
-        ".p2align 10",
         "mrs r0, msp",
         "mrs r1, psp",
         "mov r2, lr",
@@ -59,7 +58,6 @@ unsafe extern "C" fn crashrig_fault_entry() {
         "push {{r12, lr}}",
         "bl {capture}",
         "udf #0",
-        ".p2align 10",
         stack = sym EMERGENCY_STACK,
         size = const EMERGENCY_STACK_BYTES,
         capture = sym capture_exception,

@@ -206,6 +206,7 @@ fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &Memory
 /// A phase of the record is in memory for good. A debugger can stop the device here.
 #[inline(never)]
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.crashrig_hooks")]
 extern "C" fn crashrig_sealed(phase: u32) {
     core::hint::black_box(phase);
     cortex_m::asm::dsb();

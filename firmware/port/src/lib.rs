@@ -20,6 +20,7 @@ pub mod errors;
 pub mod fault;
 pub mod flash;
 pub mod heap;
+pub mod hooks;
 pub mod host_block;
 pub mod interrupts;
 pub mod kernel;

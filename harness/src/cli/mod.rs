@@ -11,6 +11,7 @@ mod judge;
 mod list;
 mod run;
 mod say;
+mod sweep_bench;
 
 use crate::execute::JudgeError;
 use crate::exit;
@@ -56,6 +57,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Compare this project's heap with others, in instructions and bytes.
     HeapBench(heap_bench::Arguments),
+    /// Measure how many injections a second the engines of sweeps carry out.
+    SweepBench(sweep_bench::Arguments),
 }
 
 /// Parses the command line and carries it out.
@@ -78,6 +81,7 @@ pub fn main() -> u8 {
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::HeapBench(arguments) => heap_bench::heap_bench(&arguments),
+        Command::SweepBench(arguments) => sweep_bench::sweep_bench(&arguments),
     };
     result.unwrap_or_else(|error| {
         complain!("error: failed to {error}");

@@ -12,7 +12,7 @@ use crashrig_wire::region::SMALLEST_REGION;
 const LARGEST_REGION: usize = 1 << 20;
 
 /// Addresses of an image that a run needs.
-pub(super) struct Places {
+pub(crate) struct Places {
     pub mailbox: u32,
     pub marker: u32,
     pub crash_start: u32,
@@ -27,7 +27,7 @@ pub(super) struct Places {
 ///
 /// # Errors
 /// The image lacks one, or has a crash region of an impossible size.
-pub(super) fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
+pub(crate) fn places(image: &Image, scenario: &Scenario) -> Result<Places, BenchError> {
     let symbol = |name: &str| {
         image.symbol(name).map(|symbol| symbol.address).ok_or_else(|| {
             BenchError(format!("find symbol {name} in {}", image.origin().display()))

@@ -1,5 +1,6 @@
 //! From a file to a scenario, or to everything that is wrong with it.
 
+use super::check_sweep::check_sweep;
 use super::error::{ScenarioError, family, scenario_name};
 use super::heap_script::check_scripts;
 use super::injection::{
@@ -88,6 +89,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
     if !raw.measure.is_empty() && !boots.first().is_some_and(measurable) {
         problems.add("measure", "a first boot without it", "a fault of a stack in the first boot");
     }
+    let sweep = raw.sweep.as_ref().and_then(|sweep| check_sweep(sweep, &boots, problems));
     Scenario {
         name: scenario_name(path),
         path: path.to_owned(),
@@ -105,6 +107,7 @@ fn check(path: &Path, text: String, raw: &RawScenario, problems: &mut Problems) 
             mismatches: control.mismatches.clone(),
         }),
         measure_bytes_lost: !raw.measure.is_empty(),
+        sweep,
     }
 }
 

@@ -4,12 +4,16 @@
 //! its problems. Nothing here knows of a target.
 
 pub mod check;
+mod check_effect;
+mod check_sweep;
 pub mod error;
 mod heap_script;
 mod injection;
 mod place;
 mod problems;
 pub mod raw;
+pub mod raw_sweep;
+pub mod sweep;
 
 use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
@@ -22,6 +26,7 @@ use std::path::PathBuf;
 
 pub use place::Role;
 pub use raw::RawFailedAllocation;
+pub use sweep::Sweep;
 
 use crate::script::Script;
 use crate::verdict::VerdictKind;
@@ -55,6 +60,8 @@ pub struct Scenario {
     pub control: Option<Control>,
     /// Whether memory is compared before the fault and at the boundary.
     pub measure_bytes_lost: bool,
+    /// For a sweep, of which this scenario is the golden run: what is broken besides, and where.
+    pub sweep: Option<Sweep>,
 }
 
 /// One boot of a scenario.

@@ -1,6 +1,7 @@
 //! A scenario file as it is written. Unknown keys are errors; what the values mean is not decided
 //! here.
 
+use super::raw_sweep::RawSweep;
 use serde::Deserialize;
 
 /// The file.
@@ -32,6 +33,8 @@ pub struct RawScenario {
     pub script: Vec<RawScript>,
     /// Only in `control/`.
     pub control: Option<RawControl>,
+    /// What is broken besides, and where: the scenario is the golden run of a sweep.
+    pub sweep: Option<RawSweep>,
 }
 
 /// One `[[boot]]`.
@@ -241,6 +244,9 @@ pub struct RawControl {
 
 #[cfg(test)]
 mod tests {
+    use super::super::raw_sweep::{
+        RawAllowed, RawEffect, RawExpected, RawLink, RawMemory, RawSample, RawValues,
+    };
     use super::*;
     use serde::de::DeserializeOwned;
 
@@ -264,6 +270,14 @@ mod tests {
             keys::<RawScript>(),
             keys::<RawRegion>(),
             keys::<RawStep>(),
+            keys::<RawSweep>(),
+            keys::<RawLink>(),
+            keys::<RawMemory>(),
+            keys::<RawValues>(),
+            keys::<RawEffect>(),
+            keys::<RawExpected>(),
+            keys::<RawAllowed>(),
+            keys::<RawSample>(),
         ];
         for table in tables {
             assert!(table.len() > 1, "the parser names the keys it knows");

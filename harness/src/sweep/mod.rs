@@ -11,8 +11,21 @@
 //! * [`engine`]: what carries one injection out, and what it saw.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
+//! * [`workload`]: what every run starts from.
+//! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
+//!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
+//!   disk.
 
+pub mod bench;
+pub mod commands;
 pub mod engine;
 pub mod fault;
 pub mod outcome;
+pub mod plan;
 pub mod result;
+pub mod schedule;
+pub mod scope;
+pub mod shard;
+pub mod store;
+pub mod work;
+pub mod workload;

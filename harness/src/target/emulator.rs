@@ -74,6 +74,41 @@ impl EmulatorTarget {
         self
     }
 
+    /// The emulator with an image, and with an application behind it where the image's bootloader
+    /// is what starts; nothing is started. Files that it needs go into a folder.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn launch(
+        &self,
+        image: &Image,
+        application: Option<&Flash>,
+        folder: &Path,
+    ) -> Result<Launch, BenchError> {
+        let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
+        launch.keeper = self.keeper.clone();
+        launch.image = Some(image.bootloader().unwrap_or(image).origin().to_owned());
+        if let Some(application) = application {
+            let path = folder.join(APPLICATION_FILE);
+            std::fs::write(&path, &application.bytes).map_err(BenchError::of)?;
+            launch.loaded.push(Loaded { path, address: application.start });
+        }
+        launch.instruction_shift = Some(self.shift);
+        Ok(launch)
+    }
+
+    /// RAM that programs of the board use, as `(start, size in bytes)`, lowest first.
+    #[must_use]
+    pub fn ram(&self) -> Vec<(u32, u32)> {
+        used_ram(&self.board, &self.declared)
+    }
+
+    /// Whether needs are satisfied by devices of the host.
+    #[must_use]
+    pub fn has_host_models(&self, needs: &[Need]) -> bool {
+        !HostModels::new(&self.board, needs).is_empty()
+    }
+
     /// The plug-in's file, or a phrase that says why there is none.
     fn observer(&self) -> Result<&Path, &str> {
         let source = self.observer.as_ref().ok_or("this target was made without an observer")?;
@@ -141,16 +176,8 @@ impl Target for EmulatorTarget {
         needs: &[Need],
         folder: &Path,
     ) -> Result<Box<dyn Session>, BenchError> {
-        let mut launch = Launch::new(self.program.clone(), &self.machine, folder);
-        launch.keeper = self.keeper.clone();
-        launch.image = Some(image.bootloader().unwrap_or(image).origin().to_owned());
-        if let Some(application) = application {
-            let path = folder.join(APPLICATION_FILE);
-            std::fs::write(&path, &application.bytes).map_err(BenchError::of)?;
-            launch.loaded.push(Loaded { path, address: application.start });
-        }
-        launch.instruction_shift = Some(self.shift);
-        let ram = used_ram(&self.board, &self.declared);
+        let mut launch = self.launch(image, application, folder)?;
+        let ram = self.ram();
         if needs.contains(&Need::LockupRam) {
             launch.observer = Some(self.observer().map_err(BenchError::of)?.to_owned());
             launch.ram = ram

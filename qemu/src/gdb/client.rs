@@ -122,6 +122,24 @@ impl Client {
         Err(Error::Refused { socket: "GDB", command: payload.to_owned(), answer })
     }
 
+    /// Runs a line of the human monitor and returns its text.
+    pub(crate) fn monitor(&mut self, line: &str) -> Result<String, Error> {
+        self.send(&format!("qRcmd,{}", packet::encode_hex(line.as_bytes())))?;
+        let mut text = String::new();
+        loop {
+            let answer = self.receive(answer_deadline())?;
+            let answer = answer
+                .ok_or_else(|| Error::Deadline { socket: "GDB", doing: format!("run {line:?}") })?;
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            if answer == "OK" {
+                return Ok(text);
+            }
+            let bytes = answer.strip_prefix('O').and_then(packet::decode_hex);
+            let bytes = bytes.ok_or_else(|| malformed("a piece of the monitor's text", &answer))?;
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
     /// Sends a packet without waiting for an answer.
     pub(crate) fn send(&mut self, payload: &str) -> Result<(), Error> {
         self.channel.send(&packet::encode(payload))

@@ -182,6 +182,14 @@ impl Hub {
         self.client()?.write_word_as_core(address, value)
     }
 
+    /// Writes memory of the stopped guest, also what is read-only to the core.
+    ///
+    /// # Errors
+    /// When a debugger could not write there.
+    pub fn write_program(&mut self, address: u32, bytes: &[u8]) -> Result<(), Error> {
+        self.program(address, bytes)
+    }
+
     /// The names of all registers that this QEMU offers.
     ///
     /// # Errors
@@ -241,7 +249,7 @@ impl Hub {
         Ok(self.points.iter().find(hit).map(|point| point.token))
     }
 
-    /// Forgets where the guest stood: it was reset. Points survive a reset.
+    /// Forgets where the guest stood: it stands elsewhere now. Points survive a reset.
     pub(crate) fn forget_position(&mut self) {
         self.stands_at_watch = None;
     }
@@ -291,7 +299,7 @@ impl Hub {
         self.points.iter().find(hit).map(|point| point.token)
     }
 
-    fn program_counter(&mut self) -> Result<u32, Error> {
+    pub(crate) fn program_counter(&mut self) -> Result<u32, Error> {
         let value = self.client()?.read_register("pc")?;
         value.and_then(|value| u32::try_from(value).ok()).ok_or(Error::Malformed {
             socket: "GDB",

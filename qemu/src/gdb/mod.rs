@@ -16,9 +16,11 @@ mod client;
 mod description;
 mod hub;
 mod packet;
+mod sprint;
 mod stepping;
 
 pub use client::StopReply;
 pub(crate) use hub::Stepped;
 pub use hub::{Access, Hub, Token};
+pub(crate) use sprint::Halt;
 pub(crate) use stepping::{Core, Step};

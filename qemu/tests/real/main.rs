@@ -11,6 +11,7 @@ mod observer;
 mod points;
 mod retention;
 mod serial;
+mod snapshot;
 mod start;
 mod steer;
 mod stores;

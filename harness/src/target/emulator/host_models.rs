@@ -31,6 +31,11 @@ pub(super) struct HostModels {
 }
 
 impl HostModels {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
     /// Those of a board that satisfy one of the needs.
     pub(super) fn new(board: &Board, needs: &[Need]) -> Self {
         let all = board.emulator().map(|emulator| emulator.host_models.as_slice());

@@ -1,0 +1,71 @@
+//! `crashrig sweep-bench`: how many injections a second the snapshot engine carries out, against
+//! its floor and against a fresh emulator for each.
+
+use super::CommandError;
+use super::say::say;
+use crate::execute::load_image;
+use crate::exit;
+use crate::rig::{DEFAULT_BOARD, Rig, RigError, seed};
+use crate::sweep::bench::{Row, snapshot};
+use crate::target::BenchError;
+use crate::target::emulator::EmulatorTarget;
+use crashrig_layout::parse::Board;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of `sweep-bench`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How many batches of each way to inject are measured.
+    #[arg(long, default_value_t = 9)]
+    batches: usize,
+    /// Write the figures into this file as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
+    let rig = Rig::here();
+    let board = Board::load(&rig.boards(), DEFAULT_BOARD);
+    let board = board.map_err(|error| RigError::Board(error.to_string()))?;
+    let program =
+        crashrig_qemu::discover::find().map_err(|it| RigError::from(BenchError::of(it)))?;
+    let version = program.version.to_string();
+    let target = EmulatorTarget::new(board, program).map_err(RigError::from)?;
+    let image = load_image(&rig.image(DEFAULT_BOARD, &[])?)?;
+    let folder = rig.run_folder()?.join("sweep-bench");
+    let rows =
+        snapshot(&target, &image, seed()?, &folder, arguments.batches).map_err(RigError::from)?;
+    say!("snapshot engine, {DEFAULT_BOARD}, QEMU {version}, one processor");
+    for row in &rows {
+        let Row { what, instructions, engine_per_second, floor_per_second, fresh_per_second } = row;
+        say!("{what} ({instructions} instructions)");
+        say!("  injections a second, judged {engine_per_second:10.0}");
+        say!(
+            "  bare loadvm loop            {floor_per_second:10.0}   the engine: {:5.1} % of it",
+            100.0 * row.of_floor()
+        );
+        say!(
+            "  fresh process for each      {fresh_per_second:10.1}   the engine: {:5.1} times it",
+            row.times_fresh()
+        );
+    }
+    if let Some(path) = &arguments.json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "what": row.what,
+                    "instructions": row.instructions,
+                    "engine_per_second": row.engine_per_second,
+                    "floor_per_second": row.floor_per_second,
+                    "fresh_per_second": row.fresh_per_second,
+                })
+            })
+            .collect();
+        let text = format!("{:#}\n", json!({ "schema": 1, "version": version, "rows": rows }));
+        std::fs::write(path, text)
+            .map_err(|source| CommandError::Output { path: path.clone(), source })?;
+    }
+    Ok(exit::PASS)
+}

@@ -1,0 +1,218 @@
+//! What the `[sweep]` table of a scenario means, names not yet looked up in an image.
+
+use super::Place;
+use crate::sweep::fault::{RamPolicy, Scope};
+use crate::sweep::outcome::Outcome;
+use crashrig_wire::thread::Context;
+use crashrig_wire::{Detector, Kind, Observation};
+
+/// A sweep: one fault at each of its points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// What it is about.
+    pub subject: Subject,
+    /// The boot in which the fault comes, from 1.
+    pub boot: u32,
+    /// Links of the trigger, in order; at least one.
+    pub trigger: Vec<TriggerLink>,
+    /// The points.
+    pub points: Points,
+    /// What is done at each.
+    pub effect: PlannedEffect,
+    /// How often it comes; at least one.
+    pub scopes: Vec<Scope>,
+    /// Reports that are right.
+    pub expect: Vec<Expected>,
+    /// Observations that the device need not make after the effect: it was told of that, and its
+    /// end marker says so.
+    pub may_miss: Vec<Observation>,
+    /// Outcomes that do not make the sweep fail, besides those that never do.
+    pub allow: Vec<Allowed>,
+    /// Some points in place of all.
+    pub sample: Option<Sample>,
+    /// From so many instructions after the effect on, a right report comes late.
+    pub late_after_instructions: Option<u64>,
+}
+
+/// What a sweep is about: what must never become of its injections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// The crash record and what writes and reads it.
+    Record,
+    /// The heap and what it says of itself.
+    Heap,
+    /// Anything else.
+    Other,
+}
+
+/// When, by names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TriggerLink {
+    /// The first instruction of the boot.
+    Boot,
+    /// An instruction of a function.
+    Symbol {
+        /// The function.
+        name: String,
+        /// Bytes behind its start.
+        offset: u32,
+        /// Which time, from 1.
+        count: u64,
+    },
+    /// A store to memory.
+    Store {
+        /// Where.
+        memory: Memory,
+        /// Which time, from 1.
+        count: u64,
+    },
+    /// A load from memory.
+    Load {
+        /// Where.
+        memory: Memory,
+        /// Which time, from 1.
+        count: u64,
+    },
+    /// So many instructions later.
+    Instructions(u64),
+    /// So many milliseconds of target time later.
+    Milliseconds(u64),
+    /// The handler of an exception begins: what stands in the vector table of the running image.
+    Interrupt {
+        /// Its number in the table, 16 for the first interrupt.
+        number: u32,
+        /// Which time, from 1.
+        count: u64,
+    },
+}
+
+/// Bytes of memory, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// A variable, an area of the image, or a part of the crash region ([`CRASH_PARTS`]).
+    pub place: Place,
+    /// Bytes behind its start.
+    pub offset: u32,
+    /// How many; all the rest without it.
+    pub size_bytes: Option<u32>,
+}
+
+/// Parts of the crash region that sweeps can name, besides areas of the image.
+pub const CRASH_PARTS: [&str; 5] =
+    ["record-first", "record-last", "slot-first", "slot-last", "ledger"];
+
+/// What the points of a sweep are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Points {
+    /// Before the first, second, third… instruction from where the trigger is met on, until the
+    /// boot is over before it comes.
+    Instructions,
+    /// The first, second, third… time that the last link is met, until it is met no more.
+    Hits,
+    /// Every bit of some memory, lowest address and bit first.
+    Bits(Memory),
+    /// Every value of the parameter of the boot's command.
+    Values {
+        /// The first.
+        from: u32,
+        /// The last, if the steps meet it.
+        to: u32,
+        /// From one to the next, at least 1.
+        step: u32,
+    },
+}
+
+/// What is done at each point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedEffect {
+    /// The bit that is the point is flipped.
+    FlipPoint,
+    /// The value that is the point is the parameter of the command.
+    Parameter,
+    /// Bits of a word are flipped.
+    Flip {
+        /// Where.
+        memory: Memory,
+        /// Which.
+        bits: u32,
+    },
+    /// Memory is written over.
+    Write {
+        /// Where.
+        memory: Memory,
+        /// With what.
+        bytes: Vec<u8>,
+    },
+    /// A register of the core gets another value.
+    Register {
+        /// GDB's name.
+        name: String,
+        /// Bits that are flipped.
+        flip: u32,
+        /// The value, if not the old one.
+        value: Option<u32>,
+    },
+    /// An external interrupt is made pending.
+    Interrupt(u16),
+    /// The non-maskable interrupt is made pending.
+    Nmi,
+    /// The next instruction is not executed.
+    Skip,
+    /// The device is reset.
+    Reset(RamPolicy),
+}
+
+/// What a right report says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Who noticed.
+    pub detector: Detector,
+    /// What happened, if that is certain.
+    pub kind: Option<Kind>,
+    /// Whom it is charged to, if that is certain.
+    pub thread: Option<Context>,
+}
+
+/// An outcome that may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+/// A sample of the points, drawn without replacement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// How many.
+    pub count: u64,
+    /// Which.
+    pub seed: u64,
+}
+
+impl Sweep {
+    /// Whether an outcome leaves the sweep green: it always does, or the file allows it.
+    #[must_use]
+    pub fn allows(&self, outcome: Outcome) -> bool {
+        always_good(outcome) || self.allow.iter().any(|allowed| allowed.outcome == outcome)
+    }
+}
+
+/// Outcomes of which no file needs to speak.
+#[must_use]
+pub const fn always_good(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NotActivated | Outcome::Masked | Outcome::DetectedRight)
+}
+
+/// Outcomes that no file can allow for a subject.
+#[must_use]
+pub const fn never_good(outcome: Outcome, subject: Subject) -> bool {
+    match outcome {
+        Outcome::TornAccepted | Outcome::HarnessError => true,
+        Outcome::SilentDataCorruption | Outcome::Hang => {
+            matches!(subject, Subject::Record | Subject::Heap)
+        }
+        _ => false,
+    }
+}

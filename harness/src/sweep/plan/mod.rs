@@ -1,0 +1,288 @@
+//! A sweep and an image, resolved: which fault each point is. Touches no device.
+
+mod resolve;
+mod sample;
+
+use self::resolve::{Bytes, Resolver};
+use super::commands::{RUN_ID, commands};
+use super::fault::{Effect, Fault, Link, Scope};
+use super::result::PointNumber;
+use crate::image::Image;
+use crate::scenario::Scenario;
+use crate::scenario::sweep::{PlannedEffect, Points, Subject, Sweep, TriggerLink};
+use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// The scenario is no sweep.
+    #[error("plan {0}: found no [sweep], expected one")]
+    NoSweep(String),
+    /// The image lacks something that is named.
+    #[error("find {what} {name} in {image}{known}")]
+    Missing {
+        /// What.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The image.
+        image: String,
+        /// The end of the message: names that the image has, if they are few.
+        known: String,
+    },
+    /// Bytes that are not within what they are named after.
+    #[error(
+        "use {size_bytes} bytes from offset {offset} of {name}: it has {whole}, and a sweep needs \
+         at least 1"
+    )]
+    Outside {
+        /// The name.
+        name: String,
+        /// Its size in bytes, 0 if the image does not say.
+        whole: u32,
+        /// Where the bytes begin in it.
+        offset: u32,
+        /// How many.
+        size_bytes: u32,
+    },
+    /// A word that is flipped does not lie on a multiple of 4.
+    #[error("flip bits of the word at {0:#010x}, expected a multiple of 4")]
+    Alignment(u32),
+}
+
+/// The points of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ResolvedPoints {
+    Instructions,
+    Hits,
+    Bits(Bytes),
+    Values { from: u32, step: u32, count: u64 },
+}
+
+/// What is done at a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ResolvedEffect {
+    /// The same at each.
+    Fixed(Effect),
+    /// The bit that is the point is flipped.
+    Bit,
+    /// The value that is the point becomes the command's parameter.
+    Parameter { mailbox_address: u32, command: Mailbox },
+}
+
+/// A sweep whose names are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// As the file has it.
+    pub sweep: Sweep,
+    boot: u32,
+    trigger: Vec<Link>,
+    /// The trigger in words.
+    trigger_name: String,
+    points: ResolvedPoints,
+    effect: ResolvedEffect,
+    /// The points of a sample.
+    drawn: Option<Vec<u64>>,
+    seed: u64,
+}
+
+impl Plan {
+    /// The plan of a scenario with a sweep, for an image. `seed` is that of the whole run.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn new(scenario: &Scenario, image: &Image, seed: u64) -> Result<Self, PlanError> {
+        let no_sweep = || PlanError::NoSweep(scenario.name.clone());
+        let sweep = scenario.sweep.clone().ok_or_else(no_sweep)?;
+        let names = Resolver::new(image);
+        let points = match &sweep.points {
+            Points::Instructions => ResolvedPoints::Instructions,
+            Points::Hits => ResolvedPoints::Hits,
+            Points::Bits(memory) => ResolvedPoints::Bits(names.memory(memory)?),
+            Points::Values { from, to, step } => ResolvedPoints::Values {
+                from: *from,
+                step: *step,
+                count: u64::from(to.saturating_sub(*from) / (*step).max(1)) + 1,
+            },
+        };
+        let index = (sweep.boot as usize).saturating_sub(1);
+        let command = commands(scenario, seed).get(index).copied().ok_or_else(no_sweep)?;
+        let mut plan = Self {
+            boot: sweep.boot,
+            trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
+            trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
+            points,
+            effect: resolved_effect(&sweep.effect, &names, command)?,
+            drawn: None,
+            seed,
+            sweep,
+        };
+        plan.drawn = plan.sweep.sample.zip(plan.all()).and_then(|(it, all)| sample::drawn(it, all));
+        Ok(plan)
+    }
+
+    /// How many points there are; nothing where only the stop rule can say.
+    #[must_use]
+    pub fn count(&self) -> Option<u64> {
+        self.drawn.as_ref().map(|drawn| drawn.len() as u64).or_else(|| self.all())
+    }
+
+    /// Whether the points are some of all.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.drawn.is_some()
+    }
+
+    /// How many points there are without a sample.
+    #[must_use]
+    pub fn all(&self) -> Option<u64> {
+        match &self.points {
+            ResolvedPoints::Instructions | ResolvedPoints::Hits => None,
+            ResolvedPoints::Bits(bytes) => Some(8 * u64::from(bytes.size_bytes)),
+            ResolvedPoints::Values { count, .. } => Some(*count),
+        }
+    }
+
+    /// How often the effect comes, in each of the sweeps that this is.
+    #[must_use]
+    pub fn scopes(&self) -> &[Scope] {
+        &self.sweep.scopes
+    }
+
+    /// The run that records of this sweep belong to.
+    #[must_use]
+    pub const fn run_id(&self) -> u32 {
+        RUN_ID
+    }
+
+    /// The fault that a point is, and where that is in words; nothing where there is no such point.
+    /// Of a sweep with a stop rule there are always more.
+    #[must_use]
+    pub fn point(&self, number: PointNumber, scope: Scope) -> Option<(Fault, String)> {
+        let index = number.0.checked_sub(1)?;
+        let ordinal = match &self.drawn {
+            Some(drawn) => *drawn.get(usize::try_from(index).ok()?)?,
+            None => number.0,
+        };
+        if self.all().is_some_and(|all| ordinal > all) {
+            return None;
+        }
+        let mut trigger = self.trigger.clone();
+        let place = match &self.points {
+            ResolvedPoints::Instructions => {
+                trigger.push(Link::Instructions { count: ordinal - 1 });
+                format!("instruction {ordinal} from {}", self.trigger_name)
+            }
+            ResolvedPoints::Hits => {
+                set_count(trigger.last_mut()?, ordinal);
+                format!("time {ordinal} of {}", self.trigger_name)
+            }
+            ResolvedPoints::Bits(bytes) => {
+                let (byte, bit) = ((ordinal - 1) / 8, (ordinal - 1) % 8);
+                format!("bit {bit} of byte {byte:#05x} of {} at {}", bytes.name, self.trigger_name)
+            }
+            ResolvedPoints::Values { from, step, .. } => {
+                format!("parameter {}", value(*from, *step, ordinal))
+            }
+        };
+        let effect = self.effect(ordinal);
+        Some((Fault { boot: self.boot, trigger, effect, scope, seed: self.seed ^ ordinal }, place))
+    }
+
+    fn effect(&self, ordinal: u64) -> Effect {
+        match (&self.effect, &self.points) {
+            (ResolvedEffect::Bit, ResolvedPoints::Bits(bytes)) => {
+                let bit = (ordinal - 1) % 8;
+                let byte = u32::try_from((ordinal - 1) / 8).unwrap_or(0);
+                let address = bytes.start.wrapping_add(byte);
+                let flip = 1 << (8 * u64::from(address % 4) + bit);
+                Effect::Word { address: address & !3, flip, set: 0, clear: 0 }
+            }
+            (
+                ResolvedEffect::Parameter { mailbox_address, command },
+                ResolvedPoints::Values { from, step, .. },
+            ) => {
+                let [_, second, third, fourth] = command.parameters;
+                let parameters = [value(*from, *step, ordinal), second, third, fourth];
+                let bytes = Mailbox { parameters, ..*command }.to_bytes().to_vec();
+                Effect::Bytes { address: *mailbox_address, bytes }
+            }
+            (ResolvedEffect::Fixed(effect), _) => effect.clone(),
+            // The checks of the file keep bits with bits and values with values.
+            _ => Effect::Skip,
+        }
+    }
+
+    /// What the sweep is about.
+    #[must_use]
+    pub const fn subject(&self) -> Subject {
+        self.sweep.subject
+    }
+}
+
+fn value(from: u32, step: u32, ordinal: u64) -> u32 {
+    let steps = u32::try_from(ordinal - 1).unwrap_or(0);
+    from.wrapping_add(step.wrapping_mul(steps))
+}
+
+const fn set_count(link: &mut Link, times: u64) {
+    match link {
+        Link::Address { count, .. } | Link::Store { count, .. } | Link::Load { count, .. } => {
+            *count = times;
+        }
+        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => {}
+    }
+}
+
+fn resolved_effect(
+    effect: &PlannedEffect,
+    names: &Resolver<'_>,
+    command: Mailbox,
+) -> Result<ResolvedEffect, PlanError> {
+    Ok(ResolvedEffect::Fixed(match effect {
+        PlannedEffect::FlipPoint => return Ok(ResolvedEffect::Bit),
+        PlannedEffect::Parameter => {
+            let mailbox_address = names.symbol(MAILBOX_SYMBOL)?;
+            return Ok(ResolvedEffect::Parameter { mailbox_address, command });
+        }
+        PlannedEffect::Flip { memory, bits } => {
+            let address = names.memory(memory)?.start;
+            if address % 4 != 0 {
+                return Err(PlanError::Alignment(address));
+            }
+            Effect::Word { address, flip: *bits, set: 0, clear: 0 }
+        }
+        PlannedEffect::Write { memory, bytes } => {
+            Effect::Bytes { address: names.memory(memory)?.start, bytes: bytes.clone() }
+        }
+        PlannedEffect::Register { name, flip, value } => {
+            Effect::Register { name: name.clone(), flip: *flip, value: *value }
+        }
+        PlannedEffect::Interrupt(number) => Effect::Interrupt { number: *number },
+        PlannedEffect::Nmi => Effect::Nmi,
+        PlannedEffect::Skip => Effect::Skip,
+        PlannedEffect::Reset(ram) => Effect::Reset { ram: *ram },
+    }))
+}
+
+/// A link in words.
+fn name_of(link: &TriggerLink) -> String {
+    let times = |text: String, count: u64| match count {
+        1 => text,
+        _ => format!("time {count} of {text}"),
+    };
+    match link {
+        TriggerLink::Boot => "the start of the boot".to_owned(),
+        TriggerLink::Symbol { name, offset: 0, count } => times(name.clone(), *count),
+        TriggerLink::Symbol { name, offset, count } => times(format!("{name}+{offset:#x}"), *count),
+        TriggerLink::Store { memory, count } => {
+            times(format!("stores to {}", memory.place), *count)
+        }
+        TriggerLink::Load { memory, count } => {
+            times(format!("loads from {}", memory.place), *count)
+        }
+        TriggerLink::Instructions(count) => format!("{count} instructions"),
+        TriggerLink::Milliseconds(ms) => format!("{ms} ms"),
+        TriggerLink::Interrupt { number, count } => times(format!("exception {number}"), *count),
+    }
+}

@@ -1,0 +1,179 @@
+//! What is to be injected, as the scale part sees it: numbered points, scopes, and workers that
+//! each carry out one injection after another. It knows nothing of faults and plans, so that
+//! shards, results and reports are tested without a device.
+
+use super::fault::Scope;
+use super::outcome::Outcome;
+use super::result::{InjectionResult, PointNumber};
+use crate::target::BenchError;
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display, Formatter};
+
+/// Names a sweep: a hash over all that decides its results. Engine, shards and number of workers
+/// are no part of it, because they must not decide anything.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SweepId(String);
+
+impl SweepId {
+    /// The id of parts, in their order: text of the sweep, build id of the image, name and version
+    /// of the target, seed.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Fnv::default();
+        for part in parts {
+            // The length first: two parts never run into each other.
+            hash.add(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.add(part);
+        }
+        Self(format!("{:016x}", hash.0))
+    }
+}
+
+impl Display for SweepId {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// FNV-1a with 64 bits (Fowler, Noll, Vo; constants from memory, held by a test against the
+/// published hash of `foobar`).
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+    }
+}
+
+/// How many points each scope of a sweep has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Extent {
+    /// Nobody knows before: a scope ends at its first point that is not activated.
+    Open,
+    /// So many, all of which are run.
+    Exhaustive {
+        /// Number of points.
+        count: u64,
+    },
+    /// So many, drawn by the seed.
+    Sampled {
+        /// Number of points that are run.
+        count: u64,
+        /// Number of points that there are, where it is known.
+        population: Option<u64>,
+    },
+}
+
+impl Extent {
+    /// The last point, where it is known before.
+    #[must_use]
+    pub const fn last(self) -> Option<u64> {
+        match self {
+            Self::Open => None,
+            Self::Exhaustive { count } | Self::Sampled { count, .. } => Some(count),
+        }
+    }
+}
+
+/// An outcome that does not make a sweep red, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Allowance {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why it is allowed.
+    pub reason: String,
+}
+
+/// What a sweep is. It opens each file of results.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Identity {
+    /// Results belong together if, and only if, their ids are equal.
+    pub id: SweepId,
+    /// Name for people, e.g. `sweep::record_bits`.
+    pub name: String,
+    /// What is handed to `cargo rig sweep` to run it, e.g. `scenarios/sweep/record_bits.toml`.
+    pub file: String,
+    /// Build id of the image, in hex.
+    pub image: String,
+    /// The target and its version, e.g. `qemu 10.0.2 netduinoplus2`.
+    pub target: String,
+    /// The seed of everything that is drawn.
+    pub seed: u64,
+    /// How many points there are.
+    pub extent: Extent,
+    /// The scopes, in the order in which they are run.
+    pub scopes: Vec<Scope>,
+    /// Outcomes that are allowed beside those that always are ([`is_always_allowed`]).
+    pub allowed: Vec<Allowance>,
+}
+
+impl Identity {
+    /// Whether an outcome leaves the sweep green.
+    #[must_use]
+    pub fn allows(&self, outcome: Outcome) -> bool {
+        is_always_allowed(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
+    }
+}
+
+/// Whether an outcome is what every sweep hopes for. `NotActivated` is among them, because nothing
+/// was injected; it is never counted as a pass.
+#[must_use]
+pub const fn is_always_allowed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NotActivated | Outcome::Masked | Outcome::DetectedRight)
+}
+
+/// A sweep that can be run.
+pub trait Work: Sync {
+    /// What it is.
+    fn identity(&self) -> &Identity;
+
+    /// A worker with an engine of its own, which runs on one processor of the host. It is called
+    /// in the thread that the worker stays in.
+    ///
+    /// # Errors
+    /// No engine can be had; the sweep cannot be run here.
+    fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError>;
+}
+
+/// Carries out injections of one sweep. The same point and scope always give the same result,
+/// whichever worker is asked.
+pub trait Worker {
+    /// Name of the engine, for the report: `process`, `snapshot` or `plugin`.
+    fn engine(&self) -> &str;
+
+    /// One injection.
+    ///
+    /// # Errors
+    /// The bench failed; the worker is not used any more.
+    fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv_1a() {
+        let mut hash = Fnv::default();
+        hash.add(b"foobar");
+        assert_eq!(hash.0, 0x8594_4171_F739_67E8);
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(SweepId::of(&[b"ab", b"c"]), SweepId::of(&[b"a", b"bc"]));
+        assert_eq!(SweepId::of(&[b"ab", b"c"]), SweepId::of(&[b"ab", b"c"]));
+    }
+}

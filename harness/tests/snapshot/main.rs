@@ -1,0 +1,11 @@
+//! The engine that keeps one QEMU warm, on the real one: what it injects, and that its runs repeat.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop anywhere"
+)]
+
+mod injections;
+mod support;

@@ -1,0 +1,181 @@
+//! A sweep that is cut into shards, run by any number of workers, stopped, killed and gone on with
+//! ends with the table of one that was left alone.
+
+mod fake;
+
+use crashrig_harness::sweep::outcome::Outcome;
+use crashrig_harness::sweep::result::InjectionResult;
+use crashrig_harness::sweep::schedule::{End, Orders, ScheduleError, run};
+use crashrig_harness::sweep::shard::Shard;
+use crashrig_harness::sweep::store::shard_files;
+use crashrig_harness::sweep::store::table::Table;
+use crashrig_harness::sweep::work::Extent;
+use fake::FakeWork;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Runs a shard, and asks it to stop after some injections have begun.
+fn session(
+    work: &FakeWork,
+    folder: &Path,
+    shard: Shard,
+    workers: usize,
+    stop_after: u64,
+) -> Result<End, ScheduleError> {
+    let begun = AtomicU64::new(0);
+    let is_stop_asked = || begun.fetch_add(1, Ordering::Relaxed) >= stop_after;
+    let processors = vec![None; workers];
+    let orders = Orders { shard, processors: &processors, is_stop_asked: &is_stop_asked };
+    run(work, folder, &orders, &mut |_| {})
+}
+
+fn table(folder: &Path) -> Vec<InjectionResult> {
+    let mut table = Table::in_memory().unwrap();
+    table.merge_folder(folder).unwrap();
+    let mut rows = Vec::new();
+    for sweep in table.sweeps().unwrap() {
+        let mut keep = |result| {
+            rows.push(result);
+            Ok(())
+        };
+        table.each_result(&sweep.id, &mut keep).unwrap();
+    }
+    rows
+}
+
+fn left_alone(work: &FakeWork) -> Vec<InjectionResult> {
+    let folder = tempfile::tempdir().unwrap();
+    let end = session(work, folder.path(), Shard::WHOLE, 1, u64::MAX).unwrap();
+    assert_eq!(end, End::Complete);
+    table(folder.path())
+}
+
+/// What a campaign goes through.
+#[derive(Debug, Clone)]
+enum Blow {
+    /// It is told to stop after some injections.
+    Stop { shard: Index, workers: usize, after: u64 },
+    /// It is killed: a file ends somewhere.
+    Kill { file: Index, at: Index },
+}
+
+fn blow() -> impl Strategy<Value = Blow> {
+    prop_oneof![
+        (any::<Index>(), 1..4_usize, 0..40_u64).prop_map(|(shard, workers, after)| Blow::Stop {
+            shard,
+            workers,
+            after
+        }),
+        (any::<Index>(), any::<Index>()).prop_map(|(file, at)| Blow::Kill { file, at }),
+    ]
+}
+
+fn extent() -> impl Strategy<Value = Extent> {
+    prop_oneof![
+        Just(Extent::Open),
+        (0..50_u64).prop_map(|count| Extent::Exhaustive { count }),
+        (1..50_u64).prop_map(|count| Extent::Sampled { count, population: Some(99) }),
+    ]
+}
+
+proptest! {
+    // Each case waits for the disk some dozen times.
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_happens_to_it_the_table_is_the_same(
+        extent in extent(),
+        ends in [0..30_u64, 0..30_u64],
+        shards in 1..5_u64,
+        blows in prop::collection::vec(blow(), 0..6),
+    ) {
+        let work = FakeWork::new(extent, ends);
+        let folder = tempfile::tempdir().unwrap();
+        let shards: Vec<_> = (1..=shards).map(|i| Shard::new(i, shards).unwrap()).collect();
+        for blow in blows {
+            match blow {
+                Blow::Stop { shard, workers, after } => {
+                    session(&work, folder.path(), *shard.get(&shards), workers, after).unwrap();
+                }
+                Blow::Kill { file, at } => {
+                    let files = shard_files(folder.path()).unwrap();
+                    if files.is_empty() { continue }
+                    let path = file.get(&files);
+                    let bytes = fs::read(path).unwrap();
+                    fs::write(path, &bytes[..at.index(bytes.len() + 1)]).unwrap();
+                }
+            }
+        }
+        for shard in &shards {
+            let end = session(&work, folder.path(), *shard, 3, u64::MAX).unwrap();
+            prop_assert_eq!(end, End::Complete);
+        }
+        prop_assert_eq!(table(folder.path()), left_alone(&work));
+    }
+}
+
+#[test]
+fn nothing_is_run_twice() {
+    let work = FakeWork::new(Extent::Exhaustive { count: 40 }, [0, 0]);
+    let folder = tempfile::tempdir().unwrap();
+    let lines = || {
+        let text = fs::read_to_string(&shard_files(folder.path()).unwrap()[0]).unwrap();
+        text.lines().filter(|line| line.starts_with("{\"result\"")).count()
+    };
+    let end = session(&work, folder.path(), Shard::WHOLE, 1, 30).unwrap();
+    assert_eq!((end, lines()), (End::Interrupted, 30));
+    for _ in 0..2 {
+        let end = session(&work, folder.path(), Shard::WHOLE, 2, u64::MAX).unwrap();
+        assert_eq!((end, lines()), (End::Complete, 80));
+    }
+}
+
+#[test]
+fn an_open_sweep_runs_few_points_behind_its_end() {
+    let work = FakeWork::new(Extent::Open, [20, 5]);
+    let folder = tempfile::tempdir().unwrap();
+    session(&work, folder.path(), Shard::WHOLE, 1, u64::MAX).unwrap();
+    let rows = table(folder.path());
+    assert_eq!(rows.len(), 21 + 6);
+    let ends = rows.iter().filter(|row| row.outcome == Outcome::NotActivated);
+    assert_eq!(ends.map(|row| row.point.0).collect::<Vec<_>>(), [6, 21]);
+}
+
+#[test]
+fn an_injection_whose_bench_fails_is_written_down_and_run_again() {
+    let mut work = FakeWork::new(Extent::Exhaustive { count: 20 }, [0, 0]);
+    work.failing = |point| point == 13;
+    let folder = tempfile::tempdir().unwrap();
+    let end = session(&work, folder.path(), Shard::WHOLE, 2, u64::MAX).unwrap();
+    assert_eq!(end, End::Complete);
+    let rows = table(folder.path());
+    let failed: Vec<_> = rows.iter().filter(|row| row.outcome == Outcome::HarnessError).collect();
+    assert_eq!((rows.len(), failed.len()), (40, 2));
+    assert!(failed.iter().all(|row| row.detail == "point 13 is not for me"));
+    work.failing = |_| false;
+    session(&work, folder.path(), Shard::WHOLE, 2, u64::MAX).unwrap();
+    assert_eq!(table(folder.path()), left_alone(&work));
+}
+
+#[test]
+fn a_bench_that_always_fails_ends_the_session_and_keeps_what_there_is() {
+    let mut work = FakeWork::new(Extent::Open, [1_000, 0]);
+    work.failing = |point| point > 10;
+    let folder = tempfile::tempdir().unwrap();
+    let error = session(&work, folder.path(), Shard::WHOLE, 2, u64::MAX).unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("inject: the bench failed 8 times in a row, last: point "), "{text}");
+    let rows = table(folder.path());
+    let good = rows.iter().filter(|row| row.outcome != Outcome::HarnessError);
+    assert_eq!(good.count(), 10);
+}
+
+#[test]
+fn nobody_can_run_a_sweep_without_workers() {
+    let work = FakeWork::new(Extent::Open, [1, 1]);
+    let folder = tempfile::tempdir().unwrap();
+    let error = session(&work, folder.path(), Shard::WHOLE, 0, u64::MAX);
+    assert!(matches!(error, Err(ScheduleError::NoWorkers)));
+}

@@ -1,0 +1,140 @@
+//! Running the guest with nothing around it, for those who let it run thousands of times a second.
+//!
+//! [`Emulator::resume`] and [`Emulator::wait`] ask QEMU six times for each stop, over QMP. Here the
+//! guest is let go and met again through GDB alone, and its output has no limit: two packets for a
+//! run. What a stop is stays the same.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::emulator::{Emulator, State};
+use crate::error::Error;
+use crate::gdb::Halt;
+use crate::stop::Stop;
+use crate::thumb::is_wait;
+
+/// Time between two looks at the count of instructions, in milliseconds.
+const LOOK_INTERVAL_MS: u64 = 2;
+
+impl Emulator {
+    /// Lets the stopped guest run to its next stop. A breakpoint where it stands stops it at once:
+    /// nothing is stepped over. From `end_instruction` on, counted from power-on, it is stopped
+    /// with [`Stop::InstructionLimit`], some millions of instructions late: the count is looked at
+    /// every few milliseconds.
+    ///
+    /// # Errors
+    /// When the guest does not stand still, devices of the host are attached, or QEMU fails.
+    pub fn sprint(&mut self, end_instruction: u64, wall: Duration) -> Result<Stop, Error> {
+        self.require_stopped("let the guest run", false)?;
+        self.require_no_models("let the guest run")?;
+        self.pending = None;
+        let wall_end = Instant::now() + wall;
+        match self.sprint_until(end_instruction, wall_end) {
+            Err(Error::Closed { .. }) => self.ended(),
+            other => other,
+        }
+    }
+
+    fn sprint_until(&mut self, end_instruction: u64, wall_end: Instant) -> Result<Stop, Error> {
+        self.state = State::Running;
+        self.hub.start_running()?;
+        let interval = Duration::from_millis(LOOK_INTERVAL_MS);
+        let mut asked = None;
+        let mut deadline = wall_end.min(Instant::now() + interval);
+        while !self.hub.wait_stopped(deadline)? {
+            let now = Instant::now();
+            deadline = now + interval;
+            if asked.is_some() {
+                continue;
+            }
+            asked = self.used_up(end_instruction, now >= wall_end)?;
+            if asked.is_some() {
+                self.qmp.command("stop", Value::Null)?;
+            }
+        }
+        let halt = self.hub.halted()?;
+        self.state = State::Stopped;
+        match (halt, asked) {
+            (Halt::Point(token), _) => Ok(Stop::Breakpoint { token }),
+            (Halt::Asked, Some(limit)) => Ok(limit),
+            (Halt::Shutdown, _) => {
+                self.state = State::AtReset;
+                Ok(Stop::Reset)
+            }
+            (found, _) => Err(Error::State {
+                doing: "let the guest run",
+                expected: "stopped for a known reason",
+                found: format!("{found:?}"),
+            }),
+        }
+    }
+
+    fn used_up(&mut self, end_instruction: u64, wall_is_over: bool) -> Result<Option<Stop>, Error> {
+        if self.instructions()?.is_some_and(|count| count >= end_instruction) {
+            return Ok(Some(Stop::InstructionLimit));
+        }
+        Ok(wall_is_over.then_some(Stop::WallLimit))
+    }
+
+    /// Whether the stopped guest sleeps: the instruction before the next one waits for an interrupt.
+    ///
+    /// # Errors
+    /// When the guest does not stand still, or QEMU fails.
+    pub fn is_waiting(&mut self) -> Result<bool, Error> {
+        self.require_stopped("look at the guest", false)?;
+        let pc = self.hub.program_counter()?;
+        let [first, second] = self.hub.code(pc.wrapping_sub(4))?;
+        Ok(is_wait([second, 0]) || is_wait([first, second]))
+    }
+
+    /// Executes the instruction at whose breakpoint or watchpoint the stopped guest stands, its
+    /// points left out. False when the guest asked for its reset in it: then it can only be reset.
+    ///
+    /// # Errors
+    /// When the guest does not stand still, or QEMU fails; also when the guest has ended QEMU.
+    pub fn pass(&mut self) -> Result<bool, Error> {
+        self.require_stopped("step the guest", false)?;
+        self.require_no_models("step the guest")?;
+        self.qmp.forget_events();
+        self.hub.step_over()?;
+        self.note_reset()?;
+        Ok(self.state == State::Stopped)
+    }
+
+    /// Executes so many instructions of the stopped guest, interrupts taken: entering a handler is
+    /// part of its first instruction. Timers stand still meanwhile. False when the guest asked for
+    /// its reset in one of them: then it can only be reset.
+    ///
+    /// # Errors
+    /// When the guest does not stand still, or QEMU fails; also when the guest has ended QEMU.
+    pub fn step(&mut self, count: u64) -> Result<bool, Error> {
+        self.require_stopped("step the guest", false)?;
+        self.require_no_models("step the guest")?;
+        if count == 0 {
+            return Ok(true);
+        }
+        self.hub.set_interrupts_in_steps(true)?;
+        self.qmp.forget_events();
+        for _ in 0..count {
+            let halt = self.hub.step_once()?;
+            if !matches!(halt, Halt::Stepped | Halt::Point(_)) {
+                let found = format!("{halt:?}");
+                return Err(Error::State { doing: "step the guest", expected: "stepped", found });
+            }
+        }
+        self.hub.set_interrupts_in_steps(false)?;
+        self.note_reset()?;
+        Ok(self.state == State::Stopped)
+    }
+
+    /// A guest that asks for its reset in a single step stays in the state "debug", and only the
+    /// event tells. The answer to any question comes after it.
+    fn note_reset(&mut self) -> Result<(), Error> {
+        self.qmp.status()?;
+        if self.qmp.has_event("SHUTDOWN") {
+            self.state = State::AtReset;
+        }
+        Ok(())
+    }
+}
