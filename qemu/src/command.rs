@@ -277,6 +277,7 @@ mod tests {
                  -plugin /o/a.so,socket=/s/observer,steering=/s/steering"
             ),
         );
+        check(
             |launch| launch.snapshots = true,
             &format!(
                 "{HEAD}{COUNTED}{LOG} -drive \
