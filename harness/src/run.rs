@@ -4,11 +4,11 @@
 //! is run again until the budget of boots is used up, so that a reset loop shows as what it is.
 
 mod left;
-pub(crate) mod places;
+mod places;
 mod stops;
 
 use self::left::{Left, named};
-use self::places::{Places, places};
+pub use self::places::Places;
 use self::stops::Ended;
 use crate::application;
 use crate::entry::Entries;
@@ -85,7 +85,7 @@ fn drive(
     folder: &Path,
     evidence: &mut Evidence,
 ) -> Result<(), BenchError> {
-    let places = places(image, scenario)?;
+    let places = Places::of(image, scenario)?;
     evidence.crash_start = places.crash_start;
     let mut noise = Noise::new(identity.seed);
     let flash = application::in_flash(image, scenario.application, &mut noise)?;

@@ -11,7 +11,7 @@ mod judge;
 mod list;
 mod run;
 mod say;
-mod sweep_bench;
+mod sweep;
 
 use crate::execute::JudgeError;
 use crate::exit;
@@ -43,6 +43,8 @@ enum Command {
     Run(run::Arguments),
     /// List the tests of this machine, with the reason for each that cannot run.
     List(list::Arguments),
+    /// Inject a fault at every point of a run, and report what became of each.
+    Sweep(sweep::Arguments),
     /// Judge bundles again, without a device.
     Judge(judge::Arguments),
     /// Decode a bundle, a record or a crash region into words.
@@ -74,6 +76,7 @@ pub fn main() -> u8 {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::List(arguments) => list::list(&arguments),
+        Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Doctor => Ok(doctor::doctor()),
@@ -98,6 +101,8 @@ enum CommandError {
     Judge(#[from] JudgeError),
     #[error(transparent)]
     Explain(#[from] explain::ExplainError),
+    #[error(transparent)]
+    Sweep(sweep::SweepError),
     #[error("write {path}: {source}")]
     Output { path: PathBuf, source: std::io::Error },
     #[error("listen to signals: {source}")]
@@ -120,6 +125,7 @@ impl CommandError {
                 exit::INFRASTRUCTURE
             }
             Self::Rig(_) | Self::Judge(_) | Self::Explain(_) => exit::BAD_INPUT,
+            Self::Sweep(error) => error.exit_code(),
             Self::Usage(_) => exit::USAGE,
             Self::NothingSelected(_) => exit::NOTHING_SELECTED,
         }

@@ -13,9 +13,6 @@ use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
 use crashrig_wire::Fault;
 
-/// What a name of a scope that is a window begins with.
-const WINDOW: &str = "window-";
-
 /// Checks the table.
 pub(super) fn check_sweep(
     raw: &RawSweep,
@@ -188,15 +185,13 @@ fn check_scopes(names: &[String], is_recurring: bool, problems: &mut Problems) -
     }
     let mut scopes = Vec::new();
     for name in names {
-        let scope = match (name.as_str(), name.strip_prefix(WINDOW).map(str::parse)) {
-            ("once", _) => Scope::Once,
-            ("from-then-on", _) => Scope::FromThenOn,
-            (_, Some(Ok(times))) if times > 0 => Scope::Window(times),
-            _ => {
-                let expected = format_args!("once, from-then-on, or {WINDOW}1, {WINDOW}2…");
+        let scope = match name.parse() {
+            Ok(Scope::Window(0)) | Err(_) => {
+                let expected = "once, from-then-on, or window-1, window-2…";
                 problems.add("sweep.scopes", format_args!("\"{name}\""), expected);
                 continue;
             }
+            Ok(scope) => scope,
         };
         if scope != Scope::Once && !is_recurring {
             let expected = "\"once\", because the trigger is not met again";

@@ -8,24 +8,31 @@
 //! ```
 //!
 //! * [`fault`]: trigger chain, effect, scope, as plain data.
-//! * [`engine`]: what carries one injection out, and what it saw.
+//! * [`plan`]: which fault each point is, resolved against an image.
+//! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
+//! * [`classify`]: what became of it, from its trace and the golden run's; [`run`], one after another.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
-//! * [`workload`]: what every run starts from.
+//! * [`campaign`]: a sweep's file, image and engine as work.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
-//!   disk.
+//!   disk; [`report`], what it came to.
 
-pub mod bench;
+pub mod campaign;
+pub mod classify;
 pub mod commands;
 pub mod engine;
 pub mod fault;
+pub mod hash;
 pub mod outcome;
 pub mod plan;
+pub mod report;
 pub mod result;
+pub mod run;
 pub mod schedule;
 pub mod scope;
 pub mod shard;
 pub mod store;
+pub mod words;
 pub mod work;
 pub mod workload;

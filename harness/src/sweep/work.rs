@@ -3,6 +3,7 @@
 //! shards, results and reports are tested without a device.
 
 use super::fault::Scope;
+use super::hash::Fnv;
 use super::outcome::Outcome;
 use super::result::{InjectionResult, PointNumber};
 use crate::target::BenchError;
@@ -21,36 +22,14 @@ impl SweepId {
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Fnv::default();
-        for part in parts {
-            // The length first: two parts never run into each other.
-            hash.add(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-            hash.add(part);
-        }
-        Self(format!("{:016x}", hash.0))
+        parts.iter().for_each(|part| hash.add_part(part));
+        Self(format!("{:016x}", hash.value()))
     }
 }
 
 impl Display for SweepId {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
-    }
-}
-
-/// FNV-1a with 64 bits (Fowler, Noll, Vo; constants from memory, held by a test against the
-/// published hash of `foobar`).
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
     }
 }
 
@@ -125,6 +104,12 @@ impl Identity {
     pub fn allows(&self, outcome: Outcome) -> bool {
         is_always_allowed(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
     }
+
+    /// The command that runs one injection again.
+    #[must_use]
+    pub fn replay(&self, point: PointNumber, scope: Scope) -> String {
+        format!("cargo rig sweep {} --only {} --scope {scope}", self.file, point.0)
+    }
 }
 
 /// Whether an outcome is what every sweep hopes for. `NotActivated` is among them, because nothing
@@ -163,13 +148,6 @@ pub trait Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        let mut hash = Fnv::default();
-        hash.add(b"foobar");
-        assert_eq!(hash.0, 0x8594_4171_F739_67E8);
-    }
 
     #[test]
     fn parts_do_not_run_into_each_other() {

@@ -9,8 +9,7 @@ use crate::application::in_flash;
 use crate::decode::records::new_record;
 use crate::image::Image;
 use crate::noise::Noise;
-use crate::run::SILENT_BOOT_BUDGET;
-use crate::run::places::{Places, places};
+use crate::run::{Places, SILENT_BOOT_BUDGET};
 use crate::scenario::{Fill, Scenario, Start};
 use crate::sweep::commands::commands;
 use crate::target::emulator::EmulatorTarget;
@@ -69,7 +68,7 @@ impl Workload {
         folder: &Path,
     ) -> Result<Self, BenchError> {
         refuse(scenario)?;
-        let Places { mailbox, marker, crash_start, crash_size, .. } = places(image, scenario)?;
+        let Places { mailbox, marker, crash_start, crash_size, .. } = Places::of(image, scenario)?;
         let mut noise = Noise::new(seed);
         let flash = in_flash(image, scenario.application, &mut noise)?;
         let mut launch = target.launch(image, flash.as_ref(), folder)?;

@@ -31,6 +31,10 @@ pub struct EmulatorTarget {
     declared: Vec<Range>,
     keeper: KeeperProgram,
     observer: Option<Arc<ObserverSource>>,
+    /// Whether its cores may run wild.
+    is_wild: bool,
+    /// The processor of the host that emulators stay on.
+    host_processor: Option<usize>,
 }
 
 impl EmulatorTarget {
@@ -57,7 +61,18 @@ impl EmulatorTarget {
             .map(|emulator| (emulator.machine.clone(), emulator.icount_shift))
             .unwrap_or_default();
         let keeper = KeeperProgram::default();
-        Ok(Self { board, program, version, machine, shift, declared, keeper, observer: None })
+        Ok(Self {
+            board,
+            program,
+            version,
+            machine,
+            shift,
+            declared,
+            keeper,
+            observer: None,
+            is_wild: false,
+            host_processor: None,
+        })
     }
 
     /// The same with another program as keeper: for programs whose `main` is not ours.
@@ -71,6 +86,16 @@ impl EmulatorTarget {
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<ObserverSource>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// The same for cores that may run wild: no semihosting, by which one could reach files of
+    /// this machine, and no record of exceptions, which one could let grow without end. Emulators
+    /// stay on one processor of the host, where that is given.
+    #[must_use]
+    pub const fn for_wild_cores(mut self, host_processor: Option<usize>) -> Self {
+        self.is_wild = true;
+        self.host_processor = host_processor;
         self
     }
 
@@ -94,6 +119,11 @@ impl EmulatorTarget {
             launch.loaded.push(Loaded { path, address: application.start });
         }
         launch.instruction_shift = Some(self.shift);
+        launch.host_processor = self.host_processor;
+        if self.is_wild {
+            launch.semihosting = None;
+            launch.log = false;
+        }
         Ok(launch)
     }
 
@@ -166,7 +196,7 @@ impl Target for EmulatorTarget {
     }
 
     fn has_witness(&self) -> bool {
-        true
+        !self.is_wild
     }
 
     fn open(

@@ -239,6 +239,18 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn watch_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError>;
+    /// As [`Session::watch_stores`], for loads.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn watch_loads(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError>;
+    /// Executes so many instructions of the stopped device, interrupts taken; timers may stand
+    /// still meanwhile. There must be no breakpoint. False when one of them ended the boot with a
+    /// reset.
+    ///
+    /// # Errors
+    /// The bench failed, or the core locked up.
+    fn step(&mut self, instructions: u64) -> Result<bool, BenchError>;
     /// Logs from now on what instructions store to a range, without stopping, where the session is
     /// observed ([`Need::LockupRam`]). The device must not have run yet. What the core itself
     /// pushes when it takes an exception is in no log.
@@ -262,6 +274,22 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn register(&mut self, name: &str) -> Result<Option<u32>, BenchError>;
+    /// Writes a register of the stopped core by GDB's name for it; false where the target has no
+    /// such register.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn write_register(&mut self, name: &str, value: u32) -> Result<bool, BenchError>;
+    /// Makes an external interrupt pending, 0 for the first after the core's own exceptions.
+    ///
+    /// # Errors
+    /// The bench failed, or the chip has no such interrupt.
+    fn raise_interrupt(&mut self, number: u16) -> Result<(), BenchError>;
+    /// Makes the non-maskable interrupt pending.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn raise_nmi(&mut self) -> Result<(), BenchError>;
     /// Reads a word as the stopped core would, its System Control Block included.
     ///
     /// # Errors

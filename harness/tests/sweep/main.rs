@@ -1,5 +1,7 @@
 //! Sweeps against the image they are about: their plans, and some of their points under QEMU.
-#![expect(clippy::expect_used, reason = "a test may stop anywhere")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may stop anywhere")]
+
+mod process;
 
 use crashrig_harness::execute::load_image;
 use crashrig_harness::image::Image;
@@ -16,6 +18,12 @@ use std::path::Path;
 fn image() -> Image {
     let path = Rig::here().image(DEFAULT_BOARD, &[]).expect("the image is built");
     load_image(&path).expect("an image")
+}
+
+/// A shipped sweep.
+fn shipped(name: &str) -> Scenario {
+    let all = scenarios(&Rig::here().workspace.join("scenarios")).expect("scenarios");
+    all.into_iter().find(|scenario| scenario.name == name).expect("a shipped sweep")
 }
 
 /// A scenario of two boots with the lines of a sweep.

@@ -11,6 +11,7 @@ use crate::image::Image;
 use crate::scenario::Scenario;
 use crate::scenario::sweep::{PlannedEffect, Points, Subject, Sweep, TriggerLink};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
+use std::ops::Range;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -75,6 +76,8 @@ enum ResolvedEffect {
 pub struct Plan {
     /// As the file has it.
     pub sweep: Sweep,
+    /// The crash region of the image.
+    pub crash_region: Range<u32>,
     boot: u32,
     trigger: Vec<Link>,
     /// The trigger in words.
@@ -107,7 +110,9 @@ impl Plan {
         };
         let index = (sweep.boot as usize).saturating_sub(1);
         let command = commands(scenario, seed).get(index).copied().ok_or_else(no_sweep)?;
+        let crash_region = names.crash_region()?;
         let mut plan = Self {
+            crash_region,
             boot: sweep.boot,
             trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),

@@ -8,6 +8,7 @@ use crate::sweep::fault::Link;
 use crashrig_wire::ledger::LEDGER_LENGTH;
 use crashrig_wire::record::RECORD_LENGTH;
 use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
+use std::ops::Range;
 
 /// Exceptions whose handler has one name in every image, by their number (DDI0403E B1.5.2).
 const HANDLERS: [(u32, &str); 2] = [(14, "crashrig_pendsv_entry"), (15, "crashrig_systick_entry")];
@@ -103,6 +104,12 @@ impl<'a> Resolver<'a> {
             offset => format!("{name}+{offset:#x}"),
         };
         Ok(Bytes { start: start.wrapping_add(memory.offset), size_bytes, name })
+    }
+
+    /// Where the crash region lies.
+    pub(super) fn crash_region(&self) -> Result<Range<u32>, PlanError> {
+        let (start, size_bytes) = self.region("crash-region")?;
+        Ok(start..start.saturating_add(size_bytes))
     }
 
     /// First address and size in bytes of an area, or of a part of the crash region.

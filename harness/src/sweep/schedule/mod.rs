@@ -1,6 +1,7 @@
 //! Runs a shard: so many threads, each with a worker and a processor of its own, and one that
 //! keeps the results. It can be told to stop, and killed, at any moment, and gone on with.
 
+pub mod processors;
 pub mod queue;
 
 use self::queue::Queue;

@@ -79,11 +79,11 @@ impl StoreError {
 pub fn shard_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(StoreError::file("list", folder))?,
+        entries => entries.map_err(StoreError::file("read", folder))?,
     };
     let mut paths = Vec::new();
     for entry in entries {
-        let path = entry.map_err(StoreError::file("list", folder))?.path();
+        let path = entry.map_err(StoreError::file("read", folder))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         if name.is_some_and(|name| name.starts_with("shard-") && name.ends_with(".jsonl")) {
             paths.push(path);

@@ -28,7 +28,7 @@ pub fn scan<E: From<StoreError>>(
     path: &Path,
     mut on_line: impl FnMut(u64, &Header, Line) -> Result<(), E>,
 ) -> Result<Sound, E> {
-    let file = File::open(path).map_err(StoreError::file("open", path))?;
+    let file = File::open(path).map_err(StoreError::file("read", path))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let mut sound = Sound { header: None, length_bytes: 0 };
     let (mut text, mut number) = (Vec::new(), 0);

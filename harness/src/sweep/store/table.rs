@@ -8,7 +8,8 @@
 use super::{StoreError, row};
 use crate::sweep::result::InjectionResult;
 use crate::sweep::work::{Identity, SweepId};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 const SCHEMA: &str = "
@@ -92,6 +93,29 @@ pub enum TableError {
     },
 }
 
+/// What a sweep cost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cost {
+    /// How often it was begun or gone on with, in all shards.
+    pub sessions: u64,
+    /// Time on the wall, all sessions added up.
+    pub milliseconds: u64,
+    /// The same, times the workers of each session.
+    pub worker_milliseconds: u64,
+    /// Injections in that time.
+    pub injections: u64,
+    /// Engines, and how many of each were started.
+    pub engines: Vec<(String, u64)>,
+}
+
+impl Cost {
+    /// Injections a second and worker.
+    #[must_use]
+    pub fn per_second_and_worker(&self) -> Option<u64> {
+        self.injections.saturating_mul(1_000).checked_div(self.worker_milliseconds)
+    }
+}
+
 /// A database of sweeps.
 #[derive(Debug)]
 pub struct Table {
@@ -106,6 +130,18 @@ impl Table {
     /// It cannot be opened, or is none of ours.
     pub fn open(path: &Path) -> Result<Self, TableError> {
         let connection = Connection::open(path);
+        Self::prepared(connection.map_err(|source| database_error(path, source))?, path)
+    }
+
+    /// Opens a database that is there.
+    ///
+    /// # Errors
+    /// It is not, or cannot be opened, or is none of ours.
+    pub fn open_existing(path: &Path) -> Result<Self, TableError> {
+        // What SQLite says of a file that is not there does not say so.
+        std::fs::metadata(path).map_err(StoreError::file("read", path))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let connection = Connection::open_with_flags(path, flags);
         Self::prepared(connection.map_err(|source| database_error(path, source))?, path)
     }
 
@@ -161,7 +197,40 @@ impl Table {
             .collect()
     }
 
-    /// Calls a function with each result of a sweep, in the order of points.
+    /// What a sweep cost, as far as it was written down: a session that was killed lacks its last
+    /// second.
+    ///
+    /// # Errors
+    /// The database.
+    pub fn cost(&self, sweep: &SweepId) -> Result<Cost, TableError> {
+        let id = sweep.to_string();
+        let query = "SELECT count(DISTINCT session), coalesce(sum(milliseconds), 0), \
+                     coalesce(sum(milliseconds * workers), 0), coalesce(sum(injections), 0) \
+                     FROM spent WHERE sweep = ?";
+        let mut cost = self
+            .connection
+            .query_row(query, [&id], |row| {
+                Ok(Cost {
+                    sessions: whole(row.get(0)?),
+                    milliseconds: whole(row.get(1)?),
+                    worker_milliseconds: whole(row.get(2)?),
+                    injections: whole(row.get(3)?),
+                    engines: Vec::new(),
+                })
+            })
+            .map_err(|source| self.error(source))?;
+        let query =
+            "SELECT engine, count(*) FROM worker WHERE sweep = ? GROUP BY engine ORDER BY engine";
+        let mut statement = self.connection.prepare(query).map_err(|source| self.error(source))?;
+        cost.engines = statement
+            .query_map([&id], |row| Ok((row.get(0)?, whole(row.get(1)?))))
+            .and_then(Iterator::collect)
+            .map_err(|source| self.error(source))?;
+        Ok(cost)
+    }
+
+    /// Calls a function with each result of a sweep, in the order of points; of scopes, `once` is
+    /// first.
     ///
     /// # Errors
     /// The database, a row in it, or what the function says.
@@ -171,7 +240,10 @@ impl Table {
         mut each: impl FnMut(InjectionResult) -> Result<(), TableError>,
     ) -> Result<(), TableError> {
         let columns = row::COLUMNS;
-        let query = format!("SELECT {columns} FROM result WHERE sweep = ? ORDER BY point, scope");
+        let query = format!(
+            "SELECT {columns} FROM result WHERE sweep = ? \
+             ORDER BY point, scope = 'once' DESC, scope"
+        );
         let mut statement = self.connection.prepare(&query).map_err(|source| self.error(source))?;
         let mut rows = statement
             .query_and_then([sweep.to_string()], row::read)
@@ -185,6 +257,11 @@ impl Table {
     pub(in crate::sweep) fn bad_row(&self, problem: &dyn std::fmt::Display) -> TableError {
         TableError::Row { path: self.path.clone(), problem: problem.to_string() }
     }
+}
+
+/// A count, which SQLite keeps with a sign.
+fn whole(count: i64) -> u64 {
+    count.unsigned_abs()
 }
 
 pub(super) fn database_error(path: &Path, source: rusqlite::Error) -> TableError {

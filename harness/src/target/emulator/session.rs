@@ -179,6 +179,18 @@ impl Session for EmulatorSession {
         Ok(())
     }
 
+    fn watch_loads(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError> {
+        let token =
+            self.emulator.watch(address, size_bytes, Access::Read).map_err(BenchError::of)?;
+        self.breakpoints.push((token, address));
+        Ok(())
+    }
+
+    fn step(&mut self, instructions: u64) -> Result<bool, BenchError> {
+        self.running_since_start = true;
+        self.emulator.step(instructions).map_err(BenchError::of)
+    }
+
     fn log_stores(&mut self, address: u32, size_bytes: u32) -> Result<(), BenchError> {
         let range = RamRange { address, size_bytes };
         self.emulator.watch_stores(&[range]).map_err(BenchError::of)
@@ -204,6 +216,19 @@ impl Session for EmulatorSession {
         let hub = self.emulator.gdb().map_err(BenchError::of)?;
         let value = hub.read_register(name).map_err(BenchError::of)?;
         Ok(value.and_then(|value| u32::try_from(value).ok()))
+    }
+
+    fn write_register(&mut self, name: &str, value: u32) -> Result<bool, BenchError> {
+        let hub = self.emulator.gdb().map_err(BenchError::of)?;
+        hub.write_register(name, u64::from(value)).map_err(BenchError::of)
+    }
+
+    fn raise_interrupt(&mut self, number: u16) -> Result<(), BenchError> {
+        self.emulator.raise_interrupt(number).map_err(BenchError::of)
+    }
+
+    fn raise_nmi(&mut self) -> Result<(), BenchError> {
+        self.emulator.raise_nmi().map_err(BenchError::of)
     }
 
     fn core_word(&mut self, address: u32) -> Result<u32, BenchError> {

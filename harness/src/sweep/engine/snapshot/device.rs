@@ -237,7 +237,7 @@ fn hang() -> Boundary {
 }
 
 /// What a reset does to RAM. Of decayed RAM one bit in 64 is another.
-fn change(bytes: &mut [u8], policy: RamPolicy, noise: &mut Noise) {
+pub(in crate::sweep::engine) fn change(bytes: &mut [u8], policy: RamPolicy, noise: &mut Noise) {
     match policy {
         RamPolicy::Kept => {}
         RamPolicy::Noise => noise.fill(bytes),

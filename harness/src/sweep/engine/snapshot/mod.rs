@@ -12,8 +12,7 @@
 //! Must never happen here: anything of one run in the next. Memory, core, devices and target time
 //! come back with the state; breakpoints are taken back.
 
-pub mod bench;
-mod device;
+pub(super) mod device;
 mod effect;
 mod trigger;
 

@@ -2,6 +2,8 @@
 //! `(p - 1) mod n = i - 1`. It follows from the number alone, so shards need to know nothing of
 //! each other, and an open sweep is divided as well as one whose end is known.
 
+pub mod environment;
+
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
 use std::num::NonZeroU64;

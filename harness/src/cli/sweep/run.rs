@@ -1,0 +1,167 @@
+//! Injects: the golden run first, then what is left of a shard.
+
+use super::progress::ProgressLine;
+use super::results::json;
+use super::{Run, SweepError, worst};
+use crate::cli::CommandError;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::say::{complain, say};
+use crate::execute::shown;
+use crate::exit;
+use crate::rig::{Rig, seed};
+use crate::sweep::campaign::Campaign;
+use crate::sweep::outcome::Outcome;
+use crate::sweep::report::Report;
+use crate::sweep::result::{InjectionResult, PointNumber};
+use crate::sweep::schedule::processors::processors;
+use crate::sweep::schedule::{self, End, Orders};
+use crate::sweep::shard::{Shard, environment};
+use crate::sweep::store::table::Table;
+use crate::sweep::work::Work;
+use std::path::Path;
+
+/// Folder of all sweeps, below that of build products.
+const SWEEPS_FOLDER: &str = "crashrig/sweeps";
+
+pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
+    let (rig, seed) = (Rig::here(), seed()?);
+    let shard = match arguments.shard {
+        Some(shard) => shard,
+        None => environment::shard(|name| std::env::var(name).ok())
+            .map_err(SweepError::from)?
+            .unwrap_or(Shard::WHOLE),
+    };
+    // Every file is read before anything is run.
+    let mut campaigns = Vec::new();
+    for file in &arguments.files {
+        let Run { board, engine, .. } = arguments;
+        let campaign = Campaign::open(&rig, file, board, *engine, seed);
+        campaigns.push(campaign.map_err(SweepError::from)?);
+    }
+    if let Some(point) = arguments.only {
+        return only(arguments, PointNumber(point), &campaigns);
+    }
+    let interrupt = Interrupt::listen()?;
+    let out = match &arguments.out {
+        Some(folder) => folder.clone(),
+        None => rig.target_folder.join(SWEEPS_FOLDER),
+    };
+    let (mut codes, mut reports) = (Vec::new(), Vec::new());
+    for campaign in &campaigns {
+        let sweep = campaign.identity();
+        if !is_golden(campaign, &rig, seed)? {
+            codes.push(exit::FAIL);
+            continue;
+        }
+        let folder = out.join(campaign.folder_name());
+        let end = inject(campaign, &folder, shard, arguments, &interrupt)?;
+        let report = report(sweep, &folder, shard)?;
+        if !arguments.json {
+            say!("{report}\n");
+        }
+        codes.push(report.exit_code());
+        reports.push(report);
+        if end == End::Interrupted {
+            complain!("stopped; results are kept in {}. To go on:", shown(&folder));
+            complain!("  {}", command());
+            codes.push(exit::INTERRUPTED);
+            break;
+        }
+    }
+    if arguments.json {
+        say!("{}", json(&reports));
+    }
+    Ok(worst(codes))
+}
+
+/// Whether the scenario passes without any fault of the sweep: nothing is injected before.
+fn is_golden(campaign: &Campaign, rig: &Rig, seed: u64) -> Result<bool, CommandError> {
+    let outcome = rig.execute(&campaign.test, &[], &rig.run_folder()?, seed)?;
+    let is_pass = outcome.verdict.is_pass();
+    if !is_pass {
+        complain!("sweep {}: the golden run fails, so nothing is injected", campaign.test.name);
+        say!("\n{}", outcome.failure());
+    }
+    Ok(is_pass)
+}
+
+fn inject(
+    work: &dyn Work,
+    folder: &Path,
+    shard: Shard,
+    arguments: &Run,
+    interrupt: &Interrupt,
+) -> Result<End, SweepError> {
+    let processors = processors(arguments.jobs.map(usize::from));
+    let is_stop_asked = || interrupt.is_asked();
+    let orders = Orders { shard, processors: &processors, is_stop_asked: &is_stop_asked };
+    let line = ProgressLine::new();
+    let end = schedule::run(work, folder, &orders, &mut |progress| line.show(progress));
+    line.clear();
+    Ok(end?)
+}
+
+fn report(
+    sweep: &crate::sweep::work::Identity,
+    folder: &Path,
+    shard: Shard,
+) -> Result<Report, SweepError> {
+    let mut table = Table::in_memory()?;
+    table.merge_folder(folder)?;
+    Ok(Report::of(&table, sweep, shard)?)
+}
+
+/// One point, again.
+fn only(arguments: &Run, point: PointNumber, campaigns: &[Campaign]) -> Result<u8, CommandError> {
+    let [campaign] = campaigns else {
+        let text = "--only: found several files, expected one".to_owned();
+        return Err(CommandError::Usage(text));
+    };
+    let sweep = campaign.identity();
+    let is_point = point.0 >= 1 && sweep.extent.last().is_none_or(|last| point.0 <= last);
+    if !is_point {
+        let last = sweep.extent.last().map_or(String::new(), |last| format!(" to {last}"));
+        let text = format!("--only: found {}, expected a point from 1{last}", point.0);
+        return Err(CommandError::Usage(text));
+    }
+    let first = sweep.scopes.first().copied();
+    let Some(scope) = arguments.scope.or(first).filter(|scope| sweep.scopes.contains(scope)) else {
+        let known: Vec<_> = sweep.scopes.iter().map(ToString::to_string).collect();
+        let text = format!("--scope: expected one of {}", known.join(", "));
+        return Err(CommandError::Usage(text));
+    };
+    let processor = processors(Some(1)).into_iter().next().flatten();
+    let result = campaign.worker(processor).and_then(|mut worker| worker.run(point, scope));
+    let result = result.map_err(crate::rig::RigError::from)?;
+    say_result(&result, arguments.json);
+    Ok(match result.outcome {
+        Outcome::HarnessError => exit::INFRASTRUCTURE,
+        Outcome::NotActivated => exit::NOTHING_SELECTED,
+        outcome if sweep.allows(outcome) => exit::PASS,
+        _ => exit::FAIL,
+    })
+}
+
+fn say_result(result: &InjectionResult, is_json: bool) {
+    if is_json {
+        say!("{}", serde_json::to_string(result).unwrap_or_else(|error| error.to_string()));
+        return;
+    }
+    let InjectionResult { point, scope, place, outcome, detail, .. } = result;
+    say!("point {}, {scope}: {place}", point.0);
+    say!("  {}", outcome.name());
+    detail.lines().for_each(|line| say!("  {line}"));
+    if let Some(pc) = result.pc {
+        say!("  the effect came at {pc:#010x}");
+    }
+    say!("  {} instructions, evidence {:016x}", result.instructions, result.evidence_hash);
+}
+
+/// The command line of this process, as one would type it.
+fn command() -> String {
+    let words = std::env::args().skip(1).map(|word| match word.contains(char::is_whitespace) {
+        true => format!("'{word}'"),
+        false => word,
+    });
+    std::iter::once("cargo rig".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,191 @@
+//! A sweep's file, a board, an image and an engine, brought together as work.
+
+use super::engine::Engine;
+use super::engine::process::ProcessEngine;
+use super::engine::snapshot::SnapshotEngine;
+use super::plan::{Plan, PlanError};
+use super::run::Runner;
+use super::work::{Allowance, Extent, Identity, SweepId, Work, Worker};
+use super::workload::Workload;
+use crate::execute::{JudgeError, load_image, shown};
+use crate::image::Image;
+use crate::known::check_names;
+use crate::rig::{Rig, RigError};
+use crate::scenario::check::load;
+use crate::scenario::error::ScenarioError;
+use crate::suite::{self, Test};
+use crate::target::BenchError;
+use crate::target::emulator::EmulatorTarget;
+use clap::ValueEnum;
+use crashrig_qemu::Program;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Which engine carries injections out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineChoice {
+    /// The fastest that this machine and the sweep's faults allow.
+    Auto,
+    /// A fresh emulator for each injection.
+    Process,
+    /// A warm emulator that goes back to a snapshot.
+    Snapshot,
+    /// A warm emulator in which the plug-in goes back by itself.
+    Plugin,
+}
+
+/// Why a file is no work.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// The file.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// The machine.
+    #[error(transparent)]
+    Rig(#[from] RigError),
+    /// The image, or a name that it does not have.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// The points.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The board.
+    #[error("sweep {file}: found board \"{board}\", expected one of {known}")]
+    Board {
+        /// The sweep's file.
+        file: PathBuf,
+        /// The board that was asked for.
+        board: String,
+        /// Boards that the sweep is for and that run here.
+        known: String,
+    },
+    /// The board lacks what the scenario needs.
+    #[error("sweep {file} on board {board}: {reason}")]
+    Lack {
+        /// The sweep's file.
+        file: PathBuf,
+        /// The board.
+        board: String,
+        /// What it lacks.
+        reason: String,
+    },
+}
+
+/// What can be run.
+pub struct Campaign {
+    /// The golden run as a test of its own: it must pass before anything is injected.
+    pub test: Test,
+    identity: Identity,
+    plan: Plan,
+    image: Arc<Image>,
+    engine: EngineChoice,
+    program: Program,
+    /// Output of the emulators; of no use once they have ended.
+    folder: PathBuf,
+    /// How many workers there were.
+    workers: AtomicUsize,
+}
+
+impl Campaign {
+    /// The work of a file.
+    ///
+    /// # Errors
+    /// See [`CampaignError`].
+    pub fn open(
+        rig: &Rig,
+        file: &Path,
+        board: &str,
+        engine: EngineChoice,
+        seed: u64,
+    ) -> Result<Self, CampaignError> {
+        let scenario = load(file)?;
+        let tests = suite::tests(vec![scenario], &rig.targets()?).map_err(RigError::from)?;
+        let names: Vec<_> = tests.iter().map(|it| it.target.board().name.clone()).collect();
+        let found = tests.into_iter().find(|test| test.target.board().name == board);
+        let (file, board) = (file.to_owned(), board.to_owned());
+        let Some(test) = found else {
+            return Err(CampaignError::Board { file, board, known: names.join(", ") });
+        };
+        if let Some(reason) = test.ignored {
+            return Err(CampaignError::Lack { file, board, reason });
+        }
+        let image = load_image(&rig.image(&board, &[])?)?;
+        check_names(&image, test.target.board(), &test.scenario).map_err(JudgeError::from)?;
+        let plan = Plan::new(&test.scenario, &image, seed)?;
+        let identity = identity(&test, &image, &plan, seed);
+        let program = crashrig_qemu::discover::find().map_err(BenchError::of);
+        let program = program.map_err(RigError::from)?;
+        let folder = rig.run_folder()?.join(test.name.replace("::", "."));
+        let (image, workers) = (Arc::new(image), AtomicUsize::new(0));
+        Ok(Self { test, identity, plan, image, engine, program, folder, workers })
+    }
+
+    /// The name of the folder of its results, the same for the same sweep on the same board.
+    #[must_use]
+    pub fn folder_name(&self) -> String {
+        self.test.name.replace("::", ".")
+    }
+}
+
+fn identity(test: &Test, image: &Image, plan: &Plan, seed: u64) -> Identity {
+    let (scenario, target) = (&test.scenario, &test.target);
+    let (kind, version) = (target.name(), target.version());
+    let target = format!("{kind} {version} {}", target.board().name);
+    let extent = match plan.count() {
+        None => Extent::Open,
+        Some(count) if plan.is_sampled() => Extent::Sampled { count, population: plan.all() },
+        Some(count) => Extent::Exhaustive { count },
+    };
+    let allow = plan.sweep.allow.iter();
+    let build = image.build_id_hex();
+    let seed_bytes = seed.to_le_bytes();
+    Identity {
+        id: SweepId::of(&[
+            scenario.text.as_bytes(),
+            build.as_bytes(),
+            target.as_bytes(),
+            &seed_bytes,
+        ]),
+        name: scenario.name.clone(),
+        file: shown(&scenario.path),
+        image: build,
+        target,
+        seed,
+        extent,
+        scopes: plan.scopes().to_vec(),
+        allowed: allow
+            .map(|it| Allowance { outcome: it.outcome, reason: it.reason.clone() })
+            .collect(),
+    }
+}
+
+impl Work for Campaign {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
+        let number = self.workers.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(number.to_string());
+        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
+        let target = EmulatorTarget::new(self.test.target.board().clone(), self.program.clone())?;
+        let target = target.for_wild_cores(processor);
+        let (image, scenario) = (&self.image, &self.test.scenario);
+        let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
+        let workload = Arc::new(workload);
+        let is_slow = self.engine == EngineChoice::Process
+            || (self.engine == EngineChoice::Auto && workload.has_host_models);
+        let engine: Box<dyn Engine> = match self.engine {
+            EngineChoice::Plugin => {
+                return Err(BenchError("find the engine of the plug-in: there is none".to_owned()));
+            }
+            _ if is_slow => {
+                let (target, image) = (Arc::new(target), Arc::clone(image));
+                Box::new(ProcessEngine::new(target, image, scenario, workload, folder)?)
+            }
+            _ => Box::new(SnapshotEngine::new(workload, &folder, processor.unwrap_or(0))),
+        };
+        Ok(Box::new(Runner::new(&self.plan, engine)?))
+    }
+}
