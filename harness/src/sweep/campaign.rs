@@ -1,9 +1,11 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
 use super::engine::Engine;
+use super::engine::plugin::PluginEngine;
 use super::engine::process::ProcessEngine;
 use super::engine::snapshot::SnapshotEngine;
 use super::plan::{Plan, PlanError};
+use super::result::PointNumber;
 use super::run::Runner;
 use super::work::{Allowance, Extent, Identity, SweepId, Work, Worker};
 use super::workload::Workload;
@@ -16,6 +18,7 @@ use crate::scenario::error::ScenarioError;
 use crate::suite::{self, Test};
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
+use crate::target::observer::ObserverSource;
 use clap::ValueEnum;
 use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
@@ -81,6 +84,8 @@ pub struct Campaign {
     image: Arc<Image>,
     engine: EngineChoice,
     program: Program,
+    /// The plug-in, looked for when an engine wants it.
+    plugin: ObserverSource,
     /// Output of the emulators; of no use once they have ended.
     folder: PathBuf,
     /// How many workers there were.
@@ -116,9 +121,10 @@ impl Campaign {
         let identity = identity(&test, &image, &plan, seed);
         let program = crashrig_qemu::discover::find().map_err(BenchError::of);
         let program = program.map_err(RigError::from)?;
+        let plugin = rig.observer()?;
         let folder = rig.run_folder()?.join(test.name.replace("::", "."));
         let (image, workers) = (Arc::new(image), AtomicUsize::new(0));
-        Ok(Self { test, identity, plan, image, engine, program, folder, workers })
+        Ok(Self { test, identity, plan, image, engine, program, plugin, folder, workers })
     }
 
     /// The name of the folder of its results, the same for the same sweep on the same board.
@@ -160,6 +166,25 @@ fn identity(test: &Test, image: &Image, plan: &Plan, seed: u64) -> Identity {
     }
 }
 
+impl Campaign {
+    /// The engine inside of QEMU, which has tested itself, if the sweep's faults are for it.
+    fn inside(
+        &self,
+        workload: &Arc<Workload>,
+        folder: &Path,
+        processor: usize,
+    ) -> Result<PluginEngine, BenchError> {
+        let plugin = self.plugin.file().map_err(BenchError::of)?;
+        let folder = folder.join("inside");
+        let mut engine = PluginEngine::new(Arc::clone(workload), plugin, &folder, processor);
+        engine.start()?;
+        let scope = self.plan.scopes().first();
+        let first = scope.and_then(|scope| self.plan.point(PointNumber(1), *scope));
+        first.map_or(Ok(()), |(fault, _)| PluginEngine::check(&fault))?;
+        Ok(engine)
+    }
+}
+
 impl Work for Campaign {
     fn identity(&self) -> &Identity {
         &self.identity
@@ -174,17 +199,22 @@ impl Work for Campaign {
         let (image, scenario) = (&self.image, &self.test.scenario);
         let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
         let workload = Arc::new(workload);
+        let processor = processor.unwrap_or(0);
+        let inside = match self.engine {
+            EngineChoice::Plugin => Some(self.inside(&workload, &folder, processor)?),
+            // Whatever stands in its way, there are others; the report names the one that was used.
+            EngineChoice::Auto => self.inside(&workload, &folder, processor).ok(),
+            EngineChoice::Process | EngineChoice::Snapshot => None,
+        };
         let is_slow = self.engine == EngineChoice::Process
             || (self.engine == EngineChoice::Auto && workload.has_host_models);
-        let engine: Box<dyn Engine> = match self.engine {
-            EngineChoice::Plugin => {
-                return Err(BenchError("find the engine of the plug-in: there is none".to_owned()));
-            }
-            _ if is_slow => {
+        let engine: Box<dyn Engine> = match inside {
+            Some(engine) => Box::new(engine),
+            None if is_slow => {
                 let (target, image) = (Arc::new(target), Arc::clone(image));
                 Box::new(ProcessEngine::new(target, image, scenario, workload, folder)?)
             }
-            _ => Box::new(SnapshotEngine::new(workload, &folder, processor.unwrap_or(0))),
+            None => Box::new(SnapshotEngine::new(workload, &folder, processor)),
         };
         Ok(Box::new(Runner::new(&self.plan, engine)?))
     }

@@ -8,4 +8,5 @@
 )]
 
 mod injections;
+mod inside;
 mod support;

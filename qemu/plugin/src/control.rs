@@ -53,6 +53,8 @@ struct Run {
     began: i64,
     /// How many it may execute.
     limit: i64,
+    /// The count when the timer last ran out.
+    looked_at: i64,
 }
 
 /// What the thread of the CPU needs between two runs.
@@ -169,9 +171,12 @@ impl Control {
     fn is_still_running(&mut self) -> bool {
         let reason = stop::reason();
         let internals = self.machine.internals;
-        if let Some(run) = &self.run {
-            let left = run.limit - ((internals.icount_get_raw)() - run.began);
-            if reason == Reason::Instructions as u32 && left > 0 {
+        if let Some(run) = &mut self.run {
+            let now = (internals.icount_get_raw)();
+            let left = run.limit - (now - run.began);
+            // A guest that sleeps for good executes nothing from one time to the next.
+            let is_asleep = std::mem::replace(&mut run.looked_at, now) == now;
+            if reason == Reason::Instructions as u32 && left > 0 && !is_asleep {
                 self.set_timer(left);
                 stop::go_on();
                 return true;
@@ -245,7 +250,7 @@ impl Control {
         }
         self.set_timer(limit);
         let began = (self.machine.internals.icount_get_raw)();
-        self.run = Some(Run { began, limit });
+        self.run = Some(Run { began, limit, looked_at: -1 });
         stop::arm(until, skip);
         Ok(())
     }

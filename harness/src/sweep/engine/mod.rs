@@ -1,6 +1,7 @@
 //! What carries injections out. An engine knows the workload of one sweep (image, boots, commands);
 //! it is asked for one fault after another and leaves nothing of one in the next.
 
+pub mod plugin;
 pub mod process;
 pub mod snapshot;
 
