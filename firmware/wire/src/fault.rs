@@ -171,6 +171,10 @@ crate::names::closed_list! {
     DmaOverVectors = 98, "dma-over-vectors";
     /// A DMA stream writes over the crash region.
     DmaOverCrashRegion = 99, "dma-over-crash-region";
+    /// None; a table in RAM is computed over and over, some 0.9 million instructions without a call
+    /// of the kernel, and its sum compared. A parameter gives another number of rounds, whose sum
+    /// nobody knows.
+    Compute = 100, "compute";
 }
 
 crate::names::closed_list! {

@@ -115,6 +115,8 @@ crate::names::closed_list! {
     BackupOpened = 36, "backup-opened";
     /// Backup SRAM held what a boot before had written.
     BackupKept = 37, "backup-kept";
+    /// A long computation over a table in RAM came to the sum that the compiler came to.
+    Computed = 38, "computed";
 }
 
 crate::names::closed_list! {

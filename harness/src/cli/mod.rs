@@ -12,6 +12,7 @@ mod list;
 mod run;
 mod say;
 mod sweep;
+mod sweep_bench;
 
 use crate::execute::JudgeError;
 use crate::exit;

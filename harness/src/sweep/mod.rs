@@ -18,12 +18,14 @@
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
 
+pub mod bench;
 pub mod campaign;
 pub mod classify;
 pub mod commands;
 pub mod engine;
 pub mod fault;
 pub mod hash;
+pub mod inside_bench;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -4,6 +4,7 @@
 mod access;
 mod benchmark;
 mod blocks;
+mod compute;
 mod control;
 mod devices;
 mod dma;
@@ -90,6 +91,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
+        Fault::Compute => return compute::run(parameter),
         Fault::HeapScript
         | Fault::HeapStackOverflow
         | Fault::HeapOverrun
