@@ -2,7 +2,7 @@
 
 use crate::setup::{self, emulator};
 use crate::step::Step;
-use crate::{bench, blast, bless, heaps, lint, mutants, size, tidy, workspace};
+use crate::{bench, blast, bless, cluster, heaps, lint, mutants, size, tidy, workspace};
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
 
@@ -104,6 +104,11 @@ pub const JOBS: &[Job] = &[
             setup::run()?;
             blast::run().map(|()| 0)
         },
+    },
+    Job {
+        name: "cluster",
+        summary: "set up, install Slurm, run a sweep on two nodes of which one stops; same table",
+        run: || cluster::run().map(|()| 0),
     },
     Job {
         name: "size",

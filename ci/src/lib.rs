@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod blast;
 pub mod bless;
+pub mod cluster;
 pub mod contract;
 pub mod heaps;
 pub mod ignored;

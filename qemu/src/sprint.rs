@@ -14,8 +14,22 @@ use crate::gdb::Halt;
 use crate::stop::Stop;
 use crate::thumb::is_wait;
 
+/// Steps after which events are read.
+const STEPS_PER_LOOK: u64 = 1_000;
+
 /// Time between two looks at the count of instructions, in milliseconds.
 const LOOK_INTERVAL_MS: u64 = 2;
+
+/// How stepping goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// By one instruction.
+    Step,
+    /// By one instruction, after which the guest may stand at its reset.
+    StepAndLook,
+    /// Not at all.
+    Stop,
+}
 
 impl Emulator {
     /// Lets the stopped guest run to its next stop. A breakpoint where it stands stops it at once:
@@ -116,20 +130,75 @@ impl Emulator {
         }
         self.hub.set_interrupts_in_steps(true)?;
         self.qmp.forget_events();
-        for _ in 0..count {
-            let halt = self.hub.step_once()?;
-            if !matches!(halt, Halt::Stepped | Halt::Point(_)) {
-                let found = format!("{halt:?}");
-                return Err(Error::State { doing: "step the guest", expected: "stepped", found });
-            }
+        let mut left = count;
+        while left > 0 && self.state == State::Stopped && self.step_once()? {
+            left -= 1;
+            self.read_events_of(left)?;
         }
         self.hub.set_interrupts_in_steps(false)?;
         self.note_reset()?;
         Ok(self.state == State::Stopped)
     }
 
-    /// A guest that asks for its reset in a single step stays in the state "debug", and only the
-    /// event tells. The answer to any question comes after it.
+    /// Executes instructions of the stopped guest, as [`Emulator::step`] does, and shows it to
+    /// `visit` before each, which says how to go on. False when the guest asked for its reset in
+    /// the last of them; that is only noticed where it is looked for.
+    ///
+    /// # Errors
+    /// As [`Emulator::step`], and what `visit` returns.
+    pub fn step_each(
+        &mut self,
+        mut visit: impl FnMut(&mut Self) -> Result<Next, Error>,
+    ) -> Result<bool, Error> {
+        self.require_stopped("step the guest", false)?;
+        self.require_no_models("step the guest")?;
+        self.hub.set_interrupts_in_steps(true)?;
+        self.qmp.forget_events();
+        let mut steps = 0;
+        while self.state == State::Stopped {
+            steps += 1;
+            self.read_events_of(steps)?;
+            let next = visit(self)?;
+            if next == Next::Stop {
+                break;
+            }
+            if self.step_once()? && next == Next::StepAndLook {
+                self.note_reset()?;
+            }
+        }
+        self.hub.set_interrupts_in_steps(false)?;
+        Ok(self.state == State::Stopped)
+    }
+
+    /// Each step leaves events, of which a connection keeps some thousands: now and then they are
+    /// read.
+    fn read_events_of(&mut self, steps: u64) -> Result<(), Error> {
+        if steps % STEPS_PER_LOOK != 0 {
+            return Ok(());
+        }
+        self.note_reset()?;
+        self.qmp.forget_events();
+        Ok(())
+    }
+
+    /// One step; false when QEMU says that the guest asked for its reset in it.
+    fn step_once(&mut self) -> Result<bool, Error> {
+        match self.hub.step_once()? {
+            Halt::Stepped | Halt::Point(_) => Ok(true),
+            Halt::Shutdown => {
+                self.state = State::AtReset;
+                Ok(false)
+            }
+            found => Err(Error::State {
+                doing: "step the guest",
+                expected: "stepped",
+                found: format!("{found:?}"),
+            }),
+        }
+    }
+
+    /// A guest that asks for its reset in a single step mostly stays in the state "debug", and only
+    /// the event tells. The answer to any question comes after it.
     fn note_reset(&mut self) -> Result<(), Error> {
         self.qmp.status()?;
         if self.qmp.has_event("SHUTDOWN") {

@@ -30,6 +30,7 @@ pub(super) fn check_sweep(
     let trigger = check_trigger(raw, problems);
     let points = check_points(raw, problems);
     check_points_against_trigger(points.as_ref(), &trigger, raw, problems);
+    let until = check_until(raw, points.as_ref(), problems);
     let effect = check_planned(raw, points.as_ref(), problems);
     check_sample(raw, points.as_ref(), problems);
     if raw.late_after_instructions.is_some() && raw.expect.is_empty() {
@@ -43,6 +44,7 @@ pub(super) fn check_sweep(
         boot: raw.boot,
         trigger,
         points: points?,
+        until,
         effect: effect?,
         scopes,
         expect: raw.expect.iter().filter_map(|it| check_expected(it, problems)).collect(),
@@ -121,6 +123,19 @@ fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
 /// Whether a link can be met more than once.
 const fn can_recur(link: &TriggerLink) -> bool {
     !matches!(link, TriggerLink::Boot | TriggerLink::Instructions(_) | TriggerLink::Milliseconds(_))
+}
+
+fn check_until(
+    raw: &RawSweep,
+    points: Option<&Points>,
+    problems: &mut Problems,
+) -> Option<TriggerLink> {
+    let until = check_link("sweep.until", raw.until.as_ref()?, problems)?;
+    if points.is_some_and(|points| *points != Points::Instructions) || !can_recur(&until) {
+        let expected = "a place that can be reached, with points \"instructions\"";
+        problems.add("sweep.until", "a table", expected);
+    }
+    Some(until)
 }
 
 fn check_points_against_trigger(

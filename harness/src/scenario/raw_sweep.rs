@@ -15,6 +15,8 @@ pub struct RawSweep {
     pub trigger: Vec<RawLink>,
     /// What the points are.
     pub points: String,
+    /// For `instructions`: where they end.
+    pub until: Option<RawLink>,
     /// For `bits`: whose.
     pub memory: Option<RawMemory>,
     /// For `values`: which.

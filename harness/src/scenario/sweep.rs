@@ -17,6 +17,8 @@ pub struct Sweep {
     pub trigger: Vec<TriggerLink>,
     /// The points.
     pub points: Points,
+    /// For instructions: where the golden run comes to the end of them, before its boot ends.
+    pub until: Option<TriggerLink>,
     /// What is done at each.
     pub effect: PlannedEffect,
     /// How often it comes; at least one.

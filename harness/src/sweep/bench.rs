@@ -25,13 +25,16 @@ const BATCH: u32 = 50;
 const FRESH_BATCH: u32 = 3;
 
 /// One boot that crashes: the record is written, and nothing follows.
-const CRASH: &str = r#"
+const CRASH: &str = r#"timeline = [
+  "1. the main thread loads from nowhere: the record is written, reset",
+]
 title = "a boot that crashes, for figures"
-timeline = ["1. the main thread loads from nowhere: the record is written, reset"]
-[[boot]]
+
+[[boot]] # 1
 start = "cold"
 fault = "bus-read"
 end = "crash"
+
 [[crash]]
 boot = 1
 kind = "bus-fault"

@@ -1,9 +1,8 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
-use super::engine::Engine;
-use super::engine::plugin::PluginEngine;
 use super::engine::process::ProcessEngine;
 use super::engine::snapshot::SnapshotEngine;
+use super::engine::{Engine, Trace};
 use super::plan::{Plan, PlanError};
 use super::result::PointNumber;
 use super::run::Runner;
@@ -22,8 +21,8 @@ use crate::target::observer::ObserverSource;
 use clap::ValueEnum;
 use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Which engine carries injections out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,12 +83,13 @@ pub struct Campaign {
     image: Arc<Image>,
     engine: EngineChoice,
     program: Program,
-    /// The plug-in, looked for when an engine wants it.
-    plugin: ObserverSource,
+    rig: Rig,
     /// Output of the emulators; of no use once they have ended.
-    folder: PathBuf,
+    run_folder: OnceLock<PathBuf>,
     /// How many workers there were.
     workers: AtomicUsize,
+    /// The golden run of the first worker.
+    golden: OnceLock<Trace>,
 }
 
 impl Campaign {
@@ -121,10 +121,31 @@ impl Campaign {
         let identity = identity(&test, &image, &plan, seed);
         let program = crashrig_qemu::discover::find().map_err(BenchError::of);
         let program = program.map_err(RigError::from)?;
-        let plugin = rig.observer()?;
-        let folder = rig.run_folder()?.join(test.name.replace("::", "."));
-        let (image, workers) = (Arc::new(image), AtomicUsize::new(0));
-        Ok(Self { test, identity, plan, image, engine, program, plugin, folder, workers })
+        Ok(Self {
+            test,
+            identity,
+            plan,
+            image: Arc::new(image),
+            engine,
+            program,
+            rig: rig.clone(),
+            run_folder: OnceLock::new(),
+            workers: AtomicUsize::new(0),
+            golden: OnceLock::new(),
+        })
+    }
+
+    /// The folder of this session's evidence, made when it is first asked for.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn run_folder(&self) -> Result<PathBuf, RigError> {
+        if let Some(folder) = self.run_folder.get() {
+            return Ok(folder.clone());
+        }
+        let folder = self.rig.run_folder()?;
+        // Where two threads come here at once, both have the folder of one of them from now on.
+        Ok(self.run_folder.get_or_init(|| folder).clone())
     }
 
     /// The name of the folder of its results, the same for the same sweep on the same board.
@@ -192,7 +213,8 @@ impl Work for Campaign {
 
     fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
         let number = self.workers.fetch_add(1, Ordering::Relaxed);
-        let folder = self.folder.join(number.to_string());
+        let run_folder = self.run_folder().map_err(BenchError::of)?;
+        let folder = run_folder.join(format!("{}-{number}", self.folder_name()));
         std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
         let target = EmulatorTarget::new(self.test.target.board().clone(), self.program.clone())?;
         let target = target.for_wild_cores(processor);
@@ -216,6 +238,12 @@ impl Work for Campaign {
             }
             None => Box::new(SnapshotEngine::new(workload, &folder, processor)),
         };
-        Ok(Box::new(Runner::new(&self.plan, engine)?))
+        let runner = Runner::new(&self.plan, engine)?;
+        // Each worker has shown that it repeats itself. They must repeat each other as well.
+        if self.golden.get_or_init(|| runner.golden().clone()) != runner.golden() {
+            let text = "repeat the golden run: two workers came to different ones".to_owned();
+            return Err(BenchError(text));
+        }
+        Ok(Box::new(runner))
     }
 }

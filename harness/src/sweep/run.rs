@@ -7,7 +7,7 @@
 
 use super::classify::{Classifier, Judgement};
 use super::engine::{Engine, Trace};
-use super::fault::{Effect, Fault, Scope};
+use super::fault::Scope;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::result::{InjectionResult, PointNumber};
@@ -22,6 +22,8 @@ pub struct Runner<'a> {
     plan: &'a Plan,
     engine: Box<dyn Engine + 'a>,
     golden: Trace,
+    /// How many points there are before where the sweep says that they end.
+    limit: Option<u64>,
     /// Injections since the last canary.
     since_canary: u64,
 }
@@ -35,7 +37,8 @@ impl<'a> Runner<'a> {
     pub fn new(plan: &'a Plan, mut engine: Box<dyn Engine + 'a>) -> Result<Self, BenchError> {
         let undisturbed = engine.run(None)?;
         let golden = golden(plan, engine.as_mut(), undisturbed)?;
-        let mut runner = Self { plan, engine, golden, since_canary: 0 };
+        let limit = limit(plan, engine.as_mut(), &golden)?;
+        let mut runner = Self { plan, engine, golden, limit, since_canary: 0 };
         runner.canary()?;
         Ok(runner)
     }
@@ -48,7 +51,7 @@ impl<'a> Runner<'a> {
 
     fn canary(&mut self) -> Result<(), BenchError> {
         self.since_canary = 0;
-        let again = match neutral(self.plan).filter(|_| self.golden.fired > 0) {
+        let again = match self.plan.neutral().filter(|_| self.golden.fired > 0) {
             Some(fault) => self.engine.run(Some(&fault))?,
             None => self.engine.run(None)?,
         };
@@ -66,6 +69,9 @@ impl Worker for Runner<'_> {
     }
 
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError> {
+        if let Some(limit) = self.limit.filter(|limit| point.0 > *limit) {
+            return Ok(nowhere(point, scope, format!("behind the last of {limit} instructions")));
+        }
         if self.since_canary == CANARY_INTERVAL {
             self.canary()?;
         }
@@ -86,16 +92,7 @@ pub fn run_point(
     scope: Scope,
 ) -> Result<InjectionResult, BenchError> {
     let Some((fault, place)) = plan.point(point, scope) else {
-        return Ok(InjectionResult {
-            point,
-            scope,
-            place: "no such point".to_owned(),
-            outcome: Outcome::NotActivated,
-            detail: String::new(),
-            pc: None,
-            instructions: 0,
-            evidence_hash: 0,
-        });
+        return Ok(nowhere(point, scope, "behind the last point".to_owned()));
     };
     let trace = engine.run(Some(&fault))?;
     let classifier = Classifier::new(&plan.sweep, plan.crash_region.clone(), golden);
@@ -105,17 +102,38 @@ pub fn run_point(
     Ok(InjectionResult { point, scope, place, outcome, detail, pc, instructions, evidence_hash })
 }
 
-/// The fault of the first point, with nothing done.
-fn neutral(plan: &Plan) -> Option<Fault> {
-    let (fault, _) = plan.point(PointNumber(1), Scope::Once)?;
-    // No bit of the first word of the crash region is another.
-    let effect = Effect::Word { address: plan.crash_region.start, flip: 0, set: 0, clear: 0 };
-    Some(Fault { effect, ..fault })
+/// A point that there is not.
+fn nowhere(point: PointNumber, scope: Scope, place: String) -> InjectionResult {
+    InjectionResult {
+        point,
+        scope,
+        place,
+        outcome: Outcome::NotActivated,
+        detail: String::new(),
+        pc: None,
+        instructions: 0,
+        evidence_hash: 0,
+    }
+}
+
+/// How many points a sweep has that says where they end: the instructions from its trigger to
+/// there, as the golden run executes them.
+fn limit(plan: &Plan, engine: &mut dyn Engine, golden: &Trace) -> Result<Option<u64>, BenchError> {
+    let Some(fault) = plan.neutral_end() else { return Ok(None) };
+    let end = engine.run(Some(&fault))?;
+    match (golden.fired_after, end.fired_after) {
+        (Some(first), Some(last)) if end.fired > 0 && last > first => Ok(Some(last - first)),
+        _ => Err(BenchError(
+            "count the points of a sweep: the golden run does not come from its trigger to where \
+             they end"
+                .to_owned(),
+        )),
+    }
 }
 
 /// The run that is stopped where the trigger is met; the undisturbed one where it never is.
 fn golden(plan: &Plan, engine: &mut dyn Engine, alone: Trace) -> Result<Trace, BenchError> {
-    let Some(fault) = neutral(plan) else { return Ok(alone) };
+    let Some(fault) = plan.neutral() else { return Ok(alone) };
     let stopped = engine.run(Some(&fault))?;
     if stopped.fired == 0 {
         return Ok(alone);

@@ -6,6 +6,7 @@ use super::fault::Scope;
 use super::hash::Fnv;
 use super::outcome::Outcome;
 use super::result::{InjectionResult, PointNumber};
+use crate::scenario::sweep::always_good;
 use crate::target::BenchError;
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display, Formatter};
@@ -94,7 +95,7 @@ pub struct Identity {
     pub extent: Extent,
     /// The scopes, in the order in which they are run.
     pub scopes: Vec<Scope>,
-    /// Outcomes that are allowed beside those that always are ([`is_always_allowed`]).
+    /// Outcomes that are allowed beside those that always are ([`always_good`]).
     pub allowed: Vec<Allowance>,
 }
 
@@ -102,7 +103,7 @@ impl Identity {
     /// Whether an outcome leaves the sweep green.
     #[must_use]
     pub fn allows(&self, outcome: Outcome) -> bool {
-        is_always_allowed(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
+        always_good(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
     }
 
     /// The command that runs one injection again.
@@ -110,13 +111,6 @@ impl Identity {
     pub fn replay(&self, point: PointNumber, scope: Scope) -> String {
         format!("cargo rig sweep {} --only {} --scope {scope}", self.file, point.0)
     }
-}
-
-/// Whether an outcome is what every sweep hopes for. `NotActivated` is among them, because nothing
-/// was injected; it is never counted as a pass.
-#[must_use]
-pub const fn is_always_allowed(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::NotActivated | Outcome::Masked | Outcome::DetectedRight)
 }
 
 /// A sweep that can be run.

@@ -60,7 +60,7 @@ impl FakeWork {
             place: format!("place {point}"),
             outcome,
             detail: String::new(),
-            pc: (point % 2 == 0).then_some(0x0800_0000),
+            pc: point.is_multiple_of(2).then_some(0x0800_0000),
             instructions: u64::from(noise.below(1_000)),
             evidence_hash: noise.next_word(),
         }

@@ -60,6 +60,33 @@ fn a_reset_in_the_crash_writer_leaves_what_was_written_until_then() {
 }
 
 #[test]
+fn memory_alone_makes_the_same_run_as_a_state_that_is_restored() {
+    let bench = Bench::of(CRASH);
+    let (mut filmed, mut restored) = (bench.engine(), bench.engine().without_films());
+    assert_eq!(filmed.run(None).unwrap(), restored.run(None).unwrap());
+    for ram in [RamPolicy::Kept, RamPolicy::Noise, RamPolicy::Decayed] {
+        for instructions in [0, 1, 60, 61, 2500] {
+            let fault = bench.after(ENTRY, instructions, Effect::Reset { ram });
+            let expected = restored.run(Some(&fault)).unwrap();
+            assert_eq!(filmed.run(Some(&fault)).unwrap(), expected, "{instructions}, {ram:?}");
+        }
+    }
+}
+
+#[test]
+fn the_last_instruction_is_the_one_that_asks_for_the_reset() {
+    let bench = Bench::of(CRASH);
+    let mut engine = bench.engine();
+    let golden = engine.run(None).unwrap();
+    let hook = "crashrig_reset_hook";
+    let mut run = |instructions| engine.run(Some(&bench.after(hook, instructions, RESET))).unwrap();
+    let last = (0..100).map(&mut run).take_while(|trace| trace.fired == 1).last().unwrap();
+    assert_eq!(last.fired_after.unwrap() + 1, golden.boots[0].instructions);
+    assert_eq!(last.boots[0].region, golden.boots[0].region);
+    assert_eq!(last.boots[1].region, golden.boots[1].region);
+}
+
+#[test]
 fn a_trigger_that_is_not_met_is_said_to_be_so() {
     let bench = Bench::of(CRASH);
     let mut engine = bench.engine();

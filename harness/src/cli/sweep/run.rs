@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
 
 /// Whether the scenario passes without any fault of the sweep: nothing is injected before.
 fn is_golden(campaign: &Campaign, rig: &Rig, seed: u64) -> Result<bool, CommandError> {
-    let outcome = rig.execute(&campaign.test, &[], &rig.run_folder()?, seed)?;
+    let outcome = rig.execute(&campaign.test, &[], &campaign.run_folder()?, seed)?;
     let is_pass = outcome.verdict.is_pass();
     if !is_pass {
         complain!("sweep {}: the golden run fails, so nothing is injected", campaign.test.name);

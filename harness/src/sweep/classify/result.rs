@@ -23,16 +23,20 @@ impl Case<'_> {
             Ok(lost) => lost,
             Err(found) => return found,
         };
+        let mut told = None;
         for (index, boot) in self.boots.iter().enumerate() {
             if self.is_ended_by_effect(index) {
                 continue;
             }
             let Some(golden) = self.all.golden.get(index) else { continue };
-            if let Some(found) = self.marker(index + 1, boot, golden) {
-                return found;
+            match self.marker(index + 1, boot, golden) {
+                Some(found) if found.0 == Outcome::DetectedRight => told = told.or(Some(found)),
+                Some(found) => return found,
+                None => {}
             }
         }
-        lost.or_else(|| self.sections())
+        lost.or(told)
+            .or_else(|| self.sections())
             .or_else(|| self.kept())
             .unwrap_or((Outcome::Masked, String::new()))
     }

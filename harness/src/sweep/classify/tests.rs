@@ -81,6 +81,7 @@ fn sweep(subject: Subject) -> Sweep {
         boot: 2,
         trigger: vec![TriggerLink::Boot],
         points: Points::Instructions,
+        until: None,
         effect: PlannedEffect::Skip,
         scopes: vec![Scope::Once],
         expect: vec![Expected { detector: Detector::DivideTrap, kind: None, thread: None }],

@@ -80,6 +80,8 @@ pub struct Plan {
     pub crash_region: Range<u32>,
     boot: u32,
     trigger: Vec<Link>,
+    /// Where the points end, if the boot does not end them.
+    until: Option<Link>,
     /// The trigger in words.
     trigger_name: String,
     points: ResolvedPoints,
@@ -110,9 +112,11 @@ impl Plan {
         };
         let index = (sweep.boot as usize).saturating_sub(1);
         let command = commands(scenario, seed).get(index).copied().ok_or_else(no_sweep)?;
+        let until = sweep.until.as_ref().map(|link| names.link(link)).transpose()?;
         let crash_region = names.crash_region()?;
         let mut plan = Self {
             crash_region,
+            until,
             boot: sweep.boot,
             trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
@@ -192,6 +196,23 @@ impl Plan {
         };
         let effect = self.effect(ordinal);
         Some((Fault { boot: self.boot, trigger, effect, scope, seed: self.seed ^ ordinal }, place))
+    }
+
+    /// The first point with nothing done: what the device does anyway where it is stopped there.
+    #[must_use]
+    pub fn neutral(&self) -> Option<Fault> {
+        let (fault, _) = self.point(PointNumber(1), Scope::Once)?;
+        // No bit of the first word of the crash region is another.
+        let effect = Effect::Word { address: self.crash_region.start, flip: 0, set: 0, clear: 0 };
+        Some(Fault { effect, ..fault })
+    }
+
+    /// The same where the points end, for a sweep that says where they do.
+    #[must_use]
+    pub fn neutral_end(&self) -> Option<Fault> {
+        let (mut fault, until) = (self.neutral()?, self.until.clone()?);
+        fault.trigger.push(until);
+        Some(fault)
     }
 
     fn effect(&self, ordinal: u64) -> Effect {

@@ -13,8 +13,9 @@ use super::outcome::Outcome;
 use super::result::InjectionResult;
 use super::shard::Shard;
 use super::store::table::{Cost, Table, TableError};
-use super::work::{Extent, Identity, is_always_allowed};
+use super::work::{Extent, Identity};
 use crate::exit;
+use crate::scenario::sweep::always_good;
 use serde::Serialize;
 
 /// What a sweep, or one shard of it, came to.
@@ -107,7 +108,7 @@ impl Report {
     fn look_at(&mut self, result: InjectionResult) {
         let outcome = result.outcome;
         let is_first = self.examples.iter().all(|example| example.result.outcome != outcome);
-        if is_first && !is_always_allowed(outcome) {
+        if is_first && !always_good(outcome) {
             let allowance = self.sweep.allowed.iter().find(|entry| entry.outcome == outcome);
             let allowed = allowance.map(|entry| entry.reason.clone());
             let command = self.sweep.replay(result.point, result.scope);

@@ -55,8 +55,8 @@ pub enum TableError {
     Foreign(PathBuf),
     /// The same injection came to two results.
     #[error(
-        "merge {path}, line {line}: two results of the same injection differ\n  found    {found}\n  \
-         expected {expected}"
+        "merge {path}, line {line}: two results of the same injection differ\n  \
+         found    {found}\n  expected {expected}"
     )]
     Differ {
         /// The file.

@@ -21,7 +21,7 @@ impl SnapshotEngine {
         let warm = self.warm.as_mut().ok_or_else(no_base)?;
         let base = warm.base.as_ref().ok_or_else(no_base)?;
         warm.device.restore(&base.saved)?;
-        warm.run_to_end(budget).map(drop)
+        warm.device.run_to_end(budget).map(drop)
     }
 }
 

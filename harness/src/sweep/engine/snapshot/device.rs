@@ -4,13 +4,15 @@
 //! the emulator need not be reset before a state is restored. A reset that comes another way is
 //! seen as well, and costs a third of a millisecond more.
 
+use super::cut_off::ram_of;
+use super::film::{Ram, changes};
 use crate::noise::Noise;
 use crate::sweep::engine::BootTrace;
 use crate::sweep::fault::RamPolicy;
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary, TARGET_TIME};
 use crashrig_qemu::gdb::Token;
-use crashrig_qemu::{Emulator, Snapshot, Stop};
+use crashrig_qemu::{Emulator, GuestRam, Snapshot, Stop};
 use crashrig_wire::marker::MARKER_LENGTH;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +32,11 @@ pub(super) struct Device {
     hook: Option<Token>,
     /// Whether boots end at the hook: see [`Device::end_at_hook`].
     ends_at_hook: bool,
+    /// Instructions from the hook to the reset itself.
+    pub(super) behind_hook: u64,
+    ended_at_hook: bool,
+    /// The way to read all RAM at once, when it was needed once.
+    ram: Option<GuestRam>,
     /// It was never run: it stands before its first instruction already.
     is_fresh: bool,
 }
@@ -72,6 +79,9 @@ impl Device {
             boot_began: 0,
             hook: None,
             ends_at_hook: true,
+            behind_hook: 0,
+            ended_at_hook: false,
+            ram: None,
             is_fresh: true,
         };
         device.stop_at_hook(true)?;
@@ -106,12 +116,25 @@ impl Device {
         index: usize,
         ram: Option<(RamPolicy, u64)>,
     ) -> Result<(), BenchError> {
+        self.begin_with(index, None, ram)
+    }
+
+    /// The same after a reset at which RAM was `left`.
+    pub(super) fn begin_with(
+        &mut self,
+        index: usize,
+        left: Option<&Ram>,
+        ram: Option<(RamPolicy, u64)>,
+    ) -> Result<(), BenchError> {
         if !self.is_fresh {
             self.boot_began = self.instructions()?;
             self.emulator.reset_warm().map_err(BenchError::of)?;
         }
         self.is_fresh = false;
         self.stop_at_hook(self.ends_at_hook)?;
+        if let Some(left) = left {
+            self.put_ram(left)?;
+        }
         let workload = Arc::clone(&self.workload);
         let planned = workload.boots.get(index);
         let planned = planned.ok_or_else(|| BenchError(format!("find boot {}", index + 1)))?;
@@ -128,16 +151,38 @@ impl Device {
         self.write(workload.marker, &[0; MARKER_LENGTH])
     }
 
+    /// Makes RAM what it is to be, by writing what differs.
+    fn put_ram(&mut self, wanted: &Ram) -> Result<(), BenchError> {
+        if self.ram.is_none() {
+            self.ram = Some(ram_of(self)?);
+        }
+        let Some(source) = &self.ram else { return Ok(()) };
+        let mut present = Ram::new();
+        source.read_into(&mut present).map_err(BenchError::of)?;
+        let starts: Vec<_> = self.workload.ram.iter().map(|(start, _)| *start).collect();
+        let changes = changes(&starts, &present, wanted);
+        let ranges: Vec<_> = changes.iter().map(|(at, bytes)| (*at, bytes.as_slice())).collect();
+        self.emulator.memory().write_many(&ranges).map_err(BenchError::of)
+    }
+
+    /// Runs to the end of the boot; no other breakpoint is set.
+    pub(super) fn run_to_end(&mut self, budget: u64) -> Result<Boundary, BenchError> {
+        match self.run(budget)? {
+            Ran::Ended(boundary) => Ok(boundary),
+            Ran::Point(_) => Err(BenchError("run a boot: stopped where nobody asked".to_owned())),
+        }
+    }
+
     /// Runs to the end of the boot or to another breakpoint, whichever comes first.
     pub(super) fn run(&mut self, budget: u64) -> Result<Ran, BenchError> {
         let end = self.boot_began + budget;
         for _ in 0..LOOKS {
             let stop = self.emulator.sprint(end, LOOK).map_err(BenchError::of)?;
             let is_lockup = stop.is_lockup();
+            self.ended_at_hook =
+                matches!(stop, Stop::Breakpoint { token } if Some(token) == self.hook);
             return Ok(match stop {
-                Stop::Breakpoint { token } if Some(token) == self.hook => {
-                    Ran::Ended(Boundary::Reset)
-                }
+                Stop::Breakpoint { .. } if self.ended_at_hook => Ran::Ended(Boundary::Reset),
                 Stop::Breakpoint { token } => Ran::Point(token),
                 Stop::Reset => Ran::Ended(Boundary::Reset),
                 Stop::InstructionLimit => Ran::Ended(hang()),
@@ -170,11 +215,14 @@ impl Device {
         match &trace.boundary {
             Boundary::Reset | Boundary::Watchdog => {
                 trace.instructions = self.instructions()? - self.boot_began;
+                if std::mem::take(&mut self.ended_at_hook) {
+                    trace.instructions += self.behind_hook;
+                }
                 trace.region = vec![0; self.workload.crash_size as usize];
                 trace.marker = vec![0; MARKER_LENGTH];
                 let (region, marker) = (self.workload.crash_start, self.workload.marker);
-                self.read(region, &mut trace.region)?;
-                self.read(marker, &mut trace.marker)?;
+                let mut parts = [(region, &mut trace.region[..]), (marker, &mut trace.marker[..])];
+                self.emulator.memory().read_many(&mut parts).map_err(BenchError::of)?;
             }
             Boundary::Hang { .. } => {}
             Boundary::Lockup { .. } | Boundary::Exit { .. } => trace.instructions = 0,

@@ -12,10 +12,14 @@
 //! Must never happen here: anything of one run in the next. Memory, core, devices and target time
 //! come back with the state; breakpoints are taken back.
 
+pub mod bench;
+mod cut_off;
 pub(super) mod device;
 mod effect;
+mod film;
 mod trigger;
 
+use self::cut_off::Filmed;
 use self::device::{Device, Ran, Saved};
 use self::trigger::{Met, leave, meet, pc, step, watch};
 use super::{BootTrace, Engine, Trace};
@@ -41,6 +45,10 @@ pub struct SnapshotEngine {
     starts: u32,
     /// Instructions that a boot may take.
     budget: u64,
+    /// Instructions from the hook of resets to the reset itself.
+    behind_hook: u64,
+    /// Whether runs that a reset cuts off begin with memory instead of a state.
+    has_films: bool,
     golden: Option<Trace>,
     warm: Option<Warm>,
 }
@@ -52,6 +60,8 @@ struct Warm {
     first: Saved,
     base: Option<Base>,
     near: Option<(u64, Saved)>,
+    /// Memory before each of some instructions behind the base.
+    filmed: Option<Filmed>,
 }
 
 /// Where the links of a trigger were met.
@@ -61,6 +71,21 @@ struct Base {
     /// The boots before.
     done: Vec<BootTrace>,
     saved: Saved,
+}
+
+impl Base {
+    /// Whether the trigger of a fault leads over this place.
+    fn is_of(&self, fault: &Fault) -> bool {
+        self.boot == fault.boot && self.links == split(&fault.trigger).0
+    }
+}
+
+/// The links of a trigger that lead to a place, and how many instructions later it is met.
+fn split(trigger: &[Link]) -> (&[Link], u64) {
+    match trigger.split_last() {
+        Some((Link::Instructions { count }, links)) => (links, *count),
+        _ => (trigger, 0),
+    }
 }
 
 /// Where a run stands when the way to its trigger is over.
@@ -82,9 +107,19 @@ impl SnapshotEngine {
             processor,
             starts: 0,
             budget: GOLDEN_NS >> shift,
+            behind_hook: 0,
+            has_films: true,
             golden: None,
             warm: None,
         }
+    }
+
+    /// The same without what makes it fast where a reset cuts runs off: each run begins with a
+    /// state that is restored. For comparisons.
+    #[must_use]
+    pub fn without_films(mut self) -> Self {
+        self.has_films = false;
+        self
     }
 
     fn warm(&mut self) -> Result<&mut Warm, BenchError> {
@@ -92,42 +127,63 @@ impl SnapshotEngine {
             self.starts += 1;
             let folder = self.folder.join(format!("start-{}", self.starts));
             let mut device = Device::start(&self.workload, &folder, self.processor)?;
+            device.behind_hook = self.behind_hook;
             device.begin(0, None)?;
             let first = device.save("first")?;
-            self.warm = Some(Warm { device, first, base: None, near: None });
+            self.warm = Some(Warm { device, first, base: None, near: None, filmed: None });
         }
         self.warm.as_mut().ok_or_else(|| BenchError("keep an emulator".to_owned()))
     }
 
-    /// The golden run, which also tells how long a boot may take.
+    /// The golden run.
     fn golden(&mut self) -> Result<Trace, BenchError> {
+        if self.golden.is_none() {
+            self.golden = Some(self.first_golden()?);
+        }
         let budget = self.budget;
         let warm = self.warm()?;
         warm.device.restore(&warm.first)?;
-        let boots = warm.go_on(Vec::new(), None, budget)?;
-        let longest = boots.iter().map(|boot| boot.instructions).max().unwrap_or(0);
-        if self.golden.is_none() {
-            self.budget = 4 * longest + 1_000_000;
+        let boots = warm.go_on(budget)?;
+        Ok(unbroken(boots))
+    }
+
+    /// The first golden run, which tells how long a boot may take, and what lies between the hook
+    /// and the reset.
+    fn first_golden(&mut self) -> Result<Trace, BenchError> {
+        let budget = self.budget;
+        let warm = self.warm()?;
+        warm.device.end_at_hook(false);
+        warm.device.restore(&warm.first)?;
+        let boots = warm.go_on(budget)?;
+        warm.device.end_at_hook(true);
+        if let Some(first) = boots.first().filter(|boot| boot.boundary == Boundary::Reset) {
+            warm.device.restore(&warm.first)?;
+            let boundary = warm.device.run_to_end(budget)?;
+            let to_hook = warm.device.trace(boundary, budget)?.instructions;
+            let behind_hook = first.instructions.saturating_sub(to_hook);
+            warm.device.behind_hook = behind_hook;
+            self.behind_hook = behind_hook;
         }
-        Ok(Trace { fired: 0, fired_at: None, fired_after: None, boots, trace_hash: None })
+        let longest = boots.iter().map(|boot| boot.instructions).max().unwrap_or(0);
+        self.budget = 4 * longest + 1_000_000;
+        Ok(unbroken(boots))
     }
 
     fn inject(&mut self, fault: &Fault) -> Result<Trace, BenchError> {
         if self.golden.is_none() {
-            self.golden = Some(self.golden()?);
+            self.golden = Some(self.first_golden()?);
         }
-        let budget = self.budget;
+        let (budget, has_films) = (self.budget, self.has_films);
         let warm = self.warm()?;
+        if let Effect::Reset { ram } = fault.effect
+            && has_films
+            && let Some(trace) = warm.cut_off(fault, ram, budget)?
+        {
+            return Ok(trace);
+        }
         let Reached { done, met, after } = warm.reach(fault, budget)?;
         if let Met::Ended(boundary) = met {
-            let boots = warm.go_on_from(done, boundary, None, budget)?;
-            return Ok(Trace {
-                fired: 0,
-                fired_at: None,
-                fired_after: None,
-                boots,
-                trace_hash: None,
-            });
+            return Ok(unbroken(warm.go_on_from(done, boundary, None, budget)?));
         }
         let fired_at = Some(pc(&mut warm.device)?);
         let (fired, boundary) = warm.carry_out(fault, budget)?;
@@ -148,11 +204,7 @@ impl Engine for SnapshotEngine {
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
         let trace = match fault {
             Some(fault) => self.inject(fault)?,
-            None => {
-                let trace = self.golden()?;
-                self.golden.get_or_insert_with(|| trace.clone());
-                trace
-            }
+            None => self.golden()?,
         };
         let is_gone = |boot: &BootTrace| {
             matches!(boot.boundary, Boundary::Lockup { .. } | Boundary::Exit { .. })
@@ -167,10 +219,7 @@ impl Engine for SnapshotEngine {
 impl Warm {
     /// Brings the device to where a trigger is met.
     fn reach(&mut self, fault: &Fault, budget: u64) -> Result<Reached, BenchError> {
-        let (links, steps) = match fault.trigger.split_last() {
-            Some((Link::Instructions { count }, links)) => (links, *count),
-            _ => (fault.trigger.as_slice(), 0),
-        };
+        let (links, steps) = split(&fault.trigger);
         if let Some(reached) = self.go_to_base(fault.boot, links, budget)? {
             return Ok(reached);
         }
@@ -207,7 +256,7 @@ impl Warm {
         if self.base.as_ref().is_some_and(|base| base.boot == boot && base.links == links) {
             return Ok(None);
         }
-        self.near = None;
+        (self.near, self.filmed) = (None, None);
         let step_from_base = self.base.take().and_then(|base| {
             let further = further(&base.links, links).filter(|_| base.boot == boot);
             further.map(|link| (base, link))
@@ -248,7 +297,7 @@ impl Warm {
         self.device.restore(&self.first)?;
         let mut done = Vec::new();
         while done.len() + 1 < boot as usize {
-            let boundary = self.run_to_end(budget)?;
+            let boundary = self.device.run_to_end(budget)?;
             done.push(self.device.trace(boundary, budget)?);
             let next = self.device.workload.next(&done);
             let index = next.ok_or_else(|| {
@@ -259,13 +308,6 @@ impl Warm {
         Ok(done)
     }
 
-    fn run_to_end(&mut self, budget: u64) -> Result<Boundary, BenchError> {
-        match self.device.run(budget)? {
-            Ran::Ended(boundary) => Ok(boundary),
-            Ran::Point(_) => Err(BenchError("run a boot: stopped where nobody asked".to_owned())),
-        }
-    }
-
     /// Does what is to be done, as often as it is, and runs to the end of the boot. Returns how
     /// often it came.
     fn carry_out(&mut self, fault: &Fault, budget: u64) -> Result<(u32, Boundary), BenchError> {
@@ -274,7 +316,7 @@ impl Warm {
         }
         effect::carry_out(&mut self.device, &fault.effect)?;
         let more = match fault.scope {
-            Scope::Once => return Ok((1, self.run_to_end(budget)?)),
+            Scope::Once => return Ok((1, self.device.run_to_end(budget)?)),
             Scope::FromThenOn => u32::MAX,
             Scope::Window(more) => more,
         };
@@ -303,7 +345,7 @@ impl Warm {
         let met = boundary.map_or(Met::Yes, Met::Ended);
         match leave(&mut self.device, token, met)? {
             Met::Ended(boundary) => Ok((fired, boundary)),
-            Met::Yes => Ok((fired, self.run_to_end(budget)?)),
+            Met::Yes => Ok((fired, self.device.run_to_end(budget)?)),
         }
     }
 
@@ -318,22 +360,22 @@ impl Warm {
         done.push(self.device.trace(boundary, budget)?);
         while let Some(index) = self.device.workload.next(&done) {
             self.device.begin(index, ram.take())?;
-            let boundary = self.run_to_end(budget)?;
+            let boundary = self.device.run_to_end(budget)?;
             done.push(self.device.trace(boundary, budget)?);
         }
         Ok(done)
     }
 
-    /// The same for a boot that still runs.
-    fn go_on(
-        &mut self,
-        done: Vec<BootTrace>,
-        ram: Option<(RamPolicy, u64)>,
-        budget: u64,
-    ) -> Result<Vec<BootTrace>, BenchError> {
-        let boundary = self.run_to_end(budget)?;
-        self.go_on_from(done, boundary, ram, budget)
+    /// All boots of a run whose first boot has just begun.
+    fn go_on(&mut self, budget: u64) -> Result<Vec<BootTrace>, BenchError> {
+        let boundary = self.device.run_to_end(budget)?;
+        self.go_on_from(Vec::new(), boundary, None, budget)
     }
+}
+
+/// A run in which nothing was injected.
+fn unbroken(boots: Vec<BootTrace>) -> Trace {
+    Trace { fired: 0, fired_at: None, fired_after: None, boots, trace_hash: None }
 }
 
 /// The way from where some links are met to where others are, if these are the same but for a
