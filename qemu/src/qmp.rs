@@ -100,7 +100,19 @@ impl Qmp {
     /// # Errors
     /// As [`Qmp::command`].
     pub fn instruction_count(&mut self) -> Result<u64, Error> {
-        let answer = self.command("query-replay", Value::Null)?;
+        self.ask_instruction_count()?;
+        self.asked_instruction_count()
+    }
+
+    /// Asks for [`Qmp::instruction_count`], whose answer is collected later. No other command may
+    /// come in between.
+    pub(crate) fn ask_instruction_count(&mut self) -> Result<(), Error> {
+        self.channel.send(b"{\"execute\":\"query-replay\"}\n")
+    }
+
+    /// The answer to the question.
+    pub(crate) fn asked_instruction_count(&mut self) -> Result<u64, Error> {
+        let answer = self.answer("query-replay", answer_deadline())?;
         answer
             .get("icount")
             .and_then(Value::as_u64)

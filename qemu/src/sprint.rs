@@ -91,6 +91,18 @@ impl Emulator {
         Ok(wall_is_over.then_some(Stop::WallLimit))
     }
 
+    /// Reads ranges of memory of the stopped guest and [`Emulator::instructions`], all at once.
+    ///
+    /// # Errors
+    /// When instructions are not counted, a range leaves the address space, or QEMU fails.
+    pub fn read_and_count(&mut self, ranges: &mut [(u32, &mut [u8])]) -> Result<u64, Error> {
+        self.require_stopped("read what the guest has left", true)?;
+        self.qmp.ask_instruction_count()?;
+        let read = self.qtest.read_many(ranges);
+        let count = self.qmp.asked_instruction_count()?;
+        read.map(|()| count)
+    }
+
     /// Whether the stopped guest sleeps: the instruction before the next one waits for an interrupt.
     ///
     /// # Errors

@@ -224,13 +224,13 @@ impl Client {
         }
     }
 
-    /// The next packet, acknowledged; `None` when it did not come in time.
+    /// The next packet; `None` when it did not come in time. It is not acknowledged: the stub takes
+    /// the next packet for that, and does not have to wake up twice.
     fn receive(&mut self, until: Instant) -> Result<Option<Vec<u8>>, Error> {
         loop {
             match packet::decode(self.channel.received()) {
                 Decoded::Packet { payload, length } => {
                     self.channel.take(length);
-                    self.channel.send(b"+")?;
                     return Ok(Some(payload));
                 }
                 Decoded::Damaged => {

@@ -47,9 +47,9 @@ impl Hub {
         self.running = false;
         match self.halt(&reply)? {
             Halt::Stepped => {
-                let pc = self.program_counter()?;
-                let hit = |point: &&_| is_break_at(point, pc);
-                let token = self.points.iter().find(hit).map(|point| point.token);
+                let token = self
+                    .only_breakpoint()
+                    .map_or_else(|| self.breakpoint_here(), |it| Ok(Some(it)))?;
                 Ok(token.map_or(Halt::Other(reply.signal), Halt::Point))
             }
             other => Ok(other),
@@ -65,6 +65,18 @@ impl Hub {
         self.halt(&reply)
     }
 
+    /// The only breakpoint there is: a stop that is no watchpoint's is at this one.
+    fn only_breakpoint(&self) -> Option<Token> {
+        let mut all = self.points.iter().filter(|point| point.kind == Kind::Break);
+        let first = all.next()?;
+        all.next().is_none().then_some(first.token)
+    }
+
+    fn breakpoint_here(&mut self) -> Result<Option<Token>, Error> {
+        let pc = self.program_counter()?;
+        Ok(self.breakpoint(pc))
+    }
+
     fn halt(&mut self, reply: &StopReply) -> Result<Halt, Error> {
         let watch = self.watch_token(reply);
         self.stands_at_watch = watch;
@@ -76,8 +88,4 @@ impl Hub {
             (other, _) => Halt::Other(other),
         })
     }
-}
-
-fn is_break_at(point: &crate::gdb::hub::Point, pc: u32) -> bool {
-    point.kind == Kind::Break && point.address == pc
 }

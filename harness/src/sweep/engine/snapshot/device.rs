@@ -214,15 +214,15 @@ impl Device {
         };
         match &trace.boundary {
             Boundary::Reset | Boundary::Watchdog => {
-                trace.instructions = self.instructions()? - self.boot_began;
-                if std::mem::take(&mut self.ended_at_hook) {
-                    trace.instructions += self.behind_hook;
-                }
                 trace.region = vec![0; self.workload.crash_size as usize];
                 trace.marker = vec![0; MARKER_LENGTH];
                 let (region, marker) = (self.workload.crash_start, self.workload.marker);
                 let mut parts = [(region, &mut trace.region[..]), (marker, &mut trace.marker[..])];
-                self.emulator.memory().read_many(&mut parts).map_err(BenchError::of)?;
+                let count = self.emulator.read_and_count(&mut parts).map_err(BenchError::of)?;
+                trace.instructions = count - self.boot_began;
+                if std::mem::take(&mut self.ended_at_hook) {
+                    trace.instructions += self.behind_hook;
+                }
             }
             Boundary::Hang { .. } => {}
             Boundary::Lockup { .. } | Boundary::Exit { .. } => trace.instructions = 0,

@@ -71,6 +71,7 @@ struct Base {
     /// The boots before.
     done: Vec<BootTrace>,
     saved: Saved,
+    pc: u32,
 }
 
 impl Base {
@@ -185,7 +186,11 @@ impl SnapshotEngine {
         if let Met::Ended(boundary) = met {
             return Ok(unbroken(warm.go_on_from(done, boundary, None, budget)?));
         }
-        let fired_at = Some(pc(&mut warm.device)?);
+        let at_base = warm.base.as_ref().filter(|base| base.saved.after() == after);
+        let fired_at = match at_base {
+            Some(base) => Some(base.pc),
+            None => Some(pc(&mut warm.device)?),
+        };
         let (fired, boundary) = warm.carry_out(fault, budget)?;
         let ram = match fault.effect {
             Effect::Reset { ram } => Some((ram, fault.seed)),
@@ -276,7 +281,8 @@ impl Warm {
             return Ok(Some(Reached { done, met, after: 0 }));
         }
         let saved = self.device.save("base")?;
-        self.base = Some(Base { boot, links: links.to_vec(), done, saved });
+        let pc = pc(&mut self.device)?;
+        self.base = Some(Base { boot, links: links.to_vec(), done, saved, pc });
         Ok(None)
     }
 
