@@ -44,8 +44,14 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
         say!("{} ({} instructions)", row.what, row.instructions);
         say!("  injections a second, judged {:10.0}", row.engine_per_second);
         let of_floor = 100.0 * row.engine_per_second / row.floor_per_second;
-        say!("  bare restore inside         {:10.0}   the engine: {of_floor:5.1} % of it", row.floor_per_second);
-        say!("  judging                               {:5.1} % of the engine's time", 100.0 * row.judging);
+        say!(
+            "  bare restore inside         {:10.0}   the engine: {of_floor:5.1} % of it",
+            row.floor_per_second
+        );
+        say!(
+            "  judging                               {:5.1} % of the engine's time",
+            100.0 * row.judging
+        );
         let times = row.two_per_second / row.engine_per_second;
         say!("  two on two processors       {:10.0}   {times:5.2} times one", row.two_per_second);
     }

@@ -1,5 +1,6 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
+use super::engine::plugin::PluginEngine;
 use super::engine::process::ProcessEngine;
 use super::engine::snapshot::SnapshotEngine;
 use super::engine::{Engine, Trace};
@@ -17,7 +18,6 @@ use crate::scenario::error::ScenarioError;
 use crate::suite::{self, Test};
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
-use crate::target::observer::ObserverSource;
 use clap::ValueEnum;
 use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
@@ -195,7 +195,8 @@ impl Campaign {
         folder: &Path,
         processor: usize,
     ) -> Result<PluginEngine, BenchError> {
-        let plugin = self.plugin.file().map_err(BenchError::of)?;
+        let observer = self.rig.observer().map_err(BenchError::of)?;
+        let plugin = observer.file().map_err(BenchError::of)?;
         let folder = folder.join("inside");
         let mut engine = PluginEngine::new(Arc::clone(workload), plugin, &folder, processor);
         engine.start()?;
