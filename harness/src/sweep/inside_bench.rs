@@ -24,8 +24,8 @@ const BATCH: u32 = 100;
 
 /// One boot that crashes: the record is written, and nothing follows.
 const CRASH: &str = r#"
-title = "a boot that crashes, for figures"
 timeline = ["1. the main thread loads from nowhere: the record is written, reset"]
+title = "a boot that crashes, for figures"
 [[boot]]
 start = "cold"
 fault = "bus-read"
@@ -40,8 +40,8 @@ address = { region = "unmapped" }
 
 /// One boot that computes.
 const COMPUTE: &str = r#"
-title = "a boot that computes, for figures"
 timeline = ["1. the main thread computes a sum"]
+title = "a boot that computes, for figures"
 [[boot]]
 start = "cold"
 fault = "compute"
