@@ -160,15 +160,16 @@ fn measure(
     let instructions = first.boots.iter().map(|boot| boot.instructions).sum::<u64>()
         - first.fired_after.unwrap_or(0);
     let (mut alone, mut floor, mut judging, mut two) = (vec![], vec![], vec![], vec![]);
-    let inject = |engine: &mut PluginEngine| judged(&engine.run(Some(fault))?);
+    let faults = vec![fault.clone(); BATCH as usize];
+    let inject = |engine: &mut PluginEngine| engine.run_all(&faults)?.iter().try_for_each(judged);
     for _ in 0..batches.max(1) {
-        alone.push(timed(|| (0..BATCH).try_for_each(|_| inject(&mut engine)))?);
+        alone.push(timed(|| inject(&mut engine))?);
         floor.push(timed(|| engine.restore_and_run(BATCH))?);
         judging.push(timed(|| (0..BATCH).try_for_each(|_| judged(&first)))?);
         two.push(timed(|| {
             std::thread::scope(|scope| {
-                let beside = scope.spawn(|| (0..BATCH).try_for_each(|_| inject(&mut other)));
-                (0..BATCH).try_for_each(|_| inject(&mut engine))?;
+                let beside = scope.spawn(|| inject(&mut other));
+                inject(&mut engine)?;
                 beside.join().map_err(|_| BenchError("measure two engines".to_owned()))?
             })
         })?);

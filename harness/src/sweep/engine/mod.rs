@@ -50,4 +50,12 @@ pub trait Engine {
     /// # Errors
     /// The bench failed; the engine is not used any more.
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError>;
+
+    /// Runs with many faults, in their order: what [`Engine::run`] says of each.
+    ///
+    /// # Errors
+    /// As there.
+    fn run_all(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
+        faults.iter().map(|fault| self.run(Some(fault))).collect()
+    }
 }

@@ -15,19 +15,24 @@
 
 mod effect;
 mod guest;
+mod way;
 
 use self::guest::{Guest, Slot, to_end};
+use self::way::{Base, STRIDE, until};
 use super::{BootTrace, Engine, Trace};
 use crate::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
 use crashrig_qemu::steer::{Command, Reason, Reply, Restored, Stopped, Until};
 use std::path::{Path, PathBuf};
+use std::slice::SliceIndex;
 use std::sync::Arc;
 
-/// Instructions from one kept place to the next. Keeping one takes as long as a million
-/// instructions, and so many of them as long as a tenth of a restore.
-const STRIDE: u64 = 16_384;
+/// Most runs in one message.
+const TOGETHER: usize = 25;
+
+/// The number of the program counter among registers.
+const PC: u8 = 15;
 
 /// See the module.
 pub struct PluginEngine {
@@ -46,16 +51,6 @@ struct Warm {
     /// Instructions that a boot may take.
     budget: u64,
     base: Option<Base>,
-}
-
-/// Where the links of a trigger are met in the golden run.
-struct Base {
-    boot: u32,
-    links: Vec<Link>,
-    /// Instructions of the boot before; nothing if the links are not met.
-    after: Option<u64>,
-    /// How many instructions further on another place is kept.
-    near: Option<u64>,
 }
 
 impl PluginEngine {
@@ -120,10 +115,8 @@ impl PluginEngine {
             Command::Restore { slot: Slot::BASE, what: Restored::All },
             Command::Run { limit, until: Until::End, skip: 0 },
         ];
-        // As many as one message may hold.
-        const AT_ONCE: usize = 25;
         let runs: Vec<_> = run.iter().cycle().take(run.len() * times as usize).cloned().collect();
-        runs.chunks(run.len() * AT_ONCE).try_for_each(|some| warm.guest.carry_out(some).map(drop))
+        runs.chunks(run.len() * TOGETHER).try_for_each(|some| warm.guest.carry_out(some).map(drop))
     }
 }
 
@@ -138,6 +131,57 @@ impl Engine for PluginEngine {
             Some(fault) => warm.inject(fault),
             None => warm.golden_again(),
         }
+    }
+
+    fn run_all(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
+        let warm = self.warm()?;
+        let mut traces = Vec::with_capacity(faults.len());
+        for some in faults.chunk_by(are_neighbours).flat_map(|some| some.chunks(TOGETHER)) {
+            match some {
+                [only] => traces.push(warm.inject(only)?),
+                _ => traces.extend(warm.inject_together(some)?),
+            }
+        }
+        Ok(traces)
+    }
+}
+
+/// Whether two runs begin at the same kept place, and each is over with its effect.
+fn are_neighbours(one: &Fault, other: &Fault) -> bool {
+    let is_simple =
+        |fault: &Fault| fault.scope == Scope::Once && !matches!(fault.effect, Effect::Reset { .. });
+    let ((links, steps), (same, more)) = (split(&one.trigger), split(&other.trigger));
+    let begin_together = links == same && steps / STRIDE == more / STRIDE;
+    one.boot == other.boot && begin_together && is_simple(one) && is_simple(other)
+}
+
+/// A trigger's links up to a place, and the instructions behind it.
+fn split(trigger: &[Link]) -> (&[Link], u64) {
+    match trigger.split_last() {
+        Some((Link::Instructions { count }, links)) => (links, *count),
+        _ => (trigger, 0),
+    }
+}
+
+/// A run with a fault, up to the end of its boot.
+struct Prepared {
+    commands: Vec<Command>,
+    /// Which of them reads where the effect comes.
+    pc_at: usize,
+    /// Instructions of the boot before.
+    after: u64,
+    /// The boot.
+    index: usize,
+}
+
+impl Prepared {
+    /// The beginning of the trace.
+    fn fired(&self, replies: &[Reply]) -> Trace {
+        let fired_at = match replies.get(self.pc_at) {
+            Some(Reply::Register(pc)) => Some(*pc),
+            _ => None,
+        };
+        Trace { fired: 1, fired_at, fired_after: Some(self.after), ..nothing() }
     }
 }
 
@@ -172,56 +216,91 @@ impl Warm {
         Ok(Trace { boots, ..nothing() })
     }
 
-    fn inject(&mut self, fault: &Fault) -> Result<Trace, BenchError> {
-        let (links, steps) = match fault.trigger.split_last() {
-            Some((Link::Instructions { count }, links)) => (links, *count),
-            _ => (fault.trigger.as_slice(), 0),
-        };
-        let Some(base) = self.reach(fault.boot, links)? else {
-            // It is not met: the run is the golden one.
-            return Ok(self.golden.clone());
-        };
+    /// What a run with a fault begins with; nothing where its trigger is not met, so that the run
+    /// is the golden one.
+    fn prepare(&mut self, fault: &Fault) -> Result<Option<Prepared>, BenchError> {
+        let (links, steps) = split(&fault.trigger);
+        let Some(base) = self.reach(fault.boot, links)? else { return Ok(None) };
         let after = base + steps;
         let index = fault.boot.saturating_sub(1) as usize;
         let ends_after = self.golden.boots.get(index).map_or(0, |boot| boot.instructions);
         if after >= ends_after {
-            return Ok(self.golden.clone());
+            return Ok(None);
         }
-        let mut run = self.way(steps)?;
-        run.push(Command::ReadRegister(15));
-        let pc_at = run.len() - 1;
-        let is_reset = matches!(fault.effect, Effect::Reset { .. });
-        let is_once = fault.scope == Scope::Once;
-        if !is_reset {
-            run.push(effect::command(&fault.effect)?);
-            if is_once {
-                run.push(to_end(self.budget.saturating_sub(after)));
-                run.push(Command::Compare(Slot::end_of(index)));
+        let mut commands = self.way(steps)?;
+        commands.push(Command::ReadRegister(PC));
+        let pc_at = commands.len() - 1;
+        if !matches!(fault.effect, Effect::Reset { .. }) {
+            commands.push(effect::command(&fault.effect)?);
+            if fault.scope == Scope::Once {
+                commands.push(to_end(self.budget.saturating_sub(after)));
+                commands.push(Command::Compare(Slot::end_of(index)));
             }
         }
-        let replies = self.guest.carry_out(&run)?;
-        let fired_at = match replies.get(pc_at) {
-            Some(Reply::Register(pc)) => Some(*pc),
-            _ => None,
-        };
-        let mut trace = Trace { fired: 1, fired_at, fired_after: Some(after), ..nothing() };
-        trace.boots = self.golden.boots.get(..index).unwrap_or_default().to_vec();
+        Ok(Some(Prepared { commands, pc_at, after, index }))
+    }
+
+    fn inject(&mut self, fault: &Fault) -> Result<Trace, BenchError> {
+        let Some(prepared) = self.prepare(fault)? else { return Ok(self.golden.clone()) };
+        let replies = self.guest.carry_out(&prepared.commands)?;
+        let Prepared { after, index, .. } = prepared;
+        let mut trace = Trace { boots: self.golden_boots(..index), ..prepared.fired(&replies) };
         let (mut end, mut ram) = (Stopped { reason: Reason::Reset, pc: 0, executed: 0 }, None);
         match fault.effect {
             Effect::Reset { ram: policy } => ram = Some((policy, fault.seed)),
-            _ if is_once => end = stopped(&replies)?,
+            _ if fault.scope == Scope::Once => end = stopped(&replies)?,
             _ => (trace.fired, end) = self.again_and_again(fault, after)?,
         }
-        end.executed += after;
-        if end.reason == Reason::Reset && replies.last() == Some(&Reply::Same(true)) {
-            trace.boots.extend(self.golden.boots.iter().skip(index).cloned());
-            if let Some(boot) = trace.boots.get_mut(index) {
-                boot.instructions = end.executed;
-            }
+        if let Some(trace) = self.converged(&prepared, &replies) {
             return Ok(trace);
         }
+        end.executed += after;
         trace.boots = self.go_on(trace.boots, end, ram)?;
         Ok(trace)
+    }
+
+    /// Many runs in one message: those that begin at the same place. Each that does not come back
+    /// to the golden run is run again, alone, to its end.
+    fn inject_together(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
+        let prepared: Vec<_> =
+            faults.iter().map(|fault| self.prepare(fault)).collect::<Result<_, _>>()?;
+        let commands = prepared.iter().flatten().flat_map(|it| it.commands.iter().cloned());
+        let replies = self.guest.carry_out(&commands.collect::<Vec<_>>())?;
+        let mut replies = replies.as_slice();
+        let mut traces = Vec::new();
+        for (fault, prepared) in faults.iter().zip(prepared) {
+            let Some(prepared) = prepared else {
+                traces.push(self.golden.clone());
+                continue;
+            };
+            let own = replies.split_at_checked(prepared.commands.len());
+            let (own, rest) = own.ok_or_else(|| BenchError("read all replies".to_owned()))?;
+            replies = rest;
+            traces.push(match self.converged(&prepared, own) {
+                Some(trace) => trace,
+                None => self.inject(fault)?,
+            });
+        }
+        Ok(traces)
+    }
+
+    /// The run, if its boot ended with a reset and all RAM as in the golden run.
+    fn converged(&self, prepared: &Prepared, replies: &[Reply]) -> Option<Trace> {
+        let end = stopped(replies).ok().filter(|end| end.reason == Reason::Reset)?;
+        if replies.last() != Some(&Reply::Same(true)) {
+            return None;
+        }
+        let mut boots = self.golden_boots(..);
+        let boot = boots.get_mut(prepared.index)?;
+        boot.instructions = end.executed + prepared.after;
+        Some(Trace { boots, ..prepared.fired(replies) })
+    }
+
+    fn golden_boots(
+        &self,
+        range: impl SliceIndex<[BootTrace], Output = [BootTrace]>,
+    ) -> Vec<BootTrace> {
+        self.golden.boots.get(range).unwrap_or_default().to_vec()
     }
 
     /// The effect has come once; it comes again wherever the last link is met again. How often it
@@ -253,91 +332,6 @@ impl Warm {
         }
     }
 
-    /// Sees to it that the place where some links are met in the golden run is kept. Answers with
-    /// the instructions of its boot before; nothing if they are not met.
-    fn reach(&mut self, boot: u32, links: &[Link]) -> Result<Option<u64>, BenchError> {
-        if let Some(base) = &self.base
-            && base.boot == boot
-            && base.links == links
-        {
-            return Ok(base.after);
-        }
-        let index = boot.saturating_sub(1) as usize;
-        if index >= self.golden.boots.len() {
-            return Err(BenchError(format!("meet a trigger: the golden run has no boot {boot}")));
-        }
-        let before = self.base.take().filter(|base| base.boot == boot);
-        let further = before.and_then(|base| Some((base.after?, further(&base.links, links)?)));
-        let (slot, mut after, way) = match further {
-            Some((after, link)) => (Slot::BASE, after, vec![link]),
-            None => (Slot::start_of(index), 0, links.to_vec()),
-        };
-        let mut stands = slot == Slot::BASE;
-        self.guest.carry_out(&[Command::Restore { slot, what: Restored::All }])?;
-        let mut base = Base { boot, links: links.to_vec(), after: None, near: None };
-        for link in &way {
-            let limit = self.budget.saturating_sub(after);
-            let (run, wanted) = match link {
-                Link::Boot if !stands => continue,
-                Link::Instructions { count: 0 } => continue,
-                Link::Instructions { count } => {
-                    let limit = *count;
-                    (Command::Run { limit, until: Until::End, skip: 0 }, Reason::Instructions)
-                }
-                _ => {
-                    let met = until(link, 0)?.ok_or_else(|| {
-                        BenchError(format!("meet a trigger: {link:?} is none for the plug-in"))
-                    })?;
-                    let is_address = matches!(met, Until::Address { .. });
-                    let skip = u32::from(stands && self.stands_at(&met)?);
-                    let wanted = if is_address { Reason::Address } else { Reason::Access };
-                    (Command::Run { limit, until: met, skip }, wanted)
-                }
-            };
-            let stop = stopped(&self.guest.carry_out(&[run])?)?;
-            stands = true;
-            after += stop.executed;
-            if stop.reason != wanted {
-                self.base = Some(base);
-                return Ok(None);
-            }
-        }
-        self.guest.carry_out(&[Command::Save { slot: Slot::BASE, whole: false }])?;
-        base.after = Some(after);
-        self.base = Some(base);
-        Ok(Some(after))
-    }
-
-    /// Whether the guest stands where a link is met, which does not count then.
-    fn stands_at(&mut self, until: &Until) -> Result<bool, BenchError> {
-        let pc = self.guest.carry_out(&[Command::ReadRegister(15)])?;
-        Ok(match until {
-            Until::Address { address, .. } => pc.last() == Some(&Reply::Register(*address)),
-            // A place of accesses was met by one that is made again.
-            _ => true,
-        })
-    }
-
-    /// From the nearest kept place to so many instructions behind the base.
-    fn way(&mut self, steps: u64) -> Result<Vec<Command>, BenchError> {
-        let near = self.base.as_ref().and_then(|base| base.near).filter(|near| *near <= steps);
-        let (slot, passed) = near.map_or((Slot::BASE, 0), |near| (Slot::NEAR, near));
-        let restore = |slot| Command::Restore { slot, what: Restored::All };
-        let go = |limit| (limit > 0).then_some(Command::Run { limit, until: Until::End, skip: 0 });
-        let target = steps - steps % STRIDE;
-        if target <= passed {
-            return Ok([restore(slot)].into_iter().chain(go(steps - passed)).collect());
-        }
-        let save = Command::Save { slot: Slot::NEAR, whole: false };
-        let there: Vec<_> = [restore(slot)].into_iter().chain(go(target - passed)).collect();
-        self.guest.carry_out(&there)?;
-        self.guest.carry_out(&[save])?;
-        if let Some(base) = &mut self.base {
-            base.near = Some(target);
-        }
-        Ok([restore(Slot::NEAR)].into_iter().chain(go(steps - target)).collect())
-    }
-
     /// The boots of a run whose present one has stopped.
     fn go_on(
         &mut self,
@@ -362,45 +356,6 @@ fn stopped(replies: &[Reply]) -> Result<Stopped, BenchError> {
         _ => None,
     });
     last.into_iter().next().ok_or_else(|| BenchError("run a boot: it was not run".to_owned()))
-}
-
-/// A link as the end of a run, with another count where one is given; nothing for a link that is
-/// no place.
-fn until(link: &Link, count_instead: u64) -> Result<Option<Until>, BenchError> {
-    /// Where devices begin (DDI0403E B3.1): an access of theirs cannot be made twice.
-    const DEVICES: u32 = 0x4000_0000;
-    let counted = |count| if count_instead > 0 { count_instead } else { count };
-    let range = |address: u32, size_bytes: u32| {
-        if address.saturating_add(size_bytes) > DEVICES {
-            let reason = "the plug-in does not stop at accesses to devices";
-            return Err(BenchError(format!("meet a trigger at {address:#010x}: {reason}")));
-        }
-        Ok(crashrig_qemu::RamRange { address, size_bytes })
-    };
-    Ok(match *link {
-        Link::Address { address, count } => Some(Until::Address { address, count: counted(count) }),
-        Link::Store { address, size_bytes, count } => {
-            Some(Until::Store { range: range(address, size_bytes)?, count: counted(count) })
-        }
-        Link::Load { address, size_bytes, count } => {
-            Some(Until::Load { range: range(address, size_bytes)?, count: counted(count) })
-        }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => None,
-    })
-}
-
-/// The way from where some links are met to where others are, if these are the same but for a
-/// higher count of the last one.
-fn further(from: &[Link], to: &[Link]) -> Option<Link> {
-    let ((last_from, before_from), (last_to, before_to)) = (from.split_last()?, to.split_last()?);
-    let (Link::Address { address, count: from }, Link::Address { address: same, count: to }) =
-        (last_from, last_to)
-    else {
-        return None;
-    };
-    let count = to.checked_sub(*from).filter(|more| *more > 0)?;
-    (address == same && before_from == before_to)
-        .then_some(Link::Address { address: *address, count })
 }
 
 /// Where a boot ended that stopped.
