@@ -115,6 +115,37 @@ fn what_it_cannot_do_is_refused() {
     check(Link::TargetTime { nanoseconds: 1 }, NOTHING, "none for the plug-in");
 }
 
+#[test]
+fn runs_in_one_message_are_those_of_each_alone() {
+    let bench = Bench::of(CRASH);
+    let mut engine = bench.inside();
+    let word = Effect::Word { address: bench.workload.crash_start, flip: 1, set: 0, clear: 0 };
+    let register = |name: &str| Effect::Register { name: name.into(), flip: 1 << 20, value: None };
+    let faults: Vec<_> = (0..60)
+        .map(|number| {
+            let effect = match number % 6 {
+                0 => RESET,
+                1 => Effect::Skip,
+                2 => word.clone(),
+                3 => register("pc"),
+                4 => register("r3"),
+                _ => NOTHING,
+            };
+            // Some far behind the end of the boot.
+            bench.after(ENTRY, if number % 17 == 16 { 90_000_000 } else { number * 131 }, effect)
+        })
+        .collect();
+    let together = engine.run_all(&faults).unwrap();
+    for (fault, trace) in faults.iter().zip(&together) {
+        assert_eq!(engine.run(Some(fault)).unwrap(), *trace, "{fault:?}");
+    }
+    let is_lockup = |trace: &&Trace| {
+        trace.boots.iter().any(|boot| matches!(boot.boundary, Boundary::Lockup { .. }))
+    };
+    let lockups = together.iter().filter(is_lockup).count();
+    assert!((1..40).contains(&lockups), "found {lockups}");
+}
+
 /// D3 for the warm engines: the same points of each shipped sweep have the same outcomes.
 #[test]
 fn both_warm_engines_come_to_the_same_outcomes() {

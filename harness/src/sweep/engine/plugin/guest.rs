@@ -159,9 +159,23 @@ impl Guest {
         self.steered.read(address, size_bytes).map_err(BenchError::of)
     }
 
-    /// What a boot has left that has just stopped. Of a hang only that: it is no end at which
-    /// engines would agree.
+    /// What a boot has left that has just stopped.
     pub(super) fn trace(&mut self, end: Stopped, budget: u64) -> Result<BootTrace, BenchError> {
+        let read = self.reads();
+        let replies = self.carry_out(&read)?;
+        Ok(Self::trace_of(end, budget, &replies))
+    }
+
+    /// The commands that read what a boot leaves.
+    pub(super) fn reads(&self) -> [Command; 2] {
+        let Workload { crash_start, crash_size, marker, .. } = *self.workload;
+        let read = |address, size_bytes| Command::Read { address, size_bytes };
+        [read(crash_start, crash_size), read(marker, MARKER_LENGTH as u32)]
+    }
+
+    /// What a boot has left, by the replies to [`Guest::reads`]. Of a hang only that: it is no end
+    /// at which engines would agree.
+    pub(super) fn trace_of(end: Stopped, budget: u64, replies: &[Reply]) -> BootTrace {
         let mut trace = BootTrace {
             boundary: boundary(end.reason),
             instructions: end.executed,
@@ -171,13 +185,14 @@ impl Guest {
         };
         match trace.boundary {
             Boundary::Reset => {
-                let Workload { crash_start, crash_size, marker, .. } = *self.workload;
-                trace.region = self.read(crash_start, crash_size)?;
-                trace.marker = self.read(marker, MARKER_LENGTH as u32)?;
+                if let [Reply::Bytes(region), Reply::Bytes(marker)] = replies {
+                    trace.region.clone_from(region);
+                    trace.marker.clone_from(marker);
+                }
             }
             Boundary::Hang { .. } => trace.instructions = budget,
             _ => trace.instructions = 0,
         }
-        Ok(trace)
+        trace
     }
 }
