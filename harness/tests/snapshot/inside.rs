@@ -137,13 +137,11 @@ fn runs_in_one_message_are_those_of_each_alone() {
         .collect();
     let together = engine.run_all(&faults).unwrap();
     for (fault, trace) in faults.iter().zip(&together) {
-        assert_eq!(engine.run(Some(fault)).unwrap(), *trace, "{fault:?}");
+        assert!(engine.run(Some(fault)).unwrap() == *trace, "{fault:?}");
     }
-    let is_lockup = |trace: &&Trace| {
-        trace.boots.iter().any(|boot| matches!(boot.boundary, Boundary::Lockup { .. }))
-    };
-    let lockups = together.iter().filter(is_lockup).count();
-    assert!((1..40).contains(&lockups), "found {lockups}");
+    let golden = engine.run(None).unwrap();
+    let same = together.iter().filter(|trace| left(trace) == left(&golden)).count();
+    assert!((10..50).contains(&same), "found {same} that change nothing");
 }
 
 /// D3 for the warm engines: the same points of each shipped sweep have the same outcomes.

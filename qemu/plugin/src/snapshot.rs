@@ -6,6 +6,10 @@
 //! all translated code; its two words are put back by hand. Where the stream does not have exactly
 //! the expected shape it is loaded whole, which is slower and always right.
 //!
+//! QEMU 7.2 and 10.0 do not save CONTROL.FPCA of a core without security, so that `loadvm` leaves it
+//! as it was: seen as a crash record with one bit of CONTROL from the run before. It is put back by
+//! hand, too.
+//!
 //! Flash is not part of it, nor what a device keeps outside of its saved state. Must never happen
 //! here: half a snapshot. Restoring is done by the thread of the CPU, between blocks.
 
@@ -63,6 +67,8 @@ pub struct Snapshot {
     devices: Vec<u8>,
     /// `halted` and `interrupt_request`, where the stream is without them.
     common: Option<[u32; 2]>,
+    /// What the stream never has: see [`CpuFields::secure_control`].
+    secure_control: u32,
     ram: Vec<Vec<u8>>,
     trace: trace::State,
 }
@@ -89,7 +95,10 @@ impl Snapshot {
                 unsafe { word(machine.cpu, offset).read() }
             })
         });
+        let secure_control = word(machine.cpu, machine.fields.secure_control);
         Ok(Self {
+            // SAFETY: a word of this CPU, whose thread this is.
+            secure_control: unsafe { secure_control.read() },
             devices: shortened.unwrap_or(stream),
             common,
             ram: ram.iter().map(|range| range.bytes().to_vec()).collect(),
@@ -108,6 +117,9 @@ impl Snapshot {
     /// QEMU does not load its devices.
     pub fn restore_devices(&self, machine: &Machine) -> Result<(), &'static str> {
         load(machine.internals, &self.devices)?;
+        let secure_control = word(machine.cpu, machine.fields.secure_control);
+        // SAFETY: a word of this CPU, whose thread this is.
+        unsafe { secure_control.write(self.secure_control) };
         if let Some(common) = self.common {
             let offsets = [machine.fields.halted, machine.fields.interrupt_request];
             for (offset, value) in offsets.into_iter().zip(common) {

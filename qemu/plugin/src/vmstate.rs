@@ -48,6 +48,9 @@ pub struct CpuFields {
     pub exception_index: usize,
     /// `uint32_t[16]`: r0 to r15.
     pub registers: usize,
+    /// `uint32_t`: CONTROL of the secure state. There QEMU keeps CONTROL.FPCA of a core without
+    /// security as well, and does not save it for such a core.
+    pub secure_control: usize,
 }
 
 impl CpuFields {
@@ -68,8 +71,60 @@ impl CpuFields {
         let exception = unsafe { *subsections };
         let exception_index = field(exception, 0, c"exception_index", 4)?;
         let registers = field(internals.vmstate_arm_cpu, 0, c"env.regs", 4)?;
-        Ok(Self { halted, interrupt_request, exception_index, registers })
+        // The bank of the secure state follows the other one (`M_REG_S`).
+        let control = named(subsection(internals.vmstate_arm_cpu, c"cpu/m")?, CONTROL)?;
+        let secure_control = control + size_of::<u32>();
+        Ok(Self { halted, interrupt_request, exception_index, registers, secure_control })
     }
+}
+
+/// CONTROL in the tables.
+const CONTROL: &CStr = c"env.v7m.control[M_REG_NS]";
+
+/// More fields and subsections than any table has.
+const MOST: usize = 100;
+
+/// A subsection by its name.
+fn subsection(
+    description: *const Description,
+    name: &'static CStr,
+) -> Result<*const Description, &'static str> {
+    // SAFETY: QEMU's table, which is never changed.
+    let subsections = unsafe { (*description).subsections };
+    for index in 0..if subsections.is_null() { 0 } else { MOST } {
+        // SAFETY: the list ends with a null, behind which this does not go.
+        let place = unsafe { subsections.add(index) };
+        // SAFETY: as above.
+        let found = unsafe { *place };
+        if found.is_null() {
+            break;
+        }
+        // SAFETY: a table, which is never changed.
+        let found_name = unsafe { (*found).name };
+        // SAFETY: a table has a name, which ends with a zero byte.
+        if unsafe { CStr::from_ptr(found_name) } == name {
+            return Ok(found);
+        }
+    }
+    Err(name.to_str().unwrap_or("a subsection"))
+}
+
+/// The offset of the word of a name.
+fn named(description: *const Description, name: &'static CStr) -> Result<usize, &'static str> {
+    for index in 0..MOST {
+        // SAFETY: QEMU's table, which is never changed.
+        let fields = unsafe { (*description).fields };
+        // SAFETY: the last entry has no name, behind which this does not go.
+        let found = unsafe { fields.add(index) };
+        // SAFETY: as above.
+        if unsafe { (*found).name }.is_null() {
+            break;
+        }
+        if let Ok(offset) = field(description, index, name, size_of::<u32>()) {
+            return Ok(offset);
+        }
+    }
+    Err(name.to_str().unwrap_or("a field"))
 }
 
 /// The offset of a field, which must have this name and size.
