@@ -88,14 +88,8 @@ impl Emulator {
             other => other?,
         };
         let mut qtest = Qtest::new(qtest)?;
-        let observer = match observed {
-            Some(stream) => {
-                let mut guest = Guest { qmp: &mut qmp, qtest: &mut qtest };
-                let memory = Memory::find(process.pid, &launch.ram, &mut guest)?;
-                Some(Observer::start(stream, memory)?)
-            }
-            None => None,
-        };
+        let mut guest = Guest { qmp: &mut qmp, qtest: &mut qtest };
+        let observer = observe(observed, process.pid, launch, &mut guest)?;
         Ok(Self {
             qmp,
             qtest,
@@ -118,6 +112,18 @@ impl Emulator {
             _folder: folder,
         })
     }
+}
+
+/// Follows the plug-in, where one has connected.
+fn observe(
+    connected: Option<UnixStream>,
+    process: u32,
+    launch: &Launch,
+    guest: &mut Guest<'_>,
+) -> Result<Option<Observer>, Error> {
+    let Some(stream) = connected else { return Ok(None) };
+    let memory = Memory::find(process, &launch.ram, guest)?;
+    Observer::start(stream, memory).map(Some)
 }
 
 /// Waits for QEMU to connect to a socket of ours, or to end.

@@ -6,9 +6,9 @@
 //! all translated code; its two words are put back by hand. Where the stream does not have exactly
 //! the expected shape it is loaded whole, which is slower and always right.
 //!
-//! QEMU 7.2 and 10.0 do not save CONTROL.FPCA of a core without security, so that `loadvm` leaves it
-//! as it was: seen as a crash record with one bit of CONTROL from the run before. It is put back by
-//! hand, too.
+//! QEMU 7.2 and 10.0 do not save CONTROL.FPCA of a core without security, so that `loadvm` leaves
+//! it as it was: seen as a crash record with one bit of CONTROL from the run before. It is put back
+//! by hand, too.
 //!
 //! Flash is not part of it, nor what a device keeps outside of its saved state. Must never happen
 //! here: half a snapshot. Restoring is done by the thread of the CPU, between blocks.
