@@ -147,7 +147,6 @@ fn repetitions() -> usize {
 
 /// What is compared of two runs: how they ended, trace and time, and all RAM.
 fn outcome(steered: &mut Steered) -> (Stopped, (u64, u64, u64), Vec<u8>) {
-    let t = std::time::Instant::now();
     let stopped = steered.run(ENOUGH, Until::End).unwrap();
     (stopped, steered.state().unwrap(), steered.read(RAM.address, RAM.size_bytes).unwrap())
 }
