@@ -49,6 +49,8 @@ pub struct Launch {
     pub start_deadline_ms: u64,
     /// The plug-in to load, the file that cargo makes of `qemu/plugin`. See [`crate::observer`].
     pub observer: Option<PathBuf>,
+    /// Whether the guest is to be steered from inside ([`crate::steer`]). Needs `observer`.
+    pub steered: bool,
     /// The RAM that is wanted at a lockup. Without `observer` this has no effect.
     pub ram: Vec<RamRange>,
     /// Files for what the serial ports of the machine send, from its first one on; others are
@@ -91,6 +93,7 @@ impl Launch {
             keeper: KeeperProgram::default(),
             start_deadline_ms: 20_000,
             observer: None,
+            steered: false,
             ram: Vec::new(),
             serial_ports: Vec::new(),
             snapshots: false,
@@ -109,6 +112,8 @@ pub struct Sockets {
     pub qtest: PathBuf,
     /// Listened on by us, when there is an observer.
     pub observer: PathBuf,
+    /// Listened on by us, when the guest is steered from inside.
+    pub steering: Option<PathBuf>,
     /// Listened on by QEMU.
     pub gdb: PathBuf,
     /// A file of ours, where there are snapshots: see [`crate::snapshot`].
@@ -121,7 +126,13 @@ impl Sockets {
     pub fn new(folder: &Path) -> Self {
         let [qmp, qtest, observer, gdb, snapshots] =
             ["qmp", "qtest", "observer", "gdb", "snapshots"].map(|name| folder.join(name));
-        Self { qmp, qtest, observer, gdb, snapshots }
+        Self { qmp, qtest, observer, steering: None, gdb, snapshots }
+    }
+
+    /// Those that a launch needs.
+    pub(crate) fn of(launch: &Launch, folder: &Path) -> Self {
+        let steering = launch.steered.then(|| folder.join(crate::steer::SOCKET));
+        Self { steering, ..Self::new(folder) }
     }
 }
 
@@ -183,7 +194,10 @@ pub fn options(launch: &Launch, sockets: &Sockets, files: &OutputFiles) -> Vec<O
     if let Some(observer) = &launch.observer {
         let value = option_with_path("", observer, "");
         let socket = option_with_path(",socket=", &sockets.observer, "");
-        options.extend(["-plugin".into(), [value, socket].into_iter().collect()]);
+        let steering = sockets.steering.as_ref();
+        let steering = steering.map(|path| option_with_path(",steering=", path, ""));
+        let values = [value, socket].into_iter().chain(steering);
+        options.extend(["-plugin".into(), values.collect()]);
     }
     options.extend(launch.more_options.iter().cloned());
     options
@@ -218,8 +232,11 @@ mod tests {
         };
         let mut launch = Launch::new(program, "netduinoplus2", Path::new("/out"));
         change(&mut launch);
-        let found =
-            options(&launch, &Sockets::new(Path::new("/s")), &OutputFiles::new(Path::new("/out")));
+        let found = options(
+            &launch,
+            &Sockets::of(&launch, Path::new("/s")),
+            &OutputFiles::new(Path::new("/out")),
+        );
         let words: Vec<_> = found.iter().map(|option| option.to_string_lossy()).collect();
         assert_eq!(words.join(" "), expected);
     }
@@ -267,6 +284,16 @@ mod tests {
         check(
             |launch| launch.observer = Some("/o/a,b.so".into()),
             &format!("{HEAD}{COUNTED}{LOG}{SEMIHOSTING} -plugin /o/a,,b.so,socket=/s/observer"),
+        );
+        check(
+            |launch| {
+                launch.observer = Some("/o/a.so".into());
+                launch.steered = true;
+            },
+            &format!(
+                "{HEAD}{COUNTED}{LOG}{SEMIHOSTING} \
+                 -plugin /o/a.so,socket=/s/observer,steering=/s/steering"
+            ),
         );
         check(
             |launch| launch.snapshots = true,

@@ -3,6 +3,7 @@
 //! The states are few: stopped before the first instruction, running, stopped for a [`Stop`],
 //! ended. Starting stands in `start.rs`, following the guest while it runs in `wait.rs`.
 
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -57,6 +58,8 @@ pub struct Emulator {
     pub(crate) qtest: Qtest,
     pub(crate) hub: Hub,
     pub(crate) observer: Option<Observer>,
+    /// Leads to the plug-in, until the guest is taken over.
+    pub(crate) steering: Option<UnixStream>,
     /// Devices that the host supplies; nothing while they are at work.
     pub(crate) models: Option<Models>,
     /// A limit that is used up: the guest stops with it once a device has answered.

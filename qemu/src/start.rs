@@ -22,6 +22,7 @@ use crate::output::{Mark, OutputFiles};
 use crate::process::Process;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
+use crate::steer;
 
 /// How often a start is tried. Of some two hundred starts on a busy machine three never answered,
 /// and none of them did so twice.
@@ -49,13 +50,14 @@ impl Emulator {
             .prefix("crashrig-")
             .tempdir()
             .map_err(|source| Error::system("create a folder for sockets", source))?;
-        let sockets = Sockets::new(folder.path());
+        let sockets = Sockets::of(launch, folder.path());
         let listen = |path: &Path| {
             UnixListener::bind(path)
                 .map_err(|source| Error::system(format!("listen on {}", path.display()), source))
         };
         let (qmp, qtest) = (listen(&sockets.qmp)?, listen(&sockets.qtest)?);
         let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
+        let steering = sockets.steering.as_deref().map(listen).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
         if launch.snapshots {
             let path = &sockets.snapshots;
@@ -78,6 +80,7 @@ impl Emulator {
         let qmp = accept("QMP", &qmp)?;
         let qtest = accept("qtest", &qtest)?;
         let observed = observer.map(|listener| accept(observer::SOCKET, &listener)).transpose()?;
+        let steering = steering.map(|listener| accept(steer::SOCKET, &listener)).transpose()?;
         let mut qmp = match Qmp::greet(qmp, deadline) {
             Err(Error::Closed { .. }) => {
                 return Err(ended_at_start(&mut process, launch, &files)?);
@@ -85,19 +88,14 @@ impl Emulator {
             other => other?,
         };
         let mut qtest = Qtest::new(qtest)?;
-        let observer = match observed {
-            Some(stream) => {
-                let mut guest = Guest { qmp: &mut qmp, qtest: &mut qtest };
-                let memory = Memory::find(process.pid, &launch.ram, &mut guest)?;
-                Some(Observer::start(stream, memory)?)
-            }
-            None => None,
-        };
+        let mut guest = Guest { qmp: &mut qmp, qtest: &mut qtest };
+        let observer = observe(observed, process.pid, launch, &mut guest)?;
         Ok(Self {
             qmp,
             qtest,
             hub: Hub::new(sockets.gdb),
             observer,
+            steering,
             models: None,
             due: None,
             state: State::Stopped,
@@ -114,6 +112,18 @@ impl Emulator {
             _folder: folder,
         })
     }
+}
+
+/// Follows the plug-in, where one has connected.
+fn observe(
+    connected: Option<UnixStream>,
+    process: u32,
+    launch: &Launch,
+    guest: &mut Guest<'_>,
+) -> Result<Option<Observer>, Error> {
+    let Some(stream) = connected else { return Ok(None) };
+    let memory = Memory::find(process, &launch.ram, guest)?;
+    Observer::start(stream, memory).map(Some)
 }
 
 /// Waits for QEMU to connect to a socket of ours, or to end.

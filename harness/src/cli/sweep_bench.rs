@@ -7,6 +7,7 @@ use crate::execute::load_image;
 use crate::exit;
 use crate::rig::{DEFAULT_BOARD, Rig, RigError, seed};
 use crate::sweep::bench::{Row, snapshot};
+use crate::sweep::inside_bench::{Row as InsideRow, inside};
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
 use crashrig_layout::parse::Board;
@@ -34,6 +35,12 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
     let target = EmulatorTarget::new(board, program).map_err(RigError::from)?;
     let image = load_image(&rig.image(DEFAULT_BOARD, &[])?)?;
     let folder = rig.run_folder()?.join("sweep-bench");
+    let observer = rig.observer()?;
+    let plugin = observer.file().map_err(|it| RigError::from(BenchError::of(it)))?;
+    let rows = inside(&target, &image, plugin, seed()?, &folder, arguments.batches)
+        .map_err(RigError::from)?;
+    say!("engine inside of QEMU, {DEFAULT_BOARD}, QEMU {version}, one processor");
+    rows.iter().for_each(tell_inside);
     let rows =
         snapshot(&target, &image, seed()?, &folder, arguments.batches).map_err(RigError::from)?;
     say!("snapshot engine, {DEFAULT_BOARD}, QEMU {version}, one processor");
@@ -68,4 +75,21 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
             .map_err(|source| CommandError::Output { path: path.clone(), source })?;
     }
     Ok(exit::PASS)
+}
+
+/// The figures of the engine inside of QEMU for one tail.
+fn tell_inside(row: &InsideRow) {
+    say!("{} ({} instructions)", row.what, row.instructions);
+    say!("  injections a second, judged {:10.0}", row.engine_per_second);
+    let of_floor = 100.0 * row.engine_per_second / row.floor_per_second;
+    say!(
+        "  bare restore inside         {:10.0}   the engine: {of_floor:5.1} % of it",
+        row.floor_per_second
+    );
+    say!(
+        "  judging                               {:5.1} % of the engine's time",
+        100.0 * row.judging
+    );
+    let times = row.two_per_second / row.engine_per_second;
+    say!("  two on two processors       {:10.0}   {times:5.2} times one", row.two_per_second);
 }

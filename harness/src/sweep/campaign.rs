@@ -1,9 +1,11 @@
 //! A sweep's file, a board, an image and an engine, brought together as work.
 
+use super::engine::plugin::PluginEngine;
 use super::engine::process::ProcessEngine;
 use super::engine::snapshot::SnapshotEngine;
 use super::engine::{Engine, Trace};
 use super::plan::{Plan, PlanError};
+use super::result::PointNumber;
 use super::run::Runner;
 use super::work::{Allowance, Extent, Identity, SOURCES, SweepId, Work, Worker};
 use super::workload::Workload;
@@ -188,6 +190,26 @@ fn identity(test: &Test, image: &Image, plan: &Plan, seed: u64) -> Identity {
     }
 }
 
+impl Campaign {
+    /// The engine inside of QEMU, which has tested itself, if the sweep's faults are for it.
+    fn inside(
+        &self,
+        workload: &Arc<Workload>,
+        folder: &Path,
+        processor: usize,
+    ) -> Result<PluginEngine, BenchError> {
+        let observer = self.rig.observer().map_err(BenchError::of)?;
+        let plugin = observer.file().map_err(BenchError::of)?;
+        let folder = folder.join("inside");
+        let mut engine = PluginEngine::new(Arc::clone(workload), plugin, &folder, processor);
+        engine.start()?;
+        let scope = self.plan.scopes().first();
+        let first = scope.and_then(|scope| self.plan.point(PointNumber(1), *scope));
+        first.map_or(Ok(()), |(fault, _)| PluginEngine::check(&fault))?;
+        Ok(engine)
+    }
+}
+
 impl Work for Campaign {
     fn identity(&self) -> &Identity {
         &self.identity
@@ -203,17 +225,22 @@ impl Work for Campaign {
         let (image, scenario) = (&self.image, &self.test.scenario);
         let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
         let workload = Arc::new(workload);
+        let processor = processor.unwrap_or(0);
+        let inside = match self.engine {
+            EngineChoice::Plugin => Some(self.inside(&workload, &folder, processor)?),
+            // Whatever stands in its way, there are others; the report names the one that was used.
+            EngineChoice::Auto => self.inside(&workload, &folder, processor).ok(),
+            EngineChoice::Process | EngineChoice::Snapshot => None,
+        };
         let is_slow = self.engine == EngineChoice::Process
             || (self.engine == EngineChoice::Auto && workload.has_host_models);
-        let engine: Box<dyn Engine> = match self.engine {
-            EngineChoice::Plugin => {
-                return Err(BenchError("find the engine of the plug-in: there is none".to_owned()));
-            }
-            _ if is_slow => {
+        let engine: Box<dyn Engine> = match inside {
+            Some(engine) => Box::new(engine),
+            None if is_slow => {
                 let (target, image) = (Arc::new(target), Arc::clone(image));
                 Box::new(ProcessEngine::new(target, image, scenario, workload, folder)?)
             }
-            _ => Box::new(SnapshotEngine::new(workload, &folder, processor.unwrap_or(0))),
+            None => Box::new(SnapshotEngine::new(workload, &folder, processor)),
         };
         let runner = Runner::new(&self.plan, engine)?;
         // Each worker has shown that it repeats itself. They must repeat each other as well.

@@ -5,6 +5,7 @@ use crashrig_harness::image::Image;
 use crashrig_harness::rig::{DEFAULT_BOARD, DEFAULT_SEED, Rig};
 use crashrig_harness::scenario::Scenario;
 use crashrig_harness::scenario::check::parse;
+use crashrig_harness::sweep::engine::plugin::PluginEngine;
 use crashrig_harness::sweep::engine::snapshot::SnapshotEngine;
 use crashrig_harness::sweep::fault::{Effect, Fault, Link, Scope};
 use crashrig_harness::sweep::workload::Workload;
@@ -59,6 +60,14 @@ impl Bench {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = self.folder.path().join(format!("engine-{number}"));
         SnapshotEngine::new(Arc::clone(&self.workload), &folder, processor)
+    }
+
+    /// The engine inside of QEMU, on the same workload.
+    pub fn inside(&self) -> PluginEngine {
+        let observer = Rig::here().observer().unwrap();
+        let plugin = observer.file().unwrap();
+        let folder = self.folder.path().join("inside");
+        PluginEngine::new(Arc::clone(&self.workload), plugin, &folder, 0)
     }
 
     pub fn address(&self, symbol: &str) -> u32 {

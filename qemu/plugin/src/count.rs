@@ -13,13 +13,15 @@
 //! slower. Not optimised it costs 8 ns, hence the profile in the manifest of the workspace.
 
 use std::ffi::{c_uint, c_void};
+use std::ptr::without_provenance_mut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::interface::{
-    Block, NO_REGISTERS, PluginId, qemu_plugin_register_vcpu_insn_exec_cb,
-    qemu_plugin_register_vcpu_tb_trans_cb, qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns,
+    Block, Instruction, NO_REGISTERS, OnExecution, PluginId, qemu_plugin_insn_vaddr,
+    qemu_plugin_register_vcpu_insn_exec_cb, qemu_plugin_register_vcpu_tb_trans_cb,
+    qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns,
 };
-use crate::stores;
+use crate::{control, stop, stores, trace};
 
 /// Instructions begun since power-on. Written by one thread only: the boards have one CPU.
 static EXECUTED: AtomicU64 = AtomicU64::new(0);
@@ -35,22 +37,36 @@ pub fn executed() -> u64 {
     EXECUTED.load(Ordering::Relaxed)
 }
 
+/// Counts one more instruction. Not one atomic addition, which locks the bus: there is no other
+/// writer.
+pub fn step() {
+    let before = EXECUTED.load(Ordering::Relaxed);
+    EXECUTED.store(before.wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Puts the count back to where it stood.
+pub fn set(executed: u64) {
+    EXECUTED.store(executed, Ordering::Relaxed);
+}
+
 extern "C" fn on_translation(_id: PluginId, block: *mut Block) {
     // SAFETY: QEMU keeps the block for the time of this callback.
     let count = unsafe { qemu_plugin_tb_n_insns(block) };
     let is_watching = stores::is_watching();
+    let is_steered = control::is_steered();
     for index in 0..count {
         // SAFETY: as above; the index is below the number of instructions.
         let instruction = unsafe { qemu_plugin_tb_get_insn(block, index) };
-        let nothing = std::ptr::null_mut();
-        // SAFETY: the instruction belongs to the block; the callback does not use its pointer.
-        unsafe {
-            qemu_plugin_register_vcpu_insn_exec_cb(
-                instruction,
-                on_execution,
-                NO_REGISTERS,
-                nothing,
-            );
+        if is_steered {
+            // SAFETY: the instruction belongs to the block.
+            unsafe { stop::observe(instruction) };
+        }
+        if !is_steered {
+            // SAFETY: as above.
+            unsafe { call_at(instruction, on_execution) };
+        } else if trace::is_on() {
+            // SAFETY: as above.
+            unsafe { call_at(instruction, on_traced) };
         }
         if is_watching {
             // SAFETY: the instruction belongs to the block.
@@ -59,8 +75,22 @@ extern "C" fn on_translation(_id: PluginId, block: *mut Block) {
     }
 }
 
-extern "C" fn on_execution(_cpu: c_uint, _nothing: *mut c_void) {
-    // Not one atomic addition, which locks the bus: there is no other writer.
-    let before = EXECUTED.load(Ordering::Relaxed);
-    EXECUTED.store(before.wrapping_add(1), Ordering::Relaxed);
+/// Has QEMU call before it executes an instruction, with the instruction's address for a pointer.
+///
+/// # Safety
+/// The instruction must belong to the block that is being translated.
+unsafe fn call_at(instruction: *mut Instruction, callback: OnExecution) {
+    // SAFETY: the caller vouches for the instruction.
+    let address = unsafe { qemu_plugin_insn_vaddr(instruction) };
+    let data = without_provenance_mut(address as usize);
+    // SAFETY: as above; the callbacks take their pointer as a number.
+    unsafe { qemu_plugin_register_vcpu_insn_exec_cb(instruction, callback, NO_REGISTERS, data) }
+}
+
+extern "C" fn on_execution(_cpu: c_uint, _address: *mut c_void) {
+    step();
+}
+
+extern "C" fn on_traced(_cpu: c_uint, address: *mut c_void) {
+    trace::step(address.addr() as u64);
 }

@@ -41,6 +41,9 @@ pub type MemoryInformation = u32;
 /// given at registration.
 pub type OnAccess = extern "C" fn(c_uint, MemoryInformation, u64, *mut c_void);
 
+/// `QEMU_PLUGIN_MEM_RW`: loads and stores.
+pub const LOADS_AND_STORES: c_int = 3;
+
 /// `QEMU_PLUGIN_MEM_W`: stores, not loads.
 pub const STORES_ONLY: c_int = 2;
 

@@ -6,6 +6,13 @@
 //! never be needed for a run: without it a lockup loses memory, and everything else works. It must
 //! never change what the guest does.
 //!
+//! With a second argument `steering=PATH`, another such socket, the harness takes the guest over at
+//! its first instruction: snapshots, stops at exact points, and what is done to the guest there,
+//! all inside of QEMU ([`control`], [`commands`]). It needs a QEMU that exports its own functions,
+//! and instructions that are counted (`-icount`); a QEMU without ends at once and says what is
+//! missing.
+//! `count` then counts only while the trace is on.
+//!
 //! Argument: `socket=PATH`, a unix socket on which the harness listens. Each of its lines is
 //! answered; all numbers are decimal:
 //!
@@ -22,15 +29,24 @@
 //! hangs up, or ten seconds are over. `go` is answered like `stores`, with `last DROPPED` at the
 //! end, for that log may follow an unfinished answer to `stores`.
 
+mod commands;
+mod control;
 mod count;
+mod effect;
 mod interface;
+mod internals;
 mod link;
 mod lockup;
+mod snapshot;
+mod stop;
 mod stores;
+mod trace;
 mod version;
+mod vmstate;
 
 use std::ffi::{CStr, OsStr, c_int};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use crate::interface::{Arguments, Information, PluginId};
@@ -56,22 +72,27 @@ pub extern "C" fn qemu_plugin_install(
 }
 
 fn install(id: PluginId, arguments: &[&CStr]) -> Result<(), String> {
-    let path = socket(arguments)?;
+    let (path, steering) = match arguments {
+        [socket] => (path(socket, "socket=")?, None),
+        [socket, steering] => (path(socket, "socket=")?, Some(path(steering, "steering=")?)),
+        _ => return Err(format!("expected one or two arguments, found {}", arguments.len())),
+    };
     link::open(&path).map_err(|error| format!("connect to {}: {error}", path.display()))?;
+    if let Some(path) = steering {
+        let connected = UnixStream::connect(&path);
+        let stream =
+            connected.map_err(|error| format!("connect to {}: {error}", path.display()))?;
+        control::prepare(stream)?;
+    }
     count::begin(id);
     Ok(())
 }
 
-/// The path of the only argument.
-fn socket(arguments: &[&CStr]) -> Result<PathBuf, String> {
-    match arguments {
-        [argument] => argument
-            .to_bytes()
-            .strip_prefix(b"socket=")
-            .map(|path| Path::new(OsStr::from_bytes(path)).to_path_buf())
-            .ok_or_else(|| format!("expected socket=PATH, found {}", argument.to_string_lossy())),
-        _ => Err(format!("expected one argument socket=PATH, found {}", arguments.len())),
-    }
+/// The path in an argument.
+fn path(argument: &CStr, key: &str) -> Result<PathBuf, String> {
+    let path = argument.to_bytes().strip_prefix(key.as_bytes());
+    path.map(|path| Path::new(OsStr::from_bytes(path)).to_path_buf())
+        .ok_or_else(|| format!("expected {key}PATH, found {}", argument.to_string_lossy()))
 }
 
 /// The arguments, which QEMU keeps until the installation is over.

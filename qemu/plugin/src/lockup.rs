@@ -39,6 +39,10 @@ pub fn watch(socket: RawFd) -> io::Result<PipeWriter> {
 }
 
 extern "C" fn on_abort(_signal: c_int) {
+    if crate::stop::is_running() && comes_from_lockup() {
+        unblock_abort();
+        crate::stop::escape_lockup();
+    }
     let socket = SOCKET.load(Ordering::Relaxed);
     // SAFETY: the message is as long as said. A wrong descriptor would only be refused.
     let sent = unsafe { libc::write(socket, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
@@ -69,4 +73,34 @@ fn handle_abort(handler: libc::sighandler_t) -> io::Result<()> {
     // argument that it gets without SA_SIGINFO.
     let result = unsafe { libc::sigaction(libc::SIGABRT, &raw const action, std::ptr::null_mut()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether `cpu_abort` is what called `abort()`, and not an assertion of QEMU that failed.
+fn comes_from_lockup() -> bool {
+    const DEPTH: usize = 16;
+    let mut callers = [std::ptr::null_mut(); DEPTH];
+    // SAFETY: the array has as many places as said. The thread that aborts holds no lock of the
+    // dynamic linker.
+    let found = unsafe { libc::backtrace(callers.as_mut_ptr(), DEPTH as c_int) };
+    callers.iter().take(usize::try_from(found).unwrap_or(0)).any(|caller| {
+        // SAFETY: all zero is a valid value: no names, no addresses.
+        let mut symbol: libc::Dl_info = unsafe { std::mem::zeroed() };
+        // SAFETY: any address may be asked for, and the place for the answer is ours.
+        let known = unsafe { libc::dladdr(*caller, &raw mut symbol) } != 0;
+        known && !symbol.dli_sname.is_null() && {
+            // SAFETY: a name ends with a zero byte and stays while QEMU does.
+            let name = unsafe { std::ffi::CStr::from_ptr(symbol.dli_sname) };
+            name == c"cpu_abort"
+        }
+    })
+}
+
+/// The handler is about to be left by a jump, which would leave the signal blocked.
+fn unblock_abort() {
+    // SAFETY: a set of signals is a plain array of bits, of which all values are valid.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is valid and ours.
+    unsafe { libc::sigaddset(&raw mut set, libc::SIGABRT) };
+    // SAFETY: as above, and nobody asks for the one before.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
 }

@@ -13,6 +13,7 @@ mod retention;
 mod serial;
 mod snapshot;
 mod start;
+mod steer;
 mod stores;
 mod support;
 mod watchdog;

@@ -8,7 +8,7 @@ use crashrig_wire::Observation;
 /// Words of the table.
 const WORDS: usize = 64;
 /// Times that the table is gone through: some 0.9 million instructions (measured under QEMU).
-const ROUNDS: u32 = 1_200;
+const ROUNDS: u32 = 1_500;
 /// Knuth's multiplicative constant, 2^32 divided by the golden ratio.
 const FACTOR: u32 = 0x9E37_79B9;
 

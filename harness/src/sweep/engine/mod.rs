@@ -1,6 +1,7 @@
 //! What carries injections out. An engine knows the workload of one sweep (image, boots, commands);
 //! it is asked for one fault after another and leaves nothing of one in the next.
 
+pub mod plugin;
 pub mod process;
 pub mod snapshot;
 
@@ -49,4 +50,12 @@ pub trait Engine {
     /// # Errors
     /// The bench failed; the engine is not used any more.
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError>;
+
+    /// Runs with many faults, in their order: what [`Engine::run`] says of each.
+    ///
+    /// # Errors
+    /// As there.
+    fn run_all(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
+        faults.iter().map(|fault| self.run(Some(fault))).collect()
+    }
 }

@@ -1,0 +1,210 @@
+//! How many injections a second the engine inside of QEMU carries out, verdicts included, against
+//! its floor: the same place restored and the same tail run, from inside, with nothing injected,
+//! compared, read or judged, many in one message.
+//!
+//! As in [`super::bench`] the ways take turns in short batches, and each ratio is one of medians.
+
+use super::engine::plugin::PluginEngine;
+use super::engine::{Engine, Trace};
+use super::fault::{Effect, Fault, Link, Scope};
+use super::workload::Workload;
+use crate::decode::records::slots;
+use crate::image::Image;
+use crate::scenario::Scenario;
+use crate::scenario::check::parse;
+use crate::target::BenchError;
+use crate::target::emulator::EmulatorTarget;
+use crashrig_wire::EndMarker;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Runs of one batch.
+const BATCH: u32 = 100;
+
+/// One boot that crashes: the record is written, and nothing follows.
+const CRASH: &str = r#"
+timeline = ["1. the main thread loads from nowhere: the record is written, reset"]
+title = "a boot that crashes, for figures"
+[[boot]]
+start = "cold"
+fault = "bus-read"
+end = "crash"
+[[crash]]
+boot = 1
+kind = "bus-fault"
+detector = "bus-error"
+thread = "main"
+address = { region = "unmapped" }
+"#;
+
+/// One boot that computes.
+const COMPUTE: &str = r#"
+timeline = ["1. the main thread computes a sum"]
+title = "a boot that computes, for figures"
+[[boot]]
+start = "cold"
+fault = "compute"
+end = "clean"
+observed = ["computed"]
+"#;
+
+/// A tail that is measured: the text of its scenario, the function at which the injection comes and
+/// which time, and the injection.
+struct Tail {
+    what: &'static str,
+    scenario: &'static str,
+    place: (&'static str, u64),
+    is_masked: bool,
+}
+
+const TAILS: [Tail; 4] = [
+    Tail {
+        what: "short tail, masked",
+        scenario: CRASH,
+        place: ("crashrig_sealed", 3),
+        is_masked: true,
+    },
+    Tail {
+        what: "short tail, a word stays flipped",
+        scenario: CRASH,
+        place: ("crashrig_sealed", 3),
+        is_masked: false,
+    },
+    Tail {
+        what: "long tail, masked",
+        scenario: COMPUTE,
+        place: ("crashrig_ready", 1),
+        is_masked: true,
+    },
+    Tail {
+        what: "crash path, from the fault entry on",
+        scenario: CRASH,
+        place: ("crashrig_fault_entry", 1),
+        is_masked: false,
+    },
+];
+
+/// What was measured of one tail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The tail.
+    pub what: &'static str,
+    /// Instructions from the injection to the end of the run.
+    pub instructions: u64,
+    /// Injections in a second, each judged.
+    pub engine_per_second: f64,
+    /// Runs in a second of the floor.
+    pub floor_per_second: f64,
+    /// The part of an injection's time that judging takes.
+    pub judging: f64,
+    /// Injections in a second of two engines on two processors.
+    pub two_per_second: f64,
+}
+
+/// Measures the engine, each way so many batches.
+///
+/// # Errors
+/// The bench failed.
+pub fn inside(
+    target: &EmulatorTarget,
+    image: &Image,
+    plugin: &Path,
+    seed: u64,
+    folder: &Path,
+    batches: usize,
+) -> Result<Vec<Row>, BenchError> {
+    let mut rows = Vec::new();
+    for (number, tail) in TAILS.iter().enumerate() {
+        let folder = folder.join(format!("inside-{number}"));
+        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
+        let path = folder.join("figures.toml");
+        let scenario: Scenario = parse(&path, tail.scenario.to_owned()).map_err(BenchError::of)?;
+        let workload = Arc::new(Workload::new(target, image, &scenario, seed, &folder)?);
+        let fault = fault(tail, image, &workload, seed)?;
+        let start = |processor: usize| {
+            let folder = folder.join(processor.to_string());
+            let mut engine = PluginEngine::new(Arc::clone(&workload), plugin, &folder, processor);
+            engine.start()?;
+            Ok(engine)
+        };
+        rows.push(measure(tail, &fault, [start(0)?, start(1)?], batches)?);
+    }
+    Ok(rows)
+}
+
+fn fault(tail: &Tail, image: &Image, workload: &Workload, seed: u64) -> Result<Fault, BenchError> {
+    let (place, count) = tail.place;
+    let address = image.symbol(place).map(|symbol| symbol.address);
+    let address = address.ok_or_else(|| BenchError(format!("find symbol {place}")))?;
+    // The last word of the highest RAM is unused. A function that is called may use r12 as it likes
+    // (AAPCS32 §6.1.1), so that nothing of it is left.
+    let (start, size) = workload.ram.last().copied().unwrap_or_default();
+    let effect = if tail.is_masked {
+        Effect::Register { name: "r12".to_owned(), flip: 1, value: None }
+    } else {
+        Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 }
+    };
+    let trigger = vec![Link::Address { address, count }];
+    Ok(Fault { boot: 1, trigger, effect, scope: Scope::Once, seed })
+}
+
+fn measure(
+    tail: &Tail,
+    fault: &Fault,
+    [mut engine, mut other]: [PluginEngine; 2],
+    batches: usize,
+) -> Result<Row, BenchError> {
+    let first = engine.run(Some(fault))?;
+    other.run(Some(fault))?;
+    let instructions = first.boots.iter().map(|boot| boot.instructions).sum::<u64>()
+        - first.fired_after.unwrap_or(0);
+    let (mut alone, mut floor, mut judging, mut two) = (vec![], vec![], vec![], vec![]);
+    let faults = vec![fault.clone(); BATCH as usize];
+    let inject = |engine: &mut PluginEngine| engine.run_all(&faults)?.iter().try_for_each(judged);
+    for _ in 0..batches.max(1) {
+        alone.push(timed(|| inject(&mut engine))?);
+        floor.push(timed(|| engine.restore_and_run(BATCH))?);
+        judging.push(timed(|| (0..BATCH).try_for_each(|_| judged(&first)))?);
+        two.push(timed(|| {
+            std::thread::scope(|scope| {
+                let beside = scope.spawn(|| inject(&mut other));
+                inject(&mut engine)?;
+                beside.join().map_err(|_| BenchError("measure two engines".to_owned()))?
+            })
+        })?);
+    }
+    let (alone, floor, judging, two) = (median(alone), median(floor), median(judging), median(two));
+    Ok(Row {
+        what: tail.what,
+        instructions,
+        engine_per_second: 1.0 / alone,
+        floor_per_second: 1.0 / floor,
+        judging: judging / alone,
+        two_per_second: 2.0 / two,
+    })
+}
+
+/// Reads what a run has left, as judging does; a run that left neither record nor end marker is
+/// none of these.
+fn judged(trace: &Trace) -> Result<(), BenchError> {
+    let found = trace.boots.iter().all(|boot| {
+        let has_record = slots(&boot.region).iter().any(|slot| slot.record.is_some());
+        let has_marker = EndMarker::read(&boot.marker).is_some();
+        has_record || has_marker
+    });
+    if found { Ok(()) } else { Err(BenchError("judge an injection: nothing is left".to_owned())) }
+}
+
+/// The time of one run, from a batch of them.
+fn timed(mut batch: impl FnMut() -> Result<(), BenchError>) -> Result<Duration, BenchError> {
+    let started = Instant::now();
+    batch()?;
+    Ok(started.elapsed() / BATCH)
+}
+
+/// In seconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64()
+}
