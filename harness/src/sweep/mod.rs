@@ -10,8 +10,7 @@
 //! * [`fault`]: trigger chain, effect, scope, as plain data.
 //! * [`plan`]: which fault each point is, resolved against an image.
 //! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
-//! * [`classify`]: what became of it, from its trace and that of the golden run; [`run`], one after
-//!   another.
+//! * [`classify`]: what became of it, by its trace and the golden run's; [`run`]: one by one.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
 //! * [`campaign`]: a sweep's file, image and engine as work.

@@ -334,8 +334,7 @@ fn any_bytes_come_to_an_outcome() {
     assert!(seen.len() > 4, "{seen:?}");
 }
 
-/// An unoptimised build on a busy machine takes half a millisecond, an optimised one a tenth of
-/// that: what takes ten times as long cannot stand in the loop of an engine.
+/// An unoptimised build on a busy machine takes half a millisecond: ten times that is too much.
 #[test]
 fn a_verdict_takes_no_time() {
     let (golden, sweep) = (golden(), sweep(Subject::Record));
