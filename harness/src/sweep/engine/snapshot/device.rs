@@ -197,7 +197,14 @@ impl Device {
             }
             Stop::Killed { text, .. } if is_lockup => Ran::Ended(Boundary::Lockup { text }),
             Stop::Exit { code } => Ran::Ended(Boundary::Exit { status: code }),
-            other => return Err(BenchError(format!("run a boot: found {other:?}"))),
+            other => {
+                let place = self.emulator.registers().map(|it| format!("{:#010x}", it.pc));
+                let place = place.unwrap_or_else(|error| error.to_string());
+                let count = self.instructions()? - self.boot_began;
+                return Err(BenchError(format!(
+                    "run a boot: found {other:?} at {place} after {count} instructions"
+                )));
+            }
         })
     }
 
