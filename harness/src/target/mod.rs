@@ -2,20 +2,21 @@
 //! powered-up device. Neither knows a scenario. A crash of the firmware is evidence; [`BenchError`]
 //! means that the bench failed and nothing else.
 
+mod deadline;
 pub mod emulator;
 mod facts;
 pub mod heap_bench;
 pub mod observer;
 
+pub use self::deadline::Deadline;
+
 use crate::image::{Flash, Image};
 use crate::scenario::Fill;
 use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
-use crashrig_wire::Fault;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 
 /// The bench failed: no emulator, no answer, a memory map that the board file does not declare.
 #[derive(Debug, thiserror::Error)]
@@ -123,47 +124,6 @@ pub enum Wait {
     },
     /// The pause asked for is over; the device still runs.
     Running,
-}
-
-/// How long a boot may take. The first limit that is reached ends the wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline {
-    /// Milliseconds of the target's own time, where it has a clock.
-    pub target_ms: u64,
-    /// Time on the wall.
-    pub wall: Duration,
-    /// Bytes of log and console together.
-    pub log_bytes: u64,
-    /// Bytes of the witness's log.
-    pub witness_bytes: u64,
-}
-
-impl Default for Deadline {
-    fn default() -> Self {
-        Self {
-            target_ms: 2_000,
-            wall: Duration::from_secs(30),
-            log_bytes: 4 << 20,
-            witness_bytes: 16 << 20,
-        }
-    }
-}
-
-impl Deadline {
-    /// That of a boot with a fault: a sweep over instructions takes far longer than anything else.
-    #[must_use]
-    pub fn of(fault: Fault) -> Self {
-        if fault == Fault::HeapSwitches {
-            Self {
-                target_ms: 20_000,
-                wall: Duration::from_secs(120),
-                witness_bytes: 64 << 20,
-                ..Self::default()
-            }
-        } else {
-            Self::default()
-        }
-    }
 }
 
 /// What a device said since it was last asked.
