@@ -209,8 +209,8 @@ impl Emulator {
     /// The reset itself, of what is inside of QEMU.
     pub(crate) fn reset_system(&mut self) -> Result<(), Error> {
         self.qmp.forget_events();
-        // What a reset does is decided when it is asked for, so nothing has to be waited for between
-        // these three.
+        // What a reset does is decided when it is asked for, so nothing has to be waited for
+        // between these three.
         self.qmp.commands([
             ("set-action", json!({ "reboot": "reset" })),
             ("system_reset", Value::Null),

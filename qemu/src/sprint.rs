@@ -111,7 +111,7 @@ impl Emulator {
         read.map(|()| count)
     }
 
-    /// Whether the stopped guest sleeps: the instruction before the next one waits for an interrupt.
+    /// Whether the stopped guest sleeps: the instruction before the next waits for an interrupt.
     ///
     /// # Errors
     /// When the guest does not stand still, or QEMU fails.
@@ -193,7 +193,7 @@ impl Emulator {
     /// Each step leaves events, of which a connection keeps some thousands: now and then they are
     /// read.
     fn read_events_of(&mut self, steps: u64) -> Result<(), Error> {
-        if steps % STEPS_PER_LOOK != 0 {
+        if !steps.is_multiple_of(STEPS_PER_LOOK) {
             return Ok(());
         }
         self.note_reset()?;

@@ -57,11 +57,7 @@ impl Emulator {
         let (qmp, qtest) = (listen(&sockets.qmp)?, listen(&sockets.qtest)?);
         let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
-        if launch.snapshots {
-            let path = &sockets.snapshots;
-            std::fs::write(path, disk::empty())
-                .map_err(|source| Error::system(format!("write {}", path.display()), source))?;
-        }
+        write_disk(launch, &sockets)?;
         let request = Request {
             folder: folder.path().to_owned(),
             stdout: files.stdout.clone(),
@@ -114,6 +110,16 @@ impl Emulator {
             _folder: folder,
         })
     }
+}
+
+/// Writes the disk for snapshots, where they are wanted.
+fn write_disk(launch: &Launch, sockets: &Sockets) -> Result<(), Error> {
+    if !launch.snapshots {
+        return Ok(());
+    }
+    let path = &sockets.snapshots;
+    std::fs::write(path, disk::empty())
+        .map_err(|source| Error::system(format!("write {}", path.display()), source))
 }
 
 /// Waits for QEMU to connect to a socket of ours, or to end.

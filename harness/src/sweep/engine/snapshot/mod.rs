@@ -177,8 +177,8 @@ impl Engine for SnapshotEngine {
     }
 
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
-        // Each run begins anew, so another QEMU carries out the same one: a QEMU that stood still on
-        // a busy machine must not end a sweep. Twice is a broken bench.
+        // Each run begins anew, so another QEMU carries out the same one: a QEMU that stood still
+        // on a busy machine must not end a sweep. Twice is a broken bench.
         let trace = self.once(fault).or_else(|_| {
             self.warm = None;
             self.once(fault)
