@@ -111,8 +111,7 @@ impl Emulator {
         read.map(|()| count)
     }
 
-    /// Whether the stopped guest sleeps: the instruction before the next one waits for an
-    /// interrupt.
+    /// Whether the stopped guest sleeps: the instruction before the next waits for an interrupt.
     ///
     /// # Errors
     /// When the guest does not stand still, or QEMU fails.

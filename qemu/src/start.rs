@@ -59,11 +59,7 @@ impl Emulator {
         let observer = launch.observer.as_ref().map(|_| listen(&sockets.observer)).transpose()?;
         let steering = sockets.steering.as_deref().map(listen).transpose()?;
         let files = OutputFiles::new(&launch.output_folder);
-        if launch.snapshots {
-            let path = &sockets.snapshots;
-            std::fs::write(path, disk::empty())
-                .map_err(|source| Error::system(format!("write {}", path.display()), source))?;
-        }
+        write_disk(launch, &sockets)?;
         let request = Request {
             folder: folder.path().to_owned(),
             stdout: files.stdout.clone(),
@@ -124,6 +120,16 @@ fn observe(
     let Some(stream) = connected else { return Ok(None) };
     let memory = Memory::find(process, &launch.ram, guest)?;
     Observer::start(stream, memory).map(Some)
+}
+
+/// Writes the disk for snapshots, where they are wanted.
+fn write_disk(launch: &Launch, sockets: &Sockets) -> Result<(), Error> {
+    if !launch.snapshots {
+        return Ok(());
+    }
+    let path = &sockets.snapshots;
+    std::fs::write(path, disk::empty())
+        .map_err(|source| Error::system(format!("write {}", path.display()), source))
 }
 
 /// Waits for QEMU to connect to a socket of ours, or to end.

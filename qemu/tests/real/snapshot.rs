@@ -154,8 +154,7 @@ fn a_step_is_one_instruction_and_a_reset_ends_it() {
     });
 }
 
-/// Pending bits of the external interrupts (DDI0403E B3.4.6), and the register with that of the
-/// NMI.
+/// Pending bits of external interrupts (DDI0403E B3.4.6), and the register with that of the NMI.
 const ISPR: u32 = 0xe000_e200;
 const ICSR: u32 = 0xe000_ed04;
 const NMI_PENDING: u32 = 1 << 31;
