@@ -27,6 +27,7 @@ use super::{BootTrace, Engine, Trace};
 use crate::sweep::fault::{Effect, Fault};
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -179,7 +180,9 @@ impl Engine for SnapshotEngine {
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
         // Each run begins anew, so another QEMU carries out the same one: a QEMU that stood still
         // on a busy machine must not end a sweep. Twice is a broken bench.
-        let trace = self.once(fault).or_else(|_| {
+        let trace = self.once(fault).or_else(|error| {
+            // Seen, though it changes no result: why QEMU stands still then is not known.
+            let _ = writeln!(std::io::stderr(), "warning: another QEMU takes over: {error}");
             self.warm = None;
             self.once(fault)
         })?;
