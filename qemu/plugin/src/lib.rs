@@ -8,7 +8,7 @@
 //!
 //! With a second argument `steering=PATH`, another such socket, the harness takes the guest over at
 //! its first instruction: snapshots, stops at exact points, and what is done to the guest there,
-//! all inside of QEMU ([`control`], [`commands`]). It needs a QEMU that exports its own functions,
+//! all inside of QEMU (`control`, `commands`). It needs a QEMU that exports its own functions,
 //! and instructions that are counted (`-icount`); a QEMU without ends at once and says what is
 //! missing.
 //! `count` then counts only while the trace is on.

@@ -36,14 +36,6 @@ pub fn reallocate_globally(address: u32, old_bytes: usize, size_bytes: usize) ->
     unsafe { heap::Global.realloc(block, layout, size_bytes) }
 }
 
-/// As [`free`], through the same allocator, which answers nothing.
-pub fn free_globally(address: u32, size_bytes: usize) {
-    let Ok(layout) = Layout::from_size_align(size_bytes, 8) else { return };
-    let block = core::ptr::with_exposed_provenance_mut(address as usize);
-    // SAFETY: as the module says; the block has that layout.
-    unsafe { heap::Global.dealloc(block, layout) };
-}
-
 /// Offers the heap memory that it is to refuse.
 pub fn add_region(start: u32, end: u32) -> Result<usize, AddRegionError> {
     // SAFETY: as the module says.

@@ -5,7 +5,7 @@ mod in_flight;
 
 use super::checks::Checks;
 use super::words::write;
-use super::{blocks, dma_plans, dma_stack, dma_widths};
+use super::{dma_plans, dma_stack, dma_widths};
 use crate::board;
 use core::hint::black_box;
 use crashrig_layout::Capabilities;
