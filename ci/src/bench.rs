@@ -2,13 +2,12 @@
 //! the costs into `docs/costs.md`. They are instructions of the device, the same on every machine,
 //! so that growth shows as a difference of that file; times of the machine are printed only.
 
+use crate::figures;
 use crate::jobs::cargo;
 use crate::tidy::tables::Table;
-use crate::workspace;
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::fs;
 
 /// Where the figures stand, relative to the root.
 const DOCUMENT: &str = "docs/costs.md";
@@ -34,20 +33,8 @@ struct Figure {
 /// If the device cannot be measured, or a file cannot be read or written.
 pub fn run() -> Result<()> {
     cargo(["rig", "bench", "--json", FIGURES]).run()?;
-    let path = workspace::root().join(FIGURES);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FIGURES}"))?;
-    let figures: Figures = serde_json::from_str(&text)
-        .with_context(|| format!("cannot read what `cargo rig bench` wrote into {FIGURES}"))?;
-    let document = workspace::root().join(DOCUMENT);
-    let text = fs::read_to_string(&document).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let table = table(&figures);
-    if table.find(&text).is_none() {
-        bail!("{DOCUMENT} has no table `{}`", table.titles.join(" | "));
-    }
-    fs::write(&document, table.written_into(&text))
-        .with_context(|| format!("cannot write {DOCUMENT}"))?;
-    println!("wrote {}", document.display());
-    Ok(())
+    let figures = figures::read("bench", FIGURES)?;
+    figures::write(DOCUMENT, [table(&figures)])
 }
 
 /// One row for each thing that is done, one column for each board.

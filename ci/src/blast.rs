@@ -1,15 +1,14 @@
 //! `cargo ci blast`: measures the blast radius of every overflow of the matrix and writes the
 //! figures into `docs/stacks.md`. Fails where a guard or a limit register let one byte be changed.
 
+use crate::figures;
 use crate::jobs::cargo;
 use crate::matrix::{COLUMNS, STACKS};
 use crate::tidy::tables::Table;
-use crate::workspace;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use crashrig_wire::Way;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::fs;
 
 /// Where the figures stand, relative to the root.
 const DOCUMENT: &str = "docs/stacks.md";
@@ -38,24 +37,10 @@ struct Figure {
 /// # Errors
 /// If something was destroyed that must not be, or a file cannot be read or written.
 pub fn run() -> Result<()> {
-    let path = workspace::root().join(FIGURES);
     let measured = cargo(["rig", "blast", "overflow::", "--json", FIGURES]).run();
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FIGURES}"))?;
+    let figures = figures::read("blast", FIGURES)?;
     measured.context("an overflow destroyed what it must not")?;
-    let figures: Figures = serde_json::from_str(&text)
-        .with_context(|| format!("cannot read what `cargo rig blast` wrote into {FIGURES}"))?;
-    let document = workspace::root().join(DOCUMENT);
-    let mut text =
-        fs::read_to_string(&document).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    for table in tables(&figures) {
-        if table.find(&text).is_none() {
-            bail!("{DOCUMENT} has no table `{}`", table.titles.join(" | "));
-        }
-        text = table.written_into(&text);
-    }
-    fs::write(&document, text).with_context(|| format!("cannot write {DOCUMENT}"))?;
-    println!("wrote {}", document.display());
-    Ok(())
+    figures::write(DOCUMENT, tables(&figures))
 }
 
 /// One table for each board.

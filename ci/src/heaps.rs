@@ -1,12 +1,11 @@
 //! `cargo ci bench`, the part about heaps: compares this project's heap with others, and writes the
 //! figures into `docs/heap.md`. `cargo ci bench-heap` only prints them.
 
+use crate::figures;
 use crate::jobs::cargo;
 use crate::tidy::tables::Table;
-use crate::workspace;
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
-use std::fs;
 
 /// This project's heap without checks, and what the names of all its levels begin with.
 const OURS: &str = "crashrig, off";
@@ -60,22 +59,8 @@ struct Fill {
 /// If the heaps cannot be measured, or a file cannot be read or written.
 pub fn run() -> Result<()> {
     cargo(["rig", "heap-bench", "--json", FIGURES]).run()?;
-    let path = workspace::root().join(FIGURES);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FIGURES}"))?;
-    let figures: Figures = serde_json::from_str(&text)
-        .with_context(|| format!("cannot read what `cargo rig heap-bench` wrote into {FIGURES}"))?;
-    let document = workspace::root().join(DOCUMENT);
-    let mut text =
-        fs::read_to_string(&document).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    for table in [against_best(&figures), costs(&figures), overheads(&figures)] {
-        if table.find(&text).is_none() {
-            bail!("{DOCUMENT} has no table `{}`", table.titles.join(" | "));
-        }
-        text = table.written_into(&text);
-    }
-    fs::write(&document, text).with_context(|| format!("cannot write {DOCUMENT}"))?;
-    println!("wrote {}", document.display());
-    Ok(())
+    let figures = figures::read("heap-bench", FIGURES)?;
+    figures::write(DOCUMENT, [against_best(&figures), costs(&figures), overheads(&figures)])
 }
 
 /// A row for each trace: this project's heap without checks, against the best of the others.

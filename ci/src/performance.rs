@@ -1,12 +1,11 @@
 //! `cargo ci bench`, the part about sweeps: how many injections a second their engines carry out,
 //! into `docs/performance.md`. The ratios are what counts; rates are those of one machine.
 
+use crate::figures;
 use crate::jobs::cargo;
 use crate::tidy::tables::Table;
-use crate::workspace;
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
-use std::fs;
 
 /// Where the figures stand, relative to the root.
 const DOCUMENT: &str = "docs/performance.md";
@@ -17,6 +16,7 @@ const FIGURES: &str = "target/crashrig/sweep-bench.json";
 #[derive(Debug, Deserialize)]
 struct Figures {
     rows: Vec<Row>,
+    inside: Vec<InsideRow>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -28,27 +28,23 @@ struct Row {
     fresh_per_second: f64,
 }
 
-/// Measures, and writes the table of the document.
+#[derive(Debug, Deserialize)]
+struct InsideRow {
+    what: String,
+    instructions: u64,
+    engine_per_second: f64,
+    floor_per_second: f64,
+    two_per_second: f64,
+}
+
+/// Measures, and writes the tables of the document.
 ///
 /// # Errors
 /// If an engine cannot be measured, or a file cannot be read or written.
 pub fn run() -> Result<()> {
     cargo(["rig", "sweep-bench", "--json", FIGURES]).run()?;
-    let path = workspace::root().join(FIGURES);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {FIGURES}"))?;
-    let figures: Figures = serde_json::from_str(&text).with_context(|| {
-        format!("cannot read what `cargo rig sweep-bench` wrote into {FIGURES}")
-    })?;
-    let document = workspace::root().join(DOCUMENT);
-    let text = fs::read_to_string(&document).with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let table = table(&figures);
-    if table.find(&text).is_none() {
-        bail!("{DOCUMENT} has no table `{}`", table.titles.join(" | "));
-    }
-    fs::write(&document, table.written_into(&text))
-        .with_context(|| format!("cannot write {DOCUMENT}"))?;
-    println!("wrote {}", document.display());
-    Ok(())
+    let figures: Figures = figures::read("sweep-bench", FIGURES)?;
+    figures::write(DOCUMENT, [table(&figures), inside(&figures)])
 }
 
 /// One row for each tail.
@@ -77,6 +73,31 @@ fn table(figures: &Figures) -> Table {
     Table::new(titles, rows)
 }
 
+/// The same of the engine inside of QEMU.
+fn inside(figures: &Figures) -> Table {
+    let titles = [
+        "plug-in engine",
+        "instructions",
+        "injections a second",
+        "bare restore",
+        "of the bare restore",
+        "two on two processors",
+    ];
+    let rows = figures.inside.iter().map(|row| {
+        let InsideRow { what, instructions, engine_per_second, floor_per_second, two_per_second } =
+            row;
+        [
+            what.clone(),
+            instructions.to_string(),
+            format!("{engine_per_second:.0}"),
+            format!("{floor_per_second:.0}"),
+            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
+            format!("{:.2} times", two_per_second / engine_per_second),
+        ]
+    });
+    Table::new(titles, rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +111,17 @@ mod tests {
             floor_per_second: 1000.0,
             fresh_per_second: 32.0,
         };
-        let lines = table(&Figures { rows: vec![row] }).lines();
+        let beside = InsideRow {
+            what: "a bit".into(),
+            instructions: 17,
+            engine_per_second: 800.0,
+            floor_per_second: 1000.0,
+            two_per_second: 1520.0,
+        };
+        let figures = Figures { rows: vec![row], inside: vec![beside] };
+        let lines = table(&figures).lines();
         assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 32.0 | 25 |"]);
+        let lines = inside(&figures).lines();
+        assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 1.90 times |"]);
     }
 }

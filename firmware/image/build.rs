@@ -11,7 +11,7 @@ const DEFAULT_BOARD: &str = "netduinoplus2";
 
 /// The package whose features a board may name.
 const IMAGE: &str = "crashrig-image";
-/// The package that is the bootloader's; this build script serves both images.
+/// The package that is the bootloader's; this build script serves each image.
 const BOOTLOADER: &str = "crashrig-bootloader";
 /// The package whose start-up is not ours: it is linked as `cortex-m-rt` wants it.
 const HAL: &str = "crashrig-hal";

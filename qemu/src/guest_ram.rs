@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::qmp::Qmp;
 use crate::qtest::{Qtest, check_range};
 
-/// A piece of RAM that is wanted at a lockup.
+/// A piece of RAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RamRange {
     /// First address. The range must lie in one piece of RAM.
@@ -49,14 +49,9 @@ impl Memory {
     }
 
     fn read_places(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let file = open_memory(self.process)?;
-        let read = |(address, size_bytes): &(u64, u32)| {
-            let mut bytes = vec![0; *size_bytes as usize];
-            file.read_exact_at(&mut bytes, *address)
-                .map_err(|source| Error::system("read RAM of QEMU", source))?;
-            Ok(bytes)
-        };
-        self.places.iter().map(read).collect()
+        let mut ranges = Vec::new();
+        read_into(&open_memory(self.process)?, &self.places, &mut ranges)?;
+        Ok(ranges)
     }
 }
 
@@ -73,15 +68,19 @@ impl GuestRam {
     /// # Errors
     /// When QEMU has ended.
     pub fn read_into(&self, ranges: &mut Vec<Vec<u8>>) -> Result<(), Error> {
-        ranges.resize(self.places.len(), Vec::new());
-        for ((address, size_bytes), bytes) in self.places.iter().zip(ranges) {
-            bytes.resize(*size_bytes as usize, 0);
-            self.file
-                .read_exact_at(bytes, *address)
-                .map_err(|source| Error::system("read RAM of QEMU", source))?;
-        }
-        Ok(())
+        read_into(&self.file, &self.places, ranges)
     }
+}
+
+/// Reads each place into the bytes of its number, which become as long as it is.
+fn read_into(file: &File, places: &[(u64, u32)], ranges: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+    ranges.resize(places.len(), Vec::new());
+    for ((address, size_bytes), bytes) in places.iter().zip(ranges) {
+        bytes.resize(*size_bytes as usize, 0);
+        file.read_exact_at(bytes, *address)
+            .map_err(|source| Error::system("read RAM of QEMU", source))?;
+    }
+    Ok(())
 }
 
 impl Emulator {

@@ -22,7 +22,8 @@ const CORE_EXCEPTIONS: u64 = 16;
 /// The controller of one machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Controller {
-    path: &'static str,
+    /// Its place in QEMU's tree of objects.
+    pub(crate) path: &'static str,
     inputs: u64,
 }
 
@@ -54,7 +55,8 @@ impl Emulator {
         self.qtest.set_named_input(path, "NMI", false)
     }
 
-    fn controller(&mut self) -> Result<Controller, Error> {
+    /// The controller, looked for once.
+    pub(crate) fn controller(&mut self) -> Result<Controller, Error> {
         if let Some(known) = self.controller {
             return Ok(known);
         }

@@ -4,9 +4,9 @@
 //! the door; the other modules are its parts and can be used alone. Three sockets lead to each
 //! QEMU, all of them unix sockets in a private folder: QMP ([`qmp`]) steers, qtest ([`qtest`])
 //! reads and writes memory without stopping anything, GDB ([`gdb`]) is connected only when a
-//! breakpoint or a watchpoint is wanted. A fourth leads to the plug-in, where a launch asks for it
-//! ([`observer`]). A keeper process ([`keeper`]) makes sure that no QEMU
-//! outlives its harness.
+//! breakpoint or a watchpoint is wanted. Up to two more lead to the plug-in, where a launch asks
+//! for it: one to observe ([`observer`]), one to steer the guest from inside ([`steer`]). A keeper
+//! process ([`keeper`]) makes sure that no QEMU outlives its harness.
 //!
 //! What must never happen here: a crash of the guest reported as an error. A reset, an exit, a
 //! lockup and a hang are values of [`Stop`]; [`Error`] means that the bench itself failed.
@@ -55,3 +55,4 @@ pub use snapshot::Snapshot;
 pub use steer::Steered;
 pub use stop::{Limits, Stop};
 pub use stores::{Store, StoreLog};
+pub use thumb::is_wide;

@@ -32,7 +32,8 @@ pub(crate) struct Transfer {
 }
 
 /// Whether an instruction is of two halfwords (DDI0403E A5.1).
-pub(crate) const fn is_wide(first: u16) -> bool {
+#[must_use]
+pub const fn is_wide(first: u16) -> bool {
     first >> 11 >= 0b11101
 }
 
@@ -219,6 +220,17 @@ fn wide_single(first: u32, second: u32, registers: &[u32; 16]) -> Option<Transfe
 mod tests {
     use super::*;
     use Width::{Byte, Half, Word};
+
+    #[test]
+    fn the_length_of_an_instruction_is_in_its_first_halfword() {
+        let check = |halfword, wide| assert_eq!(is_wide(halfword), wide, "{halfword:#06x}");
+        check(0xB500, false); // push {lr}
+        check(0xE7FE, false); // b .
+        check(0xE800, true);
+        check(0xF000, true); // first half of bl
+        check(0xE92D, true); // push.w
+        check(0xDE00, false); // udf #0
+    }
 
     /// Registers of which each holds its number times 0x100.
     fn registers() -> [u32; 16] {

@@ -47,9 +47,13 @@ pub fn enable_region(region: &str) -> bool {
     enables.all(|enable| enable.region != region || enable_clock(enable)) && is_region_on(region)
 }
 
-/// Disables one of the bits that [`enable_region`] sets, by its name in the chip file; nothing
-/// where there is none of that name. What the bit opened must not be in use.
-pub fn disable(name: &str) {
+/// Takes one of the bits back that [`enable_region`] sets, by its name in the chip file; nothing
+/// where there is none of that name. For tests of what the bit opens.
+///
+/// # Safety
+/// What the bit opened is not in use.
+#[cfg(feature = "injection")]
+pub unsafe fn disable_bit(name: &str) {
     let enables = platform().clock_enables_on_demand.iter();
     for enable in enables.filter(|enable| enable.name == name) {
         let register = core::ptr::with_exposed_provenance_mut::<u32>(enable.register as usize);

@@ -1,13 +1,13 @@
-//! `crashrig sweep-bench`: how many injections a second the snapshot engine carries out, against
-//! its floor and against a fresh emulator for each.
+//! `crashrig sweep-bench`: how many injections a second the engines carry out, against their floors
+//! and, for the snapshot engine, against a fresh emulator for each.
 
 use super::CommandError;
 use super::say::say;
 use crate::execute::load_image;
 use crate::exit;
 use crate::rig::{DEFAULT_BOARD, Rig, RigError, seed};
-use crate::sweep::bench::{Row, snapshot};
-use crate::sweep::inside_bench::{Row as InsideRow, inside};
+use crate::sweep::bench::inside::{Row as InsideRow, inside};
+use crate::sweep::bench::snapshot::{Row, snapshot};
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
 use crashrig_layout::parse::Board;
@@ -32,15 +32,15 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
     let program =
         crashrig_qemu::discover::find().map_err(|it| RigError::from(BenchError::of(it)))?;
     let version = program.version.to_string();
-    let target = EmulatorTarget::new(board, program).map_err(RigError::from)?;
+    let target = EmulatorTarget::new(board, program).map_err(RigError::from)?.for_wild_cores(None);
     let image = load_image(&rig.image(DEFAULT_BOARD, &[])?)?;
     let folder = rig.run_folder()?.join("sweep-bench");
     let observer = rig.observer()?;
     let plugin = observer.file().map_err(|it| RigError::from(BenchError::of(it)))?;
-    let rows = inside(&target, &image, plugin, seed()?, &folder, arguments.batches)
+    let inside_rows = inside(&target, &image, plugin, seed()?, &folder, arguments.batches)
         .map_err(RigError::from)?;
     say!("engine inside of QEMU, {DEFAULT_BOARD}, QEMU {version}, one processor");
-    rows.iter().for_each(tell_inside);
+    inside_rows.iter().for_each(tell_inside);
     let rows =
         snapshot(&target, &image, seed()?, &folder, arguments.batches).map_err(RigError::from)?;
     say!("snapshot engine, {DEFAULT_BOARD}, QEMU {version}, one processor");
@@ -70,7 +70,20 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
                 })
             })
             .collect();
-        let text = format!("{:#}\n", json!({ "schema": 1, "version": version, "rows": rows }));
+        let inside: Vec<_> = inside_rows
+            .iter()
+            .map(|row| {
+                json!({
+                    "what": row.what,
+                    "instructions": row.instructions,
+                    "engine_per_second": row.engine_per_second,
+                    "floor_per_second": row.floor_per_second,
+                    "two_per_second": row.two_per_second,
+                })
+            })
+            .collect();
+        let figures = json!({ "schema": 1, "version": version, "rows": rows, "inside": inside });
+        let text = format!("{figures:#}\n");
         std::fs::write(path, text)
             .map_err(|source| CommandError::Output { path: path.clone(), source })?;
     }

@@ -25,7 +25,6 @@ pub mod commands;
 pub mod engine;
 pub mod fault;
 pub mod hash;
-pub mod inside_bench;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -58,7 +58,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The workload of a scenario. What has to be written for it goes into a folder.
+    /// The workload of a scenario on a target for wild cores
+    /// ([`EmulatorTarget::for_wild_cores`]). What has to be written for it goes into a folder.
     ///
     /// # Errors
     /// The scenario does what no engine can repeat, or the image lacks a symbol.
@@ -74,9 +75,7 @@ impl Workload {
             Places::of(image, target.board(), scenario)?;
         let mut noise = Noise::new(seed);
         let flash = in_flash(image, scenario.application, &mut noise)?;
-        let mut launch = target.launch(image, flash.as_ref(), folder)?;
-        launch.semihosting = None;
-        launch.log = false;
+        let launch = target.launch(image, flash.as_ref(), folder)?;
         let ram = target.ram();
         let mailboxes = commands(scenario, seed);
         let boots = scenario.boots.iter().zip(mailboxes).enumerate().map(|(index, (plan, it))| {

@@ -43,6 +43,7 @@ impl Bench {
         let program = crashrig_qemu::discover::find().unwrap();
         let keeper = Path::new(env!("CARGO_BIN_EXE_crashrig"));
         let target = EmulatorTarget::new(board, program).unwrap().with_keeper(keeper);
+        let target = target.for_wild_cores(None);
         let image = load_image(&rig.image(DEFAULT_BOARD, &[]).unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let workload =

@@ -22,7 +22,6 @@
 //! | 12 TRACE | on: u8 | |
 //! | 13 STATE | | hash, instructions begun: u64 each, time in ns: i64 |
 //! | 14 COMPARE | slot: u8 | whether RAM is the same: u8 |
-//! | 15 HASH | number of ranges: u8, then start, size: u32 each | FNV-1a: u64 |
 //!
 //! The slots of snapshots are numbered from 0; a number is taken when it is first used.
 
@@ -82,7 +81,6 @@ pub fn carry_out_next(control: &mut Control) -> Option<()> {
         }
         13 => Ok(state(control)),
         14 => compare(take(control)?, control),
-        15 => hash(control)?,
         _ => return None,
     };
     match answer {
@@ -221,23 +219,4 @@ fn state(control: &Control) -> Vec<u8> {
 fn compare([slot]: [u8; 1], control: &Control) -> Answer {
     let same = snapshot(control, slot)?.has_same_ram(&control.ram);
     Ok(vec![u8::from(same)])
-}
-
-fn hash(control: &mut Control) -> Option<Answer> {
-    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let [ranges] = take(control)?;
-    let mut hash = BASIS;
-    let mut failed = None;
-    for _ in 0..ranges {
-        let range = words(control)?;
-        match read(range, control) {
-            Ok(bytes) => {
-                let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
-                hash = bytes.iter().fold(hash, step);
-            }
-            Err(reason) => failed = Some(reason),
-        }
-    }
-    Some(failed.map_or_else(|| Ok(hash.to_le_bytes().to_vec()), Err))
 }

@@ -3,17 +3,16 @@
 //!
 //! It stands apart from the rest because it is written against QEMU's plug-in interface, whose
 //! header is GPL-2.0-or-later, and so is this crate; all else here is MIT or Apache-2.0. It must
-//! never be needed for a run: without it a lockup loses memory, and everything else works. It must
-//! never change what the guest does.
+//! never be needed for a run: without it a lockup loses memory, sweeps are slower, and everything
+//! else works. Unless it steers, it must never change what the guest does.
 //!
 //! With a second argument `steering=PATH`, another such socket, the harness takes the guest over at
 //! its first instruction: snapshots, stops at exact points, and what is done to the guest there,
 //! all inside of QEMU (`control`, `commands`). It needs a QEMU that exports its own functions,
 //! and instructions that are counted (`-icount`); a QEMU without ends at once and says what is
-//! missing.
-//! `count` then counts only while the trace is on.
+//! missing. `count` then counts only while the trace is on.
 //!
-//! Argument: `socket=PATH`, a unix socket on which the harness listens. Each of its lines is
+//! First argument: `socket=PATH`, a unix socket on which the harness listens. Each of its lines is
 //! answered; all numbers are decimal:
 //!
 //! * `count`: `count N`, the instructions begun since power-on.

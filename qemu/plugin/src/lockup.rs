@@ -4,10 +4,16 @@
 //! runs before that ends the process: it says `lockup`, waits, and returns, after which `abort()`
 //! ends the process as it would have done without us. The harness sees the same signal in the end.
 //!
-//! The handler runs in the thread that aborts, in the middle of anything, so that it may call only
-//! what is safe there (`write`, `poll`, `sigaction`: signal-safety(7)): no allocation, no lock, no
-//! formatting. It never waits without a limit. That QEMU's own locks are held meanwhile is why QMP
-//! and qtest do not answer, and why memory is read from outside.
+//! While a harness steers, a lockup is survived instead: the handler leaves `abort()` by a jump
+//! (`stop::escape_lockup`), where the callers on the stack show that it was a lockup and nothing
+//! else. That goes beyond what a handler may do by signal-safety(7), and works because `cpu_abort`
+//! calls `abort()` with nothing half done that a restored snapshot does not put right; it is done
+//! on no other way, and never where nobody steers.
+//!
+//! Else the handler runs in the thread that aborts, in the middle of anything, so that it calls
+//! only what is safe there (`write`, `poll`, `sigaction`): no allocation, no lock, no formatting.
+//! It never waits without a limit. That QEMU's own locks are held meanwhile is why QMP and qtest do
+//! not answer, and why memory is read from outside.
 
 use std::ffi::c_int;
 use std::io::{self, PipeReader, PipeWriter};

@@ -81,8 +81,6 @@ pub enum Command {
     State,
     /// Whether RAM is that of a slot.
     Compare(u8),
-    /// FNV-1a over ranges, at most 255.
-    Hash(Vec<RamRange>),
 }
 
 /// What of a slot is put back.
@@ -182,8 +180,6 @@ pub enum Reply {
     },
     /// Whether it is the same.
     Same(bool),
-    /// A hash.
-    Hash(u64),
 }
 
 impl Reply {
@@ -237,13 +233,6 @@ impl Command {
             Self::Trace(on) => out.extend([12, u8::from(*on)]),
             Self::State => out.push(13),
             Self::Compare(slot) => out.extend([14, *slot]),
-            Self::Hash(ranges) => {
-                out.extend([15, u8::try_from(ranges.len()).unwrap_or(u8::MAX)]);
-                for range in ranges.iter().take(usize::from(u8::MAX)) {
-                    out.extend(range.address.to_le_bytes());
-                    out.extend(range.size_bytes.to_le_bytes());
-                }
-            }
         }
     }
 
@@ -273,7 +262,6 @@ impl Command {
                 let [same] = take(replies)?;
                 Reply::Same(same != 0)
             }
-            Self::Hash(_) => Reply::Hash(u64::from_le_bytes(take(replies)?)),
             _ => Reply::Done,
         })
     }

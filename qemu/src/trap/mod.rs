@@ -30,8 +30,6 @@ mod turn;
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
 use self::models::{Attached, Lines};
 pub(crate) use self::models::{Models, Wires, is_reset_due};
 use self::turn::{End, Turn};
@@ -40,9 +38,6 @@ use crate::error::Error;
 use crate::gdb::{Access, Token};
 use crate::models::{BusWrite, MmioModel, Reset};
 use crate::stop::Stop;
-
-/// Where the interrupt controller stands in QEMU's tree of objects: in 10.0, and in 7.2.
-const CONTROLLERS: [&str; 2] = ["/machine/soc/armv7m", "/machine/unattached/device[0]/armv7m"];
 
 impl Emulator {
     /// Supplies a device from now on: the registers of the model answer in place of what QEMU has
@@ -60,7 +55,7 @@ impl Emulator {
             tokens.push(hub.watch(range.start, range.size_bytes, access)?);
         }
         if self.models.is_none() {
-            let lines = Lines { controller: self.interrupt_controller()?, high: BTreeSet::new() };
+            let lines = Lines { controller: self.controller()?.path, high: BTreeSet::new() };
             self.models = Some(Models { attached: Vec::new(), lines, busy: false });
         }
         let Some(mut models) = self.models.take() else { return Ok(()) };
@@ -117,21 +112,6 @@ impl Emulator {
     pub fn poke(&mut self, address: u32, bytes: &[u8]) -> bool {
         let mut devices = self.models.iter_mut().flat_map(|models| &mut models.attached);
         devices.any(|device| device.model.poke(address, bytes))
-    }
-
-    fn interrupt_controller(&mut self) -> Result<&'static str, Error> {
-        for path in CONTROLLERS {
-            match self.qmp.command("qom-list", json!({ "path": path })) {
-                Ok(_) => return Ok(path),
-                Err(Error::Refused { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Malformed {
-            socket: "QMP",
-            expected: "the interrupt controller of an STM32",
-            found: CONTROLLERS.join(" and ") + " missing",
-        })
     }
 
     /// Whether a watchpoint is that of a model.

@@ -1,6 +1,8 @@
 //! Devices of the chip, used and misused; here the watchdog.
 
-use super::{control, memories};
+#[cfg(feature = "injection")]
+use super::backup_sram;
+use super::{control, flash};
 use crashrig_port::{clock, watchdog};
 use crashrig_wire::Fault;
 
@@ -9,10 +11,11 @@ const TIMEOUT_MS: u32 = 50;
 /// Carries out a fault of a device. Returns only if nothing was to be broken.
 pub fn carry_out(fault: Fault, parameter: u32) {
     match fault {
-        Fault::FlashProgram => memories::program_flash(parameter),
+        Fault::FlashProgram => flash::program_flash(parameter),
         #[cfg(feature = "injection")]
-        Fault::FlashMisuse => memories::misuse_flash(),
-        Fault::BackupSram => memories::use_backup_sram(parameter),
+        Fault::FlashMisuse => flash::misuse_flash(),
+        #[cfg(feature = "injection")]
+        Fault::BackupSram => backup_sram::use_backup_sram(parameter),
         Fault::WatchdogHang if parameter == 1 => feed_watchdog(),
         Fault::WatchdogHang => starve_watchdog(),
         _ => {}

@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "faults are misuse of memory and of the core, by design")]
 
 mod access;
+#[cfg(feature = "injection")]
+mod backup_sram;
 mod benchmark;
 mod blocks;
 mod checks;
@@ -18,6 +20,7 @@ mod dma_stack;
 mod dma_widths;
 mod ending;
 mod execute;
+mod flash;
 mod full;
 mod heap;
 mod heap_address;
@@ -34,7 +37,6 @@ mod heap_services;
 mod heap_switches;
 mod instruction;
 mod leave;
-mod memories;
 mod misuse;
 mod overflow;
 mod privilege;

@@ -112,7 +112,6 @@ pub(super) extern "C" fn handler() {
         return;
     }
     table::change_running(id, |entry| {
-        entry.rounds = entry.rounds.wrapping_add(1);
         if !table::is_endless(&entry.plan) {
             (entry.state, entry.items_left) = (TransferState::Done, 0);
         }

@@ -12,10 +12,12 @@ pub(crate) mod hooks;
 #[cfg(armv8m)]
 mod protection;
 #[cfg_attr(armv8m, path = "pl081.rs")]
+#[cfg_attr(not(armv8m), path = "stm32f4.rs")]
 mod registers;
 #[cfg(not(armv8m))]
 pub mod serial;
 mod table;
+mod words;
 
 pub use failure::{OnFailure, set_on_failure};
 #[cfg(armv8m)]
@@ -73,7 +75,7 @@ pub fn matrix() -> Matrix {
     Matrix { memory: platform::memory(), peripherals: registers::PERIPHERALS }
 }
 
-/// Whether the chip file knows these controllers, and as bus masters.
+/// Whether the controllers are known to be there, and the chip file has them as bus masters.
 #[must_use]
 pub fn is_present() -> bool {
     let mut regions = platform::platform().regions.iter();
@@ -86,8 +88,9 @@ pub fn is_present() -> bool {
 /// It is refused, if that is not fatal; nothing was touched.
 ///
 /// # Safety
-/// Everybody else leaves the memory of the plan alone until the transfer has ended, and what its
-/// registers then do breaks nothing that safe code relies on.
+/// Everybody else leaves the memory of the plan alone until the transfer has ended, and the stream
+/// alone until this has returned; what its registers then do breaks nothing that safe code relies
+/// on. A [`StreamHandle`] is there for the second.
 #[track_caller]
 pub unsafe fn arm(id: StreamId, plan: &Plan, options: Options) -> Result<(), Error> {
     if !is_present() || registers::place(id).is_none() {
@@ -138,12 +141,6 @@ pub fn items_left(id: StreamId) -> u16 {
         Some(entry) => entry.items_left,
         None => 0,
     }
-}
-
-/// How often a circular transfer has come to its end.
-#[must_use]
-pub fn rounds(id: StreamId) -> u32 {
-    table::get(id).map_or(0, |entry| entry.rounds)
 }
 
 /// Which of the two memories of a double buffer the stream uses: 0 or 1.
@@ -233,7 +230,7 @@ impl Drop for StreamHandle {
 }
 
 // SAFETY: `stop` returns when the stream is off, and every other state than running is set when it
-// is.
+// is. A stream that does not let go, which no manual knows of, is given up after a limit.
 unsafe impl Stream for StreamHandle {
     type Error = Error;
 

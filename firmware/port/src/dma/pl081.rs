@@ -10,6 +10,7 @@
 //! was tried there, nothing on the FPGA board.
 
 use super::failure::Event;
+use super::words::{read, write};
 use super::{protection, table};
 use crate::platform;
 use crashrig_layout::Master;
@@ -110,21 +111,6 @@ fn channel(id: StreamId) -> u32 {
 
 fn bit(id: StreamId) -> u32 {
     1 << (u32::from(id.number) % CHANNELS)
-}
-
-fn read(address: u32) -> u32 {
-    let register = core::ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: the callers of this file pass addresses of registers that this chip has; reading them
-    // changes nothing.
-    unsafe { register.read_volatile() }
-}
-
-/// # Safety
-/// What the register then does breaks nothing that safe code relies on.
-unsafe fn write(address: u32, word: u32) {
-    let register = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: a register that this chip has; the rest is promised by the caller.
-    unsafe { register.write_volatile(word) }
 }
 
 /// The interrupts that tell of a channel: that of its engine, and that of whoever refuses.

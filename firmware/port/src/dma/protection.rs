@@ -9,6 +9,7 @@
 //! controller, from memory, not checked; addresses: `info mtree`; the rest was measured in QEMU
 //! 7.2.22 and 10.0.2: blocks of 1 KiB, and that no interrupt has to be enabled before it comes.
 
+use super::words;
 use crashrig_memory::dma::protected::Blocks;
 
 /// The interrupt that all of them share.
@@ -48,20 +49,14 @@ struct Controller {
 
 impl Controller {
     fn read(self, offset: u32) -> u32 {
-        let register =
-            core::ptr::with_exposed_provenance::<u32>((self.registers + offset) as usize);
-        // SAFETY: the constants above name registers of this chip. Reading the table changes its
-        // index at most, which is set anew before each use.
-        unsafe { register.read_volatile() }
+        words::read(self.registers + offset)
     }
 
     /// # Safety
     /// What the controller then refuses, nobody needs.
     unsafe fn write(self, offset: u32, word: u32) {
-        let register = (self.registers + offset) as usize;
-        let register = core::ptr::with_exposed_provenance_mut::<u32>(register);
-        // SAFETY: as above; the rest is promised by the caller.
-        unsafe { register.write_volatile(word) }
+        // SAFETY: promised by the caller.
+        unsafe { words::write(self.registers + offset, word) }
     }
 
     fn blocks(self) -> Blocks {

@@ -17,8 +17,6 @@ pub(super) struct Entry {
     pub state: TransferState,
     /// Items left when it ended.
     pub items_left: u16,
-    /// Ends of rounds that were seen.
-    pub rounds: u32,
     pub owner: Thread,
     /// When it began, and after how many milliseconds it must have ended.
     pub started_ms: u32,
@@ -35,7 +33,6 @@ impl Entry {
             plan: *plan,
             state,
             items_left: plan.items as u16,
-            rounds: 0,
             owner,
             started_ms: 0,
             limit_ms: None,

@@ -1,7 +1,8 @@
 //! The memory that the heap has: what is left at start-up, and what is added to it later.
 //!
 //! A region whose clock is off is not touched, and so not part of the heap: a part without that
-//! memory, an emulator that does not model it, backup SRAM that nobody has switched on.
+//! memory, an emulator that does not model it. One that is switched on by demand, as backup SRAM
+//! is, comes to the heap by whoever adds it.
 
 use super::REGION_LIMIT;
 use super::store::{empty, with};

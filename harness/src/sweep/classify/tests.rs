@@ -71,7 +71,6 @@ fn golden() -> Trace {
             boot(region(1, 1, whole), None),
             boot(region(2, 1, whole), Some(marker(2, SlotFinding::Unread))),
         ],
-        trace_hash: None,
     }
 }
 

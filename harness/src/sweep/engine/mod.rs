@@ -36,8 +36,14 @@ pub struct Trace {
     /// The boots, in order; those after the last planned one are repeated while they are silent, at
     /// most [`crate::run::SILENT_BOOT_BUDGET`].
     pub boots: Vec<BootTrace>,
-    /// A hash of all addresses executed, where the engine has one.
-    pub trace_hash: Option<u64>,
+}
+
+/// Instructions after which a boot of an injected run counts as one that hangs: far more than the
+/// longest boot of the golden run takes. The same for all engines, which must come to equal
+/// results.
+#[must_use]
+pub const fn budget_of(longest_boot: u64) -> u64 {
+    longest_boot.saturating_mul(4).saturating_add(1_000_000)
 }
 
 /// Carries out injections, one after another.

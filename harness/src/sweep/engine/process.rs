@@ -8,7 +8,7 @@
 mod inject;
 
 use super::snapshot::device::change;
-use super::{BootTrace, Engine, Trace};
+use super::{BootTrace, Engine, Trace, budget_of};
 use crate::application::in_flash;
 use crate::image::{Flash, Image};
 use crate::noise::Noise;
@@ -22,9 +22,6 @@ use inject::Injected;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Instructions that a run with a fault may take besides four times those of the golden run.
-const SPARE_INSTRUCTIONS: u64 = 1_000_000;
 
 /// Host time after which a boot is trouble of the bench.
 const WALL_LIMIT: Duration = Duration::from_secs(60);
@@ -80,10 +77,8 @@ impl ProcessEngine {
 
     fn deadline(&self) -> Deadline {
         let shift = self.target.board().emulator().map_or(0, |emulator| emulator.icount_shift);
-        let target_ms = self.golden_instructions.map(|golden| {
-            let budget = golden.saturating_mul(4).saturating_add(SPARE_INSTRUCTIONS);
-            (budget << shift).div_ceil(1_000_000)
-        });
+        let target_ms =
+            self.golden_instructions.map(|golden| (budget_of(golden) << shift).div_ceil(1_000_000));
         let default = Deadline::default();
         Deadline { target_ms: target_ms.unwrap_or(default.target_ms), wall: WALL_LIMIT, ..default }
     }
@@ -120,13 +115,7 @@ struct Run {
 
 impl Run {
     fn all_boots(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
-        let mut trace = Trace {
-            fired: 0,
-            fired_at: None,
-            fired_after: None,
-            boots: Vec::new(),
-            trace_hash: None,
-        };
+        let mut trace = Trace { fired: 0, fired_at: None, fired_after: None, boots: Vec::new() };
         let workload = Arc::clone(&self.workload);
         let mut ram = None;
         while let Some(index) = workload.next(&trace.boots) {

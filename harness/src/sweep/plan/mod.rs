@@ -4,12 +4,12 @@ mod resolve;
 mod sample;
 
 use self::resolve::{Bytes, Resolver};
-use super::commands::{RUN_ID, commands};
+use super::commands::commands;
 use super::fault::{Effect, Fault, Link, Scope};
 use super::result::PointNumber;
 use crate::image::Image;
 use crate::scenario::Scenario;
-use crate::scenario::sweep::{PlannedEffect, Points, Subject, Sweep, TriggerLink};
+use crate::scenario::sweep::{PlannedEffect, Points, Sweep, TriggerLink};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
 use std::ops::Range;
 
@@ -158,12 +158,6 @@ impl Plan {
         &self.sweep.scopes
     }
 
-    /// The run that records of this sweep belong to.
-    #[must_use]
-    pub const fn run_id(&self) -> u32 {
-        RUN_ID
-    }
-
     /// The fault that a point is, and where that is in words; nothing where there is no such point.
     /// Of a sweep with a stop rule there are always more.
     #[must_use]
@@ -237,12 +231,6 @@ impl Plan {
             // The checks of the file keep bits with bits and values with values.
             _ => Effect::Skip,
         }
-    }
-
-    /// What the sweep is about.
-    #[must_use]
-    pub const fn subject(&self) -> Subject {
-        self.sweep.subject
     }
 }
 

@@ -20,7 +20,7 @@ mod way;
 
 use self::guest::{Guest, Slot, to_end};
 use self::way::{Base, STRIDE, until};
-use super::{Engine, Trace};
+use super::{Engine, Trace, budget_of};
 use crate::sweep::fault::{Effect, Fault, Link, Scope};
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
@@ -95,7 +95,7 @@ impl PluginEngine {
             let boots = guest.golden()?;
             let longest = boots.iter().map(|boot| boot.instructions).max().unwrap_or(0);
             let golden = Trace { boots, ..nothing() };
-            let mut warm = Warm { guest, golden, budget: 4 * longest + 1_000_000, base: None };
+            let mut warm = Warm { guest, golden, budget: budget_of(longest), base: None };
             warm.test_itself()?;
             self.warm = Some(warm);
         }
@@ -165,7 +165,7 @@ fn split(trigger: &[Link]) -> (&[Link], u64) {
 
 /// A run in which no effect came.
 const fn nothing() -> Trace {
-    Trace { fired: 0, fired_at: None, fired_after: None, boots: Vec::new(), trace_hash: None }
+    Trace { fired: 0, fired_at: None, fired_after: None, boots: Vec::new() }
 }
 
 impl Warm {

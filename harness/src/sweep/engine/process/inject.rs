@@ -3,6 +3,7 @@
 use super::Run;
 use crate::sweep::fault::{Effect, Fault, Link, Scope};
 use crate::target::{BenchError, Boundary, Wait};
+use crashrig_qemu::is_wide;
 
 /// An effect that comes more often than this changes nothing more.
 const FIRING_LIMIT: u32 = 1_000;
@@ -187,24 +188,4 @@ fn once_more(link: &Link) -> Option<Link> {
         }
         Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => return None,
     })
-}
-
-/// Whether a halfword is the first of two of an instruction (DDI0403E A5.1).
-const fn is_wide(halfword: u16) -> bool {
-    matches!(halfword >> 11, 0b11101..=0b11111)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_length_of_an_instruction_is_in_its_first_halfword() {
-        let check = |halfword, wide| assert_eq!(is_wide(halfword), wide, "{halfword:#06x}");
-        check(0xB500, false); // push {lr}
-        check(0xE7FE, false); // b .
-        check(0xF000, true); // first half of bl
-        check(0xE92D, true); // push.w
-        check(0xDE00, false); // udf #0
-    }
 }

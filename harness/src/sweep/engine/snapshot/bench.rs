@@ -73,5 +73,5 @@ pub fn in_fresh_process(
         let boundary = device.run_to_end(budget)?;
         boots.push(device.trace(boundary, budget)?);
     }
-    Ok(Trace { fired: 1, fired_at: None, fired_after: None, boots, trace_hash: None })
+    Ok(Trace { fired: 1, fired_at: None, fired_after: None, boots })
 }

@@ -63,13 +63,7 @@ impl Warm {
             boots.push(self.device.trace(boundary, budget)?);
         }
         self.device.end_at_hook(true);
-        Ok(Some(Trace {
-            fired: 1,
-            fired_at: Some(pc),
-            fired_after: Some(fired_after),
-            boots,
-            trace_hash: None,
-        }))
+        Ok(Some(Trace { fired: 1, fired_at: Some(pc), fired_after: Some(fired_after), boots }))
     }
 
     fn has_frame(&mut self, fault: &Fault, count: u64) -> bool {

@@ -4,6 +4,7 @@ use super::device::Device;
 use crate::sweep::fault::Effect;
 use crate::target::BenchError;
 use crashrig_qemu::gdb::Hub;
+use crashrig_qemu::is_wide;
 
 /// From here on devices of the core answer (DDI0403E B3.1).
 const CORE_DEVICES: u32 = 0xE000_0000;
@@ -120,11 +121,6 @@ fn skip(device: &mut Device) -> Result<(), BenchError> {
     write_register(hub, "pc", pc.wrapping_add(size_bytes))
 }
 
-/// Whether an instruction is of two halfwords (DDI0403E A5.1).
-const fn is_wide(first: u16) -> bool {
-    first >> 11 >= 0b11101
-}
-
 /// The program status behind an instruction that was not executed: an IT block goes on by one
 /// (DDI0403E A7.3.3; bits 15 to 10 and 26 to 25 are its state, B1.4.2).
 const fn behind_instruction(xpsr: u32) -> u32 {
@@ -150,10 +146,5 @@ mod tests {
         check(0b0000_0100, 0b0000_1000);
         // The condition of an `ite` turns over.
         check(0b0000_1100, 0b0001_1000);
-    }
-
-    #[test]
-    fn wide_instructions_are_known() {
-        assert!(is_wide(0xe800) && is_wide(0xf8d2) && !is_wide(0xe7fe) && !is_wide(0xbf30));
     }
 }

@@ -23,7 +23,7 @@ mod warm;
 use self::device::Device;
 use self::trigger::{Met, pc};
 use self::warm::{Reached, Warm};
-use super::{BootTrace, Engine, Trace};
+use super::{BootTrace, Engine, Trace, budget_of};
 use crate::sweep::fault::{Effect, Fault};
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
@@ -130,7 +130,7 @@ impl SnapshotEngine {
             self.behind_hook = behind_hook;
         }
         let longest = boots.iter().map(|boot| boot.instructions).max().unwrap_or(0);
-        self.budget = 4 * longest + 1_000_000;
+        self.budget = budget_of(longest);
         Ok(unbroken(boots))
     }
 
@@ -168,7 +168,7 @@ impl SnapshotEngine {
             _ => None,
         };
         let boots = warm.go_on_from(done, boundary, ram, budget)?;
-        Ok(Trace { fired, fired_at, fired_after: Some(after), boots, trace_hash: None })
+        Ok(Trace { fired, fired_at, fired_after: Some(after), boots })
     }
 }
 
@@ -198,5 +198,5 @@ impl Engine for SnapshotEngine {
 
 /// A run in which nothing was injected.
 fn unbroken(boots: Vec<BootTrace>) -> Trace {
-    Trace { fired: 0, fired_at: None, fired_after: None, boots, trace_hash: None }
+    Trace { fired: 0, fired_at: None, fired_after: None, boots }
 }

@@ -6,6 +6,7 @@
 //! here knows what a transfer is for.
 
 use super::failure::Event;
+use super::words::{read, write};
 use crate::platform::device;
 use crashrig_layout::{DeviceName, Master};
 use crashrig_memory::dma::{
@@ -109,21 +110,6 @@ fn base(controller: Controller) -> u32 {
 
 fn stream(id: StreamId) -> u32 {
     base(id.controller) + STREAMS + STREAM_BYTES * u32::from(id.number & 7)
-}
-
-fn read(address: u32) -> u32 {
-    let register = core::ptr::with_exposed_provenance::<u32>(address as usize);
-    // SAFETY: the callers of this file pass addresses of registers that this chip has; reading them
-    // changes nothing.
-    unsafe { register.read_volatile() }
-}
-
-/// # Safety
-/// What the register then does breaks nothing that safe code relies on.
-unsafe fn write(address: u32, word: u32) {
-    let register = core::ptr::with_exposed_provenance_mut::<u32>(address as usize);
-    // SAFETY: a register that this chip has; the rest is promised by the caller.
-    unsafe { register.write_volatile(word) }
 }
 
 /// The interrupts that tell of a stream: its own.

@@ -1,20 +1,14 @@
-//! How many injections a second the engine inside of QEMU carries out, verdicts included, against
-//! its floor: the same place restored and the same tail run, from inside, with nothing injected,
-//! compared, read or judged, many in one message.
-//!
-//! As in [`super::bench`] the ways take turns in short batches, and each ratio is one of medians.
+//! The engine inside of QEMU, against its floor: the same place restored and the same tail run,
+//! from inside, with nothing injected, compared, read or judged, many in one message.
 
-use super::engine::plugin::PluginEngine;
-use super::engine::{Engine, Trace};
-use super::fault::{Effect, Fault, Link, Scope};
-use super::workload::Workload;
-use crate::decode::records::slots;
+use super::super::engine::Engine;
+use super::super::engine::plugin::PluginEngine;
+use super::super::fault::{Effect, Fault, Link, Scope};
+use super::super::workload::Workload;
+use super::{COMPUTE, CRASH, Place, address, judged, median, tail_of, workload};
 use crate::image::Image;
-use crate::scenario::Scenario;
-use crate::scenario::check::parse;
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
-use crashrig_wire::EndMarker;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,39 +16,12 @@ use std::time::{Duration, Instant};
 /// Runs of one batch.
 const BATCH: u32 = 100;
 
-/// One boot that crashes: the record is written, and nothing follows.
-const CRASH: &str = r#"
-timeline = ["1. the main thread loads from nowhere: the record is written, reset"]
-title = "a boot that crashes, for figures"
-[[boot]]
-start = "cold"
-fault = "bus-read"
-end = "crash"
-[[crash]]
-boot = 1
-kind = "bus-fault"
-detector = "bus-error"
-thread = "main"
-address = { region = "unmapped" }
-"#;
-
-/// One boot that computes.
-const COMPUTE: &str = r#"
-timeline = ["1. the main thread computes a sum"]
-title = "a boot that computes, for figures"
-[[boot]]
-start = "cold"
-fault = "compute"
-end = "clean"
-observed = ["computed"]
-"#;
-
 /// A tail that is measured: the text of its scenario, the function at which the injection comes and
 /// which time, and the injection.
 struct Tail {
     what: &'static str,
     scenario: &'static str,
-    place: (&'static str, u64),
+    place: Place,
     is_masked: bool,
 }
 
@@ -117,10 +84,7 @@ pub fn inside(
     let mut rows = Vec::new();
     for (number, tail) in TAILS.iter().enumerate() {
         let folder = folder.join(format!("inside-{number}"));
-        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
-        let path = folder.join("figures.toml");
-        let scenario: Scenario = parse(&path, tail.scenario.to_owned()).map_err(BenchError::of)?;
-        let workload = Arc::new(Workload::new(target, image, &scenario, seed, &folder)?);
+        let workload = Arc::new(workload(target, image, tail.scenario.to_owned(), seed, &folder)?);
         let fault = fault(tail, image, &workload, seed)?;
         let start = |processor: usize| {
             let folder = folder.join(processor.to_string());
@@ -134,9 +98,7 @@ pub fn inside(
 }
 
 fn fault(tail: &Tail, image: &Image, workload: &Workload, seed: u64) -> Result<Fault, BenchError> {
-    let (place, count) = tail.place;
-    let address = image.symbol(place).map(|symbol| symbol.address);
-    let address = address.ok_or_else(|| BenchError(format!("find symbol {place}")))?;
+    let (address, count) = (address(image, tail.place)?, tail.place.1);
     // The last word of the highest RAM is unused. A function that is called may use r12 as it likes
     // (AAPCS32 §6.1.1), so that nothing of it is left.
     let (start, size) = workload.ram.last().copied().unwrap_or_default();
@@ -157,8 +119,7 @@ fn measure(
 ) -> Result<Row, BenchError> {
     let first = engine.run(Some(fault))?;
     other.run(Some(fault))?;
-    let instructions = first.boots.iter().map(|boot| boot.instructions).sum::<u64>()
-        - first.fired_after.unwrap_or(0);
+    let instructions = tail_of(&first);
     let (mut alone, mut floor, mut judging, mut two) = (vec![], vec![], vec![], vec![]);
     let faults = vec![fault.clone(); BATCH as usize];
     let inject = |engine: &mut PluginEngine| engine.run_all(&faults)?.iter().try_for_each(judged);
@@ -185,26 +146,9 @@ fn measure(
     })
 }
 
-/// Reads what a run has left, as judging does; a run that left neither record nor end marker is
-/// none of these.
-fn judged(trace: &Trace) -> Result<(), BenchError> {
-    let found = trace.boots.iter().all(|boot| {
-        let has_record = slots(&boot.region).iter().any(|slot| slot.record.is_some());
-        let has_marker = EndMarker::read(&boot.marker).is_some();
-        has_record || has_marker
-    });
-    if found { Ok(()) } else { Err(BenchError("judge an injection: nothing is left".to_owned())) }
-}
-
 /// The time of one run, from a batch of them.
 fn timed(mut batch: impl FnMut() -> Result<(), BenchError>) -> Result<Duration, BenchError> {
     let started = Instant::now();
     batch()?;
     Ok(started.elapsed() / BATCH)
-}
-
-/// In seconds.
-fn median(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64()
 }

@@ -1,10 +1,7 @@
-//! Memory that is not mere RAM: flash that is programmed, and backup SRAM behind its locks.
+//! Flash that is programmed, and asked for what it must refuse.
 
-use super::words::{read, write};
-use crate::board;
+use super::words::{places, read, region};
 use crate::observe::note;
-use crashrig_layout::Region;
-use crashrig_port::clock;
 use crashrig_port::flash::{self, FlashError};
 use crashrig_wire::Observation;
 
@@ -12,23 +9,10 @@ use crashrig_wire::Observation;
 const SECTOR: u32 = 11;
 const SECTOR_BYTES: u32 = 0x2_0000;
 
-const WORDS: [u32; 4] = [0xC0DE_F00D, 0, 0x5A5A_0FF0, 0xFFFF_FFFE];
-const BACKUP_SRAM: &str = "backup-sram";
-/// Each of these alone keeps writes out of it (RM0090 §5.1.2).
-const LOCKS: [&str; 2] = ["PWR_CR.DBP", "RCC_AHB1ENR.BKPSRAMEN"];
-
 const ERASED: u32 = u32::MAX;
-
-fn region(name: &str) -> Option<&'static Region> {
-    board::REGIONS.iter().find(|region| region.name == name)
-}
 
 fn sector_start() -> Option<u32> {
     region("flash").map(|flash| flash.start + flash.size_bytes - SECTOR_BYTES)
-}
-
-fn places(start: u32) -> impl Iterator<Item = (u32, u32)> {
-    (start..).step_by(4).zip(WORDS)
 }
 
 fn erase() -> Result<(), FlashError> {
@@ -67,8 +51,9 @@ pub fn program_flash(look: u32) {
 #[cfg(feature = "injection")]
 #[inline(never)]
 pub fn misuse_flash() {
-    let Some(start) = sector_start() else { return };
-    let [value, ..] = WORDS;
+    let Some((start, value)) = sector_start().and_then(|start| places(start).next()) else {
+        return;
+    };
     let prepared = erase().is_ok() && program(start, value).is_ok();
     flash::protect_sector(SECTOR, true);
     // SAFETY: an aligned word of the sector, in which nothing of the image lies.
@@ -86,27 +71,4 @@ pub fn misuse_flash() {
     let works_again = program(start, 0).is_ok() && read(start) == 0;
     let refused = prepared && answers == [true; 4] && unchanged;
     note(Observation::FlashRefused, refused && works_again);
-}
-
-/// Writes to backup SRAM, below the history of records, with its locks closed, with each of them
-/// alone closed, and with all open; with a parameter of 1 opens it and looks at it.
-#[inline(never)]
-pub fn use_backup_sram(look: u32) {
-    let Some(start) = region(BACKUP_SRAM).map(|region| region.start) else { return };
-    let holds = || places(start).all(|(address, value)| read(address) == value);
-    let fill = || places(start).for_each(|(address, value)| write(address, value));
-    if look == 1 {
-        return note(Observation::BackupKept, clock::enable_region(BACKUP_SRAM) && holds());
-    }
-    LOCKS.iter().for_each(|lock| clock::disable(lock));
-    fill();
-    let opened = clock::enable_region(BACKUP_SRAM);
-    let took_nothing = places(start).all(|(address, value)| read(address) != value);
-    fill();
-    let each_lock_holds = LOCKS.iter().all(|lock| {
-        clock::disable(lock);
-        places(start).for_each(|(address, value)| write(address, !value));
-        clock::enable_region(BACKUP_SRAM) && holds()
-    });
-    note(Observation::BackupOpened, opened && took_nothing && each_lock_holds);
 }

@@ -1,21 +1,14 @@
-//! How many injections a second the engines carry out, verdicts included, as ratios in one run:
-//! against the floor of the same method, and against a fresh QEMU for each injection.
-//!
-//! Rates of a machine say little, and neighbours on it change them while they are measured. So
-//! the ways to inject take turns, in short batches, and each ratio is one of medians.
+//! The snapshot engine, against the floor of the same method and a fresh QEMU for each injection.
 
-use super::engine::snapshot::SnapshotEngine;
-use super::engine::snapshot::bench::in_fresh_process;
-use super::engine::{Engine, Trace};
-use super::fault::{Effect, Fault, Link, RamPolicy, Scope};
-use super::workload::Workload;
-use crate::decode::records::slots;
+use super::super::engine::Engine;
+use super::super::engine::snapshot::SnapshotEngine;
+use super::super::engine::snapshot::bench::in_fresh_process;
+use super::super::fault::{Effect, Fault, Link, RamPolicy, Scope};
+use super::super::workload::Workload;
+use super::{COMPUTE, CRASH, Place, address, judged, median, tail_of, workload};
 use crate::image::Image;
-use crate::scenario::Scenario;
-use crate::scenario::check::parse;
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
-use crashrig_wire::EndMarker;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,25 +18,6 @@ const BATCH: u32 = 50;
 /// Runs of one batch with fresh processes.
 const FRESH_BATCH: u32 = 3;
 
-/// One boot that crashes: the record is written, and nothing follows.
-const CRASH: &str = r#"timeline = [
-  "1. the main thread loads from nowhere: the record is written, reset",
-]
-title = "a boot that crashes, for figures"
-
-[[boot]] # 1
-start = "cold"
-fault = "bus-read"
-end = "crash"
-
-[[crash]]
-boot = 1
-kind = "bus-fault"
-detector = "bus-error"
-thread = "main"
-address = { region = "unmapped" }
-"#;
-
 /// What follows such a boot.
 const RECOVERY: &str = r#"
 [[boot]] # 2
@@ -52,25 +26,12 @@ end = "clean"
 first = "unread"
 "#;
 
-/// A boot that computes, some 0.9 million instructions.
-const COMPUTE: &str = r#"timeline = [
-  "1. the main thread computes; clean end",
-]
-title = "a boot that computes, for figures"
-
-[[boot]] # 1
-start = "cold"
-fault = "compute"
-end = "clean"
-observed = ["computed"]
-"#;
-
 /// What is measured.
 struct Tail {
     what: &'static str,
     scenario: fn() -> String,
     /// Where the injection comes: the function, and which time.
-    place: (&'static str, u64),
+    place: Place,
     /// A bit is flipped that nobody reads; or the device is reset, one instruction later in each
     /// run.
     is_reset: bool,
@@ -147,10 +108,7 @@ pub fn snapshot(
     let mut rows = Vec::new();
     for (number, tail) in TAILS.iter().enumerate() {
         let folder = folder.join(format!("tail-{number}"));
-        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
-        let path = folder.join("figures.toml");
-        let scenario: Scenario = parse(&path, (tail.scenario)()).map_err(BenchError::of)?;
-        let workload = Workload::new(target, image, &scenario, seed, &folder)?;
+        let workload = workload(target, image, (tail.scenario)(), seed, &folder)?;
         rows.push(measure(tail, workload, image, seed, &folder, batches)?);
     }
     Ok(rows)
@@ -164,9 +122,7 @@ fn measure(
     folder: &Path,
     batches: usize,
 ) -> Result<Row, BenchError> {
-    let (place, count) = tail.place;
-    let address = image.symbol(place).map(|symbol| symbol.address);
-    let address = address.ok_or_else(|| BenchError(format!("find symbol {place}")))?;
+    let (address, count) = (address(image, tail.place)?, tail.place.1);
     let (start, size) = workload.ram.last().copied().unwrap_or_default();
     let fault = |number| {
         let place = Link::Address { address, count };
@@ -181,8 +137,7 @@ fn measure(
     };
     let mut engine = SnapshotEngine::new(Arc::new(workload), folder, 0);
     let first = engine.run(Some(&fault(0)))?;
-    let instructions = first.boots.iter().map(|boot| boot.instructions).sum::<u64>()
-        - first.fired_after.unwrap_or(0);
+    let instructions = tail_of(&first);
     let (mut warm, mut floor, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
     let mut numbers = 0..;
     for _ in 0..batches.max(1) {
@@ -200,22 +155,10 @@ fn measure(
     Ok(Row {
         what: tail.what,
         instructions,
-        engine_per_second: rate(warm),
-        floor_per_second: rate(floor),
-        fresh_per_second: rate(fresh),
+        engine_per_second: 1.0 / median(warm),
+        floor_per_second: 1.0 / median(floor),
+        fresh_per_second: 1.0 / median(fresh),
     })
-}
-
-/// Reads what a run has left, as judging does; a run that left nothing is none of these.
-fn judged(trace: &Trace) -> Result<(), BenchError> {
-    let Some(last) = trace.boots.last() else {
-        return Err(BenchError("judge an injection: no boot".to_owned()));
-    };
-    let has_record = slots(&last.region).iter().any(|slot| slot.record.is_some());
-    if has_record || EndMarker::read(&last.marker).is_some() {
-        return Ok(());
-    }
-    Err(BenchError("judge an injection: neither record nor end marker".to_owned()))
 }
 
 /// The time of one run, from a batch of them.
@@ -228,10 +171,4 @@ fn timed(
         run()?;
     }
     Ok(started.elapsed() / runs)
-}
-
-fn rate(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    1.0 / median.as_secs_f64()
 }
