@@ -90,9 +90,11 @@ proptest! {
         extent in extent(),
         ends in [0..30_u64, 0..30_u64],
         shards in 1..5_u64,
+        together in 1..9_usize,
         blows in prop::collection::vec(blow(), 0..6),
     ) {
-        let work = FakeWork::new(extent, ends);
+        let mut work = FakeWork::new(extent, ends);
+        work.together = together;
         let folder = tempfile::tempdir().unwrap();
         let shards: Vec<_> = (1..=shards).map(|i| Shard::new(i, shards).unwrap()).collect();
         for blow in blows {
@@ -146,7 +148,15 @@ fn an_open_sweep_runs_few_points_behind_its_end() {
 
 #[test]
 fn an_injection_whose_bench_fails_is_written_down_and_run_again() {
+    // Alone, and among others that it was handed out with.
+    for together in [1, 7] {
+        fails_and_is_run_again(together);
+    }
+}
+
+fn fails_and_is_run_again(together: usize) {
     let mut work = FakeWork::new(Extent::Exhaustive { count: 20 }, [0, 0]);
+    work.together = together;
     work.failing = |point| point == 13;
     let folder = tempfile::tempdir().unwrap();
     let end = session(&work, folder.path(), Shard::WHOLE, 2, u64::MAX).unwrap();

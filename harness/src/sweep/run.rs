@@ -1,4 +1,4 @@
-//! One injection after another: plan, engine and classifier brought together.
+//! One injection after another, or many at once: plan, engine and classifier brought together.
 //!
 //! What injections are judged by is not the undisturbed run but one that is stopped where the
 //! trigger is met and in which nothing is done: a stop lets an emulator's clock jump, so the two
@@ -7,12 +7,15 @@
 
 use super::classify::{Classifier, Judgement};
 use super::engine::{Engine, Trace};
-use super::fault::Scope;
+use super::fault::{Fault, Scope};
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::result::{InjectionResult, PointNumber};
 use super::work::Worker;
 use crate::target::{BenchError, Boundary};
+
+/// The place of a point that a plan does not have.
+const BEHIND: &str = "behind the last point";
 
 /// An engine at work on a plan.
 pub struct Runner<'a> {
@@ -43,6 +46,15 @@ impl<'a> Runner<'a> {
     pub const fn golden(&self) -> &Trace {
         &self.golden
     }
+
+    /// The fault of a point and where it is in words; why there is none where the plan does not
+    /// have the point, which is not activated then.
+    fn planned(&self, point: PointNumber, scope: Scope) -> Result<(Fault, String), String> {
+        if let Some(limit) = self.limit.filter(|limit| point.0 > *limit) {
+            return Err(format!("behind the last of {limit} instructions"));
+        }
+        self.plan.point(point, scope).ok_or_else(|| BEHIND.to_owned())
+    }
 }
 
 impl Worker for Runner<'_> {
@@ -51,10 +63,37 @@ impl Worker for Runner<'_> {
     }
 
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError> {
-        if let Some(limit) = self.limit.filter(|limit| point.0 > *limit) {
-            return Ok(nowhere(point, scope, format!("behind the last of {limit} instructions")));
+        let result = self.run_all(&[(point, scope)])?.pop();
+        result.ok_or_else(|| BenchError(format!("inject at point {}: no result", point.0)))
+    }
+
+    fn together(&self) -> usize {
+        self.engine.together()
+    }
+
+    fn run_all(
+        &mut self,
+        injections: &[(PointNumber, Scope)],
+    ) -> Result<Vec<InjectionResult>, BenchError> {
+        let planned: Vec<_> =
+            injections.iter().map(|(point, scope)| self.planned(*point, *scope)).collect();
+        let faults: Vec<_> =
+            planned.iter().flatten().map(|(fault, _)| fault.clone()).collect();
+        let mut traces = self.engine.run_all(&faults)?.into_iter();
+        let region = self.plan.crash_region.clone();
+        let classifier = Classifier::new(&self.plan.sweep, region, &self.golden);
+        let mut results = Vec::with_capacity(injections.len());
+        for ((point, scope), planned) in injections.iter().zip(planned) {
+            results.push(match planned {
+                Err(place) => nowhere(*point, *scope, place),
+                Ok((fault, place)) => {
+                    let lost = || BenchError(format!("inject at point {}: no trace", point.0));
+                    let trace = traces.next().ok_or_else(lost)?;
+                    judged(&classifier, *point, &fault, place, &trace)
+                }
+            });
         }
-        run_point(self.plan, self.engine.as_mut(), &self.golden, point, scope)
+        Ok(results)
     }
 
     fn check(&mut self) -> Result<(), BenchError> {
@@ -82,14 +121,24 @@ pub fn run_point(
     scope: Scope,
 ) -> Result<InjectionResult, BenchError> {
     let Some((fault, place)) = plan.point(point, scope) else {
-        return Ok(nowhere(point, scope, "behind the last point".to_owned()));
+        return Ok(nowhere(point, scope, BEHIND.to_owned()));
     };
     let trace = engine.run(Some(&fault))?;
     let classifier = Classifier::new(&plan.sweep, plan.crash_region.clone(), golden);
-    let Judgement { outcome, detail, evidence_hash } = classifier.judge(&fault, &trace);
+    Ok(judged(&classifier, point, &fault, place, &trace))
+}
+
+fn judged(
+    classifier: &Classifier<'_>,
+    point: PointNumber,
+    fault: &Fault,
+    place: String,
+    trace: &Trace,
+) -> InjectionResult {
+    let Judgement { outcome, detail, evidence_hash } = classifier.judge(fault, trace);
     let instructions = trace.boots.iter().map(|boot| boot.instructions).sum();
-    let pc = trace.fired_at;
-    Ok(InjectionResult { point, scope, place, outcome, detail, pc, instructions, evidence_hash })
+    let (scope, pc) = (fault.scope, trace.fired_at);
+    InjectionResult { point, scope, place, outcome, detail, pc, instructions, evidence_hash }
 }
 
 /// A point that there is not.

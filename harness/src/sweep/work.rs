@@ -143,6 +143,22 @@ pub trait Worker {
     /// The bench failed; the worker is not used any more.
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError>;
 
+    /// How many injections are best handed to it together, at least 1.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Many injections, in their order: what [`Worker::run`] says of each.
+    ///
+    /// # Errors
+    /// The bench failed in one of them, and nobody knows in which; the worker is not used any more.
+    fn run_all(
+        &mut self,
+        injections: &[(PointNumber, Scope)],
+    ) -> Result<Vec<InjectionResult>, BenchError> {
+        injections.iter().map(|(point, scope)| self.run(*point, *scope)).collect()
+    }
+
     /// Shows that the worker still comes to the golden run. It is asked now and then, and behind
     /// its last injection; what it said since it was last asked rests on the answer.
     ///

@@ -18,6 +18,8 @@ pub struct FakeWork {
     pub duration: Duration,
     /// Injections that always fail for the bench.
     pub failing: fn(u64) -> bool,
+    /// How many injections are handed to a worker at once.
+    pub together: usize,
     /// How many checks of each worker are passed.
     pub good_checks: u64,
 }
@@ -43,6 +45,7 @@ impl FakeWork {
             ends: ends.to_vec(),
             duration: Duration::ZERO,
             failing: |_| false,
+            together: 1,
             good_checks: u64::MAX,
         }
     }
@@ -88,6 +91,10 @@ struct FakeWorker<'a>(&'a FakeWork, u64);
 impl Worker for FakeWorker<'_> {
     fn engine(&self) -> &str {
         "none"
+    }
+
+    fn together(&self) -> usize {
+        self.0.together
     }
 
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError> {

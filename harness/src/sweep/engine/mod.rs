@@ -51,6 +51,11 @@ pub trait Engine {
     /// `process`, `snapshot` or `plugin`.
     fn name(&self) -> &'static str;
 
+    /// How many faults are best handed to it together, at least 1.
+    fn together(&self) -> usize {
+        1
+    }
+
     /// One run with a fault, or the golden run without. Each starts from the same state.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The threads that inject: each takes what is next, has its worker do it, and says what became of
-//! it.
+//! The threads that inject: each takes what is next, as much at once as its worker likes, has it
+//! done, and says what became of it.
 
 use super::locked;
 use super::queue::Queue;
@@ -23,7 +23,7 @@ pub(super) enum Event {
         number: u64,
         engine: String,
     },
-    Over(InjectionResult),
+    Over(Vec<InjectionResult>),
     /// Results that it said, and that are none.
     Void(Vec<(PointNumber, Scope)>),
     NoEngine(BenchError),
@@ -53,10 +53,13 @@ impl<'a> Hall<'a> {
         let mut place =
             Place { hall: self, processor, events, worker: None, unchecked: Vec::new() };
         while !(self.is_stop_asked)() {
-            // A statement of its own, or the queue stays locked while the injection runs.
-            let next = locked(self.queue).take();
-            let Some((point, scope)) = next else { break };
-            if !place.inject(point, scope) {
+            let together = place.worker.as_ref().map_or(1, |worker| worker.together());
+            // A statement of its own, or the queue stays locked while the injections run.
+            let next = locked(self.queue).take_some(together);
+            if next.is_empty() {
+                break;
+            }
+            if !place.inject_all(&next) {
                 return;
             }
         }
@@ -81,6 +84,30 @@ impl<'a> Place<'a> {
         self.events.send(event).is_ok()
     }
 
+    /// Some injections; whether to go on. Where the bench fails in one of them, each is run alone, so
+    /// that the others have results.
+    fn inject_all(&mut self, injections: &[(PointNumber, Scope)]) -> bool {
+        if injections.len() > 1
+            && let Ok(mut worker) = self.worker()
+            && let Ok(results) = worker.run_all(injections)
+            && results.iter().map(|it| (it.point, it.scope)).eq(injections.iter().copied())
+        {
+            self.worker = Some(worker);
+            return self.over(results);
+        }
+        injections.iter().all(|(point, scope)| self.inject(*point, *scope))
+    }
+
+    /// Injections are over; whether to go on.
+    fn over(&mut self, results: Vec<InjectionResult>) -> bool {
+        self.unchecked.extend(results.iter().map(|it| (it.point, it.scope)));
+        {
+            let mut queue = locked(self.hall.queue);
+            results.iter().for_each(|result| queue.note(result));
+        }
+        self.say(Event::Over(results)) && (self.unchecked.len() < CHECKED_EVERY || self.check())
+    }
+
     /// One injection; whether to go on.
     fn inject(&mut self, point: PointNumber, scope: Scope) -> bool {
         let mut problem = String::new();
@@ -96,10 +123,7 @@ impl<'a> Place<'a> {
             match worker.run(point, scope) {
                 Ok(result) if (result.point, result.scope) == (point, scope) => {
                     self.worker = Some(worker);
-                    self.unchecked.push((point, scope));
-                    locked(self.hall.queue).note(&result);
-                    return self.say(Event::Over(result))
-                        && (self.unchecked.len() < CHECKED_EVERY || self.check());
+                    return self.over(vec![result]);
                 }
                 Ok(result) => {
                     problem = format!("asked for point {}, got {}", point.0, result.point.0);
@@ -107,7 +131,7 @@ impl<'a> Place<'a> {
                 Err(error) => problem = error.to_string(),
             }
         }
-        self.say(Event::Over(bench_failed(point, scope, problem)))
+        self.say(Event::Over(vec![bench_failed(point, scope, problem)]))
     }
 
     /// The worker, a new one if need be.

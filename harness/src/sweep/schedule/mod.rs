@@ -8,6 +8,7 @@ pub mod queue;
 use self::hall::{Event, Hall};
 use self::queue::Queue;
 use super::outcome::Outcome;
+use super::result::InjectionResult;
 use super::shard::Shard;
 use super::store::StoreError;
 use super::store::append::Store;
@@ -21,8 +22,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// So many injections in a row whose bench failed: it is not the injections.
 const FAILURES_IN_A_ROW: u32 = 8;
-/// Results on their way to the disk. Workers go on while the disk is slow.
-const RESULTS_UNDER_WAY: usize = 4_096;
+/// Reports of workers on their way to the disk. Workers go on while the disk is slow.
+const EVENTS_UNDER_WAY: usize = 1_024;
 /// How often results are synchronised with the disk, and time is written down.
 const SYNCHRONISED_EVERY: Duration = Duration::from_secs(1);
 /// How often the caller is told how far it is.
@@ -97,7 +98,7 @@ pub fn run(
     let sweep = work.identity();
     let (store, done) = Store::open(folder, sweep, orders.shard)?;
     let queue = Mutex::new(Queue::new(sweep, orders.shard, done));
-    let (sender, events) = sync_channel(RESULTS_UNDER_WAY);
+    let (sender, events) = sync_channel(EVENTS_UNDER_WAY);
     let hall = Hall::new(work, &queue, orders.is_stop_asked);
     std::thread::scope(|scope| {
         for processor in orders.processors {
@@ -169,9 +170,8 @@ impl<'a> Keeper<'a> {
             let mut problem = None;
             lines.clear();
             for event in first.into_iter().chain(events.try_iter()) {
-                match self.line(event) {
-                    Ok(line) => lines.push(line),
-                    Err(error) => problem = problem.or(Some(error)),
+                if let Err(error) = self.take_down(event, &mut lines) {
+                    problem = problem.or(Some(error));
                 }
             }
             self.store.append(&lines)?;
@@ -191,25 +191,35 @@ impl<'a> Keeper<'a> {
         self.write_down_time()
     }
 
-    fn line(&mut self, event: Event) -> Result<Line, ScheduleError> {
+    /// An event as lines.
+    fn take_down(&mut self, event: Event, lines: &mut Vec<Line>) -> Result<(), ScheduleError> {
         match event {
             Event::Began { number, engine } => {
-                Ok(Line::Worker(WorkerStart { session: self.session.clone(), number, engine }))
+                let session = self.session.clone();
+                lines.push(Line::Worker(WorkerStart { session, number, engine }));
             }
-            Event::Void(injections) => Ok(Line::Void(Void { injections })),
-            Event::NoEngine(error) => Err(ScheduleError::NoEngine(error)),
-            Event::Unrepeatable(error) => Err(ScheduleError::Unrepeatable(error)),
-            Event::Over(result) => {
-                self.injections += 1;
-                self.failures_in_a_row = match result.outcome {
-                    Outcome::HarnessError => self.failures_in_a_row + 1,
-                    _ => 0,
-                };
-                match self.failures_in_a_row {
-                    FAILURES_IN_A_ROW.. => Err(ScheduleError::Bench(result.detail)),
-                    _ => Ok(Line::Result(result)),
+            Event::Void(injections) => lines.push(Line::Void(Void { injections })),
+            Event::NoEngine(error) => return Err(ScheduleError::NoEngine(error)),
+            Event::Unrepeatable(error) => return Err(ScheduleError::Unrepeatable(error)),
+            Event::Over(results) => {
+                for result in results {
+                    self.count(&result)?;
+                    lines.push(Line::Result(result));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, result: &InjectionResult) -> Result<(), ScheduleError> {
+        self.injections += 1;
+        self.failures_in_a_row = match result.outcome {
+            Outcome::HarnessError => self.failures_in_a_row + 1,
+            _ => 0,
+        };
+        match self.failures_in_a_row {
+            FAILURES_IN_A_ROW.. => Err(ScheduleError::Bench(result.detail.clone())),
+            _ => Ok(()),
         }
     }
 

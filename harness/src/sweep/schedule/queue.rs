@@ -49,6 +49,12 @@ impl Queue {
         None
     }
 
+    /// The next injections, at most so many. Of an open sweep some may lie behind the end of their
+    /// scope: they are not activated either.
+    pub fn take_some(&mut self, count: usize) -> Vec<(PointNumber, Scope)> {
+        std::iter::from_fn(|| self.take()).take(count).collect()
+    }
+
     fn is_behind_end(&self, scope: Scope, point: u64) -> bool {
         match self.extent.last() {
             Some(last) => point > last,

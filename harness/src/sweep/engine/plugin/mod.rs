@@ -125,6 +125,10 @@ impl Engine for PluginEngine {
         "plugin"
     }
 
+    fn together(&self) -> usize {
+        TOGETHER
+    }
+
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
         let warm = self.warm()?;
         match fault {
