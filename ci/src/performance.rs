@@ -26,6 +26,8 @@ struct Row {
     engine_per_second: f64,
     floor_per_second: f64,
     fresh_per_second: f64,
+    judging: f64,
+    judging_other: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,7 +37,12 @@ struct InsideRow {
     engine_per_second: f64,
     floor_per_second: f64,
     two_per_second: f64,
+    judging: f64,
+    judging_other: f64,
 }
+
+/// The title of the column that both tables have.
+const JUDGING: &str = "decoding and judging (another crash region)";
 
 /// Measures, and writes the tables of the document.
 ///
@@ -57,17 +64,19 @@ fn table(figures: &Figures) -> Table {
         "of the bare loop",
         "fresh process",
         "times a fresh process",
+        JUDGING,
     ];
     let rows = figures.rows.iter().map(|row| {
-        let Row { what, instructions, engine_per_second, floor_per_second, fresh_per_second } = row;
+        let Row { what, instructions, engine_per_second, floor_per_second, .. } = row;
         [
             what.clone(),
             instructions.to_string(),
             format!("{engine_per_second:.0}"),
             format!("{floor_per_second:.0}"),
             format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
-            format!("{fresh_per_second:.1}"),
-            format!("{:.0}", engine_per_second / fresh_per_second),
+            format!("{:.1}", row.fresh_per_second),
+            format!("{:.0}", engine_per_second / row.fresh_per_second),
+            judging(row.judging, row.judging_other),
         ]
     });
     Table::new(titles, rows)
@@ -82,20 +91,26 @@ fn inside(figures: &Figures) -> Table {
         "bare restore",
         "of the bare restore",
         "two on two processors",
+        JUDGING,
     ];
     let rows = figures.inside.iter().map(|row| {
-        let InsideRow { what, instructions, engine_per_second, floor_per_second, two_per_second } =
-            row;
+        let InsideRow { what, instructions, engine_per_second, floor_per_second, .. } = row;
         [
             what.clone(),
             instructions.to_string(),
             format!("{engine_per_second:.0}"),
             format!("{floor_per_second:.0}"),
             format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
-            format!("{:.2} times", two_per_second / engine_per_second),
+            format!("{:.2} times", row.two_per_second / engine_per_second),
+            judging(row.judging, row.judging_other),
         ]
     });
     Table::new(titles, rows)
+}
+
+/// Both shares of the time of one injection.
+fn judging(as_golden: f64, other: f64) -> String {
+    format!("{:.1} % ({:.1} %)", 100.0 * as_golden, 100.0 * other)
 }
 
 #[cfg(test)]
@@ -110,6 +125,8 @@ mod tests {
             engine_per_second: 800.0,
             floor_per_second: 1000.0,
             fresh_per_second: 32.0,
+            judging: 0.012,
+            judging_other: 0.1,
         };
         let beside = InsideRow {
             what: "a bit".into(),
@@ -117,11 +134,16 @@ mod tests {
             engine_per_second: 800.0,
             floor_per_second: 1000.0,
             two_per_second: 1520.0,
+            judging: 0.012,
+            judging_other: 0.1,
         };
         let figures = Figures { rows: vec![row], inside: vec![beside] };
         let lines = table(&figures).lines();
-        assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 32.0 | 25 |"]);
+        assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 32.0 | 25 | 1.2 % (10.0 %) |"]);
         let lines = inside(&figures).lines();
-        assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 1.90 times |"]);
+        assert_eq!(
+            lines[2..],
+            ["| a bit | 17 | 800 | 1000 | 80 % | 1.90 times | 1.2 % (10.0 %) |"]
+        );
     }
 }

@@ -96,7 +96,7 @@ fn results_that_are_none_are_refused() {
 
 /// Runs a shard of a sweep without a device.
 fn run_shard(work: &FakeWork, folder: &Path, shard: Shard) {
-    let orders = Orders { shard, processors: &[None, None], is_stop_asked: &|| false };
+    let orders = Orders { shard, processors: &[0, 0], is_stop_asked: &|| false };
     run(work, folder, &orders, &mut |_| {}).unwrap();
 }
 

@@ -65,7 +65,7 @@ fn check(test: &str, extent: Extent) {
 const WORKERS: usize = 2;
 
 fn campaign(work: &FakeWork, folder: &Path) -> End {
-    let processors = [None; WORKERS];
+    let processors = [0; WORKERS];
     let orders = Orders { shard: Shard::WHOLE, processors: &processors, is_stop_asked: &|| false };
     run(work, folder, &orders, &mut |_| {}).unwrap()
 }

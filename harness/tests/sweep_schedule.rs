@@ -28,7 +28,7 @@ fn session(
 ) -> Result<End, ScheduleError> {
     let begun = AtomicU64::new(0);
     let is_stop_asked = || begun.fetch_add(1, Ordering::Relaxed) >= stop_after;
-    let processors = vec![None; workers];
+    let processors = vec![0; workers];
     let orders = Orders { shard, processors: &processors, is_stop_asked: &is_stop_asked };
     run(work, folder, &orders, &mut |_| {})
 }

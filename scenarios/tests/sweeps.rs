@@ -9,13 +9,11 @@ use crashrig_harness::rig::{Rig, seed};
 use crashrig_harness::suite::Test;
 use crashrig_harness::sweep::SWEEPS_FOLDER;
 use crashrig_harness::sweep::campaign::{Campaign, EngineChoice};
-use crashrig_harness::sweep::report::Report;
+use crashrig_harness::sweep::schedule::Orders;
 use crashrig_harness::sweep::schedule::processors::processors;
-use crashrig_harness::sweep::schedule::{Orders, run};
+use crashrig_harness::sweep::session::{Conclusion, conduct};
 use crashrig_harness::sweep::shard::Shard;
 use crashrig_harness::sweep::shard::environment::COUNT_VARIABLE;
-use crashrig_harness::sweep::store::table::Table;
-use crashrig_harness::sweep::work::Work;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
 
@@ -59,20 +57,15 @@ fn sweep(test: &Test, shard: Shard) -> Result<(), Failed> {
     let (file, board) = (&test.scenario.path, &test.target.board().name);
     let campaign = Campaign::open(&rig, file, board, EngineChoice::Auto, seed);
     let campaign = campaign.map_err(|error| said(&error))?;
-    let folder = campaign.run_folder().map_err(|error| said(&error))?;
-    let golden = rig.execute(&campaign.test, &[], &folder, seed).map_err(|error| said(&error))?;
-    if !golden.verdict.is_pass() {
-        return Err(golden.failure().into());
-    }
-    let folder = rig.target_folder.join(SWEEPS_FOLDER).join(campaign.folder_name());
     let processors = processors(Some(1), shard);
     let orders = Orders { shard, processors: &processors, is_stop_asked: &|| false };
-    run(&campaign, &folder, &orders, &mut |_| {}).map_err(|error| said(&error))?;
-    let mut table = Table::in_memory().map_err(|error| said(&error))?;
-    table.merge_folder(&folder).map_err(|error| said(&error))?;
-    let report = Report::of(&table, campaign.identity(), shard).map_err(|error| said(&error))?;
-    match report.exit_code() {
-        crashrig_harness::exit::PASS => Ok(()),
-        _ => Err(report.to_string().into()),
+    let folder = rig.target_folder.join(SWEEPS_FOLDER);
+    let concluded = conduct(&rig, &campaign, &folder, &orders, &mut |_| {});
+    match concluded.map_err(|error| said(&error))? {
+        Conclusion::NotGolden(failure) => Err(failure.into()),
+        Conclusion::Injected { report, .. } => match report.exit_code() {
+            crashrig_harness::exit::PASS => Ok(()),
+            _ => Err(report.to_string().into()),
+        },
     }
 }

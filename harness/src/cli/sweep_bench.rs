@@ -45,7 +45,7 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
         snapshot(&target, &image, seed()?, &folder, arguments.batches).map_err(RigError::from)?;
     say!("snapshot engine, {DEFAULT_BOARD}, QEMU {version}, one processor");
     for row in &rows {
-        let Row { what, instructions, engine_per_second, floor_per_second, fresh_per_second } = row;
+        let Row { what, instructions, engine_per_second, floor_per_second, .. } = row;
         say!("{what} ({instructions} instructions)");
         say!("  injections a second, judged {engine_per_second:10.0}");
         say!(
@@ -53,9 +53,11 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
             100.0 * row.of_floor()
         );
         say!(
-            "  fresh process for each      {fresh_per_second:10.1}   the engine: {:5.1} times it",
+            "  fresh process for each      {:10.1}   the engine: {:5.1} times it",
+            row.fresh_per_second,
             row.times_fresh()
         );
+        tell_judging(row.judging, row.judging_other);
     }
     if let Some(path) = &arguments.json {
         let rows: Vec<_> = rows
@@ -67,6 +69,8 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
                     "engine_per_second": row.engine_per_second,
                     "floor_per_second": row.floor_per_second,
                     "fresh_per_second": row.fresh_per_second,
+                    "judging": row.judging,
+                    "judging_other": row.judging_other,
                 })
             })
             .collect();
@@ -79,6 +83,8 @@ pub(super) fn sweep_bench(arguments: &Arguments) -> Result<u8, CommandError> {
                     "engine_per_second": row.engine_per_second,
                     "floor_per_second": row.floor_per_second,
                     "two_per_second": row.two_per_second,
+                    "judging": row.judging,
+                    "judging_other": row.judging_other,
                 })
             })
             .collect();
@@ -99,10 +105,13 @@ fn tell_inside(row: &InsideRow) {
         "  bare restore inside         {:10.0}   the engine: {of_floor:5.1} % of it",
         row.floor_per_second
     );
-    say!(
-        "  judging                               {:5.1} % of the engine's time",
-        100.0 * row.judging
-    );
+    tell_judging(row.judging, row.judging_other);
     let times = row.two_per_second / row.engine_per_second;
     say!("  two on two processors       {:10.0}   {times:5.2} times one", row.two_per_second);
+}
+
+/// What decoding and judging take of an engine's time.
+fn tell_judging(as_golden: f64, other: f64) {
+    let (as_golden, other) = (100.0 * as_golden, 100.0 * other);
+    say!("  decoding and judging        {as_golden:8.1} %   another crash region: {other:5.1} %");
 }

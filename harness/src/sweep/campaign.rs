@@ -215,17 +215,16 @@ impl Work for Campaign {
         &self.identity
     }
 
-    fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
+    fn worker(&self, processor: usize) -> Result<Box<dyn Worker + '_>, BenchError> {
         let number = self.workers.fetch_add(1, Ordering::Relaxed);
         let run_folder = self.run_folder().map_err(BenchError::of)?;
         let folder = run_folder.join(format!("{}-{number}", self.folder_name()));
         std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
         let target = EmulatorTarget::new(self.test.target.board().clone(), self.program.clone())?;
-        let target = target.for_wild_cores(processor);
+        let target = target.for_wild_cores(Some(processor));
         let (image, scenario) = (&self.image, &self.test.scenario);
         let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
         let workload = Arc::new(workload);
-        let processor = processor.unwrap_or(0);
         let inside = match self.engine {
             EngineChoice::Plugin => Some(self.inside(&workload, &folder, processor)?),
             // Whatever stands in its way, there are others; the report names the one that was used.

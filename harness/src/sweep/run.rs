@@ -77,8 +77,7 @@ impl Worker for Runner<'_> {
     ) -> Result<Vec<InjectionResult>, BenchError> {
         let planned: Vec<_> =
             injections.iter().map(|(point, scope)| self.planned(*point, *scope)).collect();
-        let faults: Vec<_> =
-            planned.iter().flatten().map(|(fault, _)| fault.clone()).collect();
+        let faults: Vec<_> = planned.iter().flatten().map(|(fault, _)| fault.clone()).collect();
         let mut traces = self.engine.run_all(&faults)?.into_iter();
         let region = self.plan.crash_region.clone();
         let classifier = Classifier::new(&self.plan.sweep, region, &self.golden);

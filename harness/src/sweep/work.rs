@@ -128,7 +128,7 @@ pub trait Work: Sync {
     ///
     /// # Errors
     /// No engine can be had; the sweep cannot be run here.
-    fn worker(&self, processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError>;
+    fn worker(&self, processor: usize) -> Result<Box<dyn Worker + '_>, BenchError>;
 }
 
 /// Carries out injections of one sweep. The same point and scope always give the same result,

@@ -80,7 +80,7 @@ impl Work for FakeWork {
         &self.identity
     }
 
-    fn worker(&self, _processor: Option<usize>) -> Result<Box<dyn Worker + '_>, BenchError> {
+    fn worker(&self, _processor: usize) -> Result<Box<dyn Worker + '_>, BenchError> {
         Ok(Box::new(FakeWorker(self, 0)))
     }
 }

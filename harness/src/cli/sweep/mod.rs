@@ -11,6 +11,7 @@ use crate::rig::DEFAULT_BOARD;
 use crate::sweep::campaign::{CampaignError, EngineChoice};
 use crate::sweep::fault::Scope;
 use crate::sweep::schedule::ScheduleError;
+use crate::sweep::session::SessionError;
 use crate::sweep::shard::Shard;
 use crate::sweep::shard::environment::BadVariables;
 use crate::sweep::store::StoreError;
@@ -131,6 +132,16 @@ impl From<SweepError> for CommandError {
             SweepError::Campaign(CampaignError::Rig(error)) => Self::Rig(error),
             SweepError::Campaign(CampaignError::Judge(error)) => Self::Judge(error),
             error => Self::Sweep(error),
+        }
+    }
+}
+
+impl From<SessionError> for SweepError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Rig(error) => Self::Campaign(CampaignError::Rig(error)),
+            SessionError::Schedule(error) => Self::Schedule(error),
+            SessionError::Table(error) => Self::Table(error),
         }
     }
 }

@@ -12,14 +12,12 @@ use crate::rig::{Rig, seed};
 use crate::sweep::SWEEPS_FOLDER;
 use crate::sweep::campaign::Campaign;
 use crate::sweep::outcome::Outcome;
-use crate::sweep::report::Report;
 use crate::sweep::result::{InjectionResult, PointNumber};
 use crate::sweep::schedule::processors::processors;
-use crate::sweep::schedule::{self, End, Orders};
+use crate::sweep::schedule::{End, Orders};
+use crate::sweep::session::{Conclusion, conduct};
 use crate::sweep::shard::{Shard, environment};
-use crate::sweep::store::table::Table;
 use crate::sweep::work::Work;
-use std::path::Path;
 
 pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
     let (rig, seed) = (Rig::here(), seed()?);
@@ -44,69 +42,40 @@ pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
         Some(folder) => folder.clone(),
         None => rig.target_folder.join(SWEEPS_FOLDER),
     };
+    let processors = processors(arguments.jobs.map(usize::from), shard);
+    let is_stop_asked = || interrupt.is_asked();
+    let orders = Orders { shard, processors: &processors, is_stop_asked: &is_stop_asked };
     let (mut codes, mut reports) = (Vec::new(), Vec::new());
     for campaign in &campaigns {
-        let sweep = campaign.identity();
-        if !is_golden(campaign, &rig, seed)? {
-            codes.push(exit::FAIL);
-            continue;
-        }
-        let folder = out.join(campaign.folder_name());
-        let end = inject(campaign, &folder, shard, arguments, &interrupt)?;
-        let report = report(sweep, &folder, shard)?;
-        if !arguments.json {
-            say!("{report}\n");
-        }
-        codes.push(report.exit_code());
-        reports.push(report);
-        if end == End::Interrupted {
-            complain!("stopped; results are kept in {}. To go on:", shown(&folder));
-            complain!("  {}", command());
-            codes.push(exit::INTERRUPTED);
-            break;
+        let line = ProgressLine::new();
+        let concluded = conduct(&rig, campaign, &out, &orders, &mut |now| line.show(now));
+        line.clear();
+        match concluded.map_err(SweepError::from)? {
+            Conclusion::NotGolden(failure) => {
+                let name = &campaign.test.name;
+                complain!("sweep {name}: the golden run fails, so nothing is injected");
+                say!("\n{failure}");
+                codes.push(exit::FAIL);
+            }
+            Conclusion::Injected { end, folder, report } => {
+                if !arguments.json {
+                    say!("{report}\n");
+                }
+                codes.push(report.exit_code());
+                reports.push(*report);
+                if end == End::Interrupted {
+                    complain!("stopped; results are kept in {}. To go on:", shown(&folder));
+                    complain!("  {}", command());
+                    codes.push(exit::INTERRUPTED);
+                    break;
+                }
+            }
         }
     }
     if arguments.json {
         say!("{}", json(&reports));
     }
     Ok(worst(codes))
-}
-
-/// Whether the scenario passes without any fault of the sweep: nothing is injected before.
-fn is_golden(campaign: &Campaign, rig: &Rig, seed: u64) -> Result<bool, CommandError> {
-    let outcome = rig.execute(&campaign.test, &[], &campaign.run_folder()?, seed)?;
-    let is_pass = outcome.verdict.is_pass();
-    if !is_pass {
-        complain!("sweep {}: the golden run fails, so nothing is injected", campaign.test.name);
-        say!("\n{}", outcome.failure());
-    }
-    Ok(is_pass)
-}
-
-fn inject(
-    work: &dyn Work,
-    folder: &Path,
-    shard: Shard,
-    arguments: &Run,
-    interrupt: &Interrupt,
-) -> Result<End, SweepError> {
-    let processors = processors(arguments.jobs.map(usize::from), shard);
-    let is_stop_asked = || interrupt.is_asked();
-    let orders = Orders { shard, processors: &processors, is_stop_asked: &is_stop_asked };
-    let line = ProgressLine::new();
-    let end = schedule::run(work, folder, &orders, &mut |progress| line.show(progress));
-    line.clear();
-    Ok(end?)
-}
-
-fn report(
-    sweep: &crate::sweep::work::Identity,
-    folder: &Path,
-    shard: Shard,
-) -> Result<Report, SweepError> {
-    let mut table = Table::in_memory()?;
-    table.merge_folder(folder)?;
-    Ok(Report::of(&table, sweep, shard)?)
 }
 
 /// One point, again.
@@ -128,7 +97,7 @@ fn only(arguments: &Run, point: PointNumber, campaigns: &[Campaign]) -> Result<u
         let text = format!("--scope: expected one of {}", known.join(", "));
         return Err(CommandError::Usage(text));
     };
-    let processor = processors(Some(1), Shard::WHOLE).into_iter().next().flatten();
+    let processor = processors(Some(1), Shard::WHOLE).into_iter().next().unwrap_or(0);
     let result = campaign.worker(processor).and_then(|mut worker| worker.run(point, scope));
     let result = result.map_err(crate::rig::RigError::from)?;
     say_result(&result, arguments.json);

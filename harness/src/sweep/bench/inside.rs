@@ -5,7 +5,7 @@ use super::super::engine::Engine;
 use super::super::engine::plugin::PluginEngine;
 use super::super::fault::{Effect, Fault, Link, Scope};
 use super::super::workload::Workload;
-use super::{COMPUTE, CRASH, Place, address, judged, median, tail_of, workload};
+use super::{COMPUTE, CRASH, Judge, Place, address, judged, median, tail_of, workload};
 use crate::image::Image;
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
@@ -63,8 +63,10 @@ pub struct Row {
     pub engine_per_second: f64,
     /// Runs in a second of the floor.
     pub floor_per_second: f64,
-    /// The part of an injection's time that judging takes.
+    /// The part of an injection's time that decoding and judging take.
     pub judging: f64,
+    /// The same for a run that has left another crash region than the golden one.
+    pub judging_other: f64,
     /// Injections in a second of two engines on two processors.
     pub two_per_second: f64,
 }
@@ -92,7 +94,8 @@ pub fn inside(
             engine.start()?;
             Ok(engine)
         };
-        rows.push(measure(tail, &fault, [start(0)?, start(1)?], batches)?);
+        let (one, other) = (start(0)?, start(1)?);
+        rows.push(measure(tail, &workload, &fault, [one, other], batches)?);
     }
     Ok(rows)
 }
@@ -113,20 +116,27 @@ fn fault(tail: &Tail, image: &Image, workload: &Workload, seed: u64) -> Result<F
 
 fn measure(
     tail: &Tail,
+    workload: &Workload,
     fault: &Fault,
     [mut engine, mut other]: [PluginEngine; 2],
     batches: usize,
 ) -> Result<Row, BenchError> {
+    let judge = Judge::new(workload, engine.run(None)?)?;
     let first = engine.run(Some(fault))?;
     other.run(Some(fault))?;
     let instructions = tail_of(&first);
-    let (mut alone, mut floor, mut judging, mut two) = (vec![], vec![], vec![], vec![]);
+    let (mut alone, mut floor, mut two) = (vec![], vec![], vec![]);
+    let (mut judging, mut judging_other) = (vec![], vec![]);
     let faults = vec![fault.clone(); BATCH as usize];
-    let inject = |engine: &mut PluginEngine| engine.run_all(&faults)?.iter().try_for_each(judged);
+    let inject = |engine: &mut PluginEngine| {
+        let (traces, classifier) = (engine.run_all(&faults)?, judge.classifier());
+        traces.iter().try_for_each(|trace| judged(&classifier, fault, trace))
+    };
     for _ in 0..batches.max(1) {
         alone.push(timed(|| inject(&mut engine))?);
         floor.push(timed(|| engine.restore_and_run(BATCH))?);
-        judging.push(timed(|| (0..BATCH).try_for_each(|_| judged(&first)))?);
+        judging.push(judge.timed(fault, &first, BATCH, false));
+        judging_other.push(judge.timed(fault, &first, BATCH, true));
         two.push(timed(|| {
             std::thread::scope(|scope| {
                 let beside = scope.spawn(|| inject(&mut other));
@@ -135,13 +145,14 @@ fn measure(
             })
         })?);
     }
-    let (alone, floor, judging, two) = (median(alone), median(floor), median(judging), median(two));
+    let (alone, floor, two) = (median(alone), median(floor), median(two));
     Ok(Row {
         what: tail.what,
         instructions,
         engine_per_second: 1.0 / alone,
         floor_per_second: 1.0 / floor,
-        judging: judging / alone,
+        judging: median(judging) / alone,
+        judging_other: median(judging_other) / alone,
         two_per_second: 2.0 / two,
     })
 }

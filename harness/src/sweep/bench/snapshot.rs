@@ -5,7 +5,7 @@ use super::super::engine::snapshot::SnapshotEngine;
 use super::super::engine::snapshot::bench::in_fresh_process;
 use super::super::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use super::super::workload::Workload;
-use super::{COMPUTE, CRASH, Place, address, judged, median, tail_of, workload};
+use super::{COMPUTE, CRASH, Judge, Place, address, judged, median, tail_of, workload};
 use crate::image::Image;
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
@@ -78,6 +78,10 @@ pub struct Row {
     pub floor_per_second: f64,
     /// Injections in a second with a QEMU for each, judged.
     pub fresh_per_second: f64,
+    /// The part of an injection's time that decoding and judging take.
+    pub judging: f64,
+    /// The same for a run that has left another crash region than the golden one.
+    pub judging_other: f64,
 }
 
 impl Row {
@@ -135,29 +139,40 @@ fn measure(
         };
         Fault { boot: 1, trigger, effect, scope: Scope::Once, seed }
     };
-    let mut engine = SnapshotEngine::new(Arc::new(workload), folder, 0);
+    let workload = Arc::new(workload);
+    let mut engine = SnapshotEngine::new(Arc::clone(&workload), folder, 0);
+    let judge = Judge::new(&workload, engine.run(None)?)?;
+    let classifier = judge.classifier();
     let first = engine.run(Some(&fault(0)))?;
     let instructions = tail_of(&first);
     let (mut warm, mut floor, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut judging, mut judging_other) = (Vec::new(), Vec::new());
     let mut numbers = 0..;
     for _ in 0..batches.max(1) {
         warm.push(timed(BATCH, || {
-            judged(&engine.run(Some(&fault(numbers.next().unwrap_or(0))))?)
+            let fault = fault(numbers.next().unwrap_or(0));
+            judged(&classifier, &fault, &engine.run(Some(&fault))?)
         })?);
+        judging.push(judge.timed(&fault(0), &first, BATCH, false));
+        judging_other.push(judge.timed(&fault(0), &first, BATCH, true));
         floor.push(timed(BATCH, || match tail.is_reset {
             true => engine.reset_and_run(),
             false => engine.restore_and_run(),
         })?);
         fresh.push(timed(FRESH_BATCH, || {
-            judged(&in_fresh_process(&engine, &fault(0), &folder.join("fresh"))?)
+            let trace = in_fresh_process(&engine, &fault(0), &folder.join("fresh"))?;
+            judged(&classifier, &fault(0), &trace)
         })?);
     }
+    let warm = median(warm);
     Ok(Row {
         what: tail.what,
         instructions,
-        engine_per_second: 1.0 / median(warm),
+        engine_per_second: 1.0 / warm,
         floor_per_second: 1.0 / median(floor),
         fresh_per_second: 1.0 / median(fresh),
+        judging: median(judging) / warm,
+        judging_other: median(judging_other) / warm,
     })
 }
 

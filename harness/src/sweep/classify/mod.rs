@@ -53,10 +53,12 @@ impl<'a> Classifier<'a> {
     /// What became of one injection.
     #[must_use]
     pub fn judge(&self, fault: &Fault, trace: &Trace) -> Judgement {
-        let boots: Vec<View<'_>> = trace.boots.iter().map(View::of).collect();
+        let boots = trace.boots.iter().enumerate();
+        let boots: Vec<View<'_>> =
+            boots.map(|(index, boot)| View::beside(boot, self.golden.get(index))).collect();
         let case = Case { all: self, fault, trace, boots: &boots };
         let (outcome, detail) = case.outcome();
-        Judgement { outcome, detail, evidence_hash: evidence_hash(trace) }
+        Judgement { outcome, detail, evidence_hash: evidence_hash(trace, &boots) }
     }
 }
 
@@ -254,14 +256,14 @@ fn is_expected(expected: &Expected, record: &Record) -> bool {
 
 /// Equal for equal runs. Memory of a boot that did not end by itself was read at a time of the
 /// host's, and is left out.
-fn evidence_hash(trace: &Trace) -> u64 {
+fn evidence_hash(trace: &Trace, boots: &[View<'_>]) -> u64 {
     let mut hash = Fnv::default();
     hash.add(&trace.fired.to_le_bytes());
     hash.add(&trace.fired_at.unwrap_or(0).to_le_bytes());
-    for BootTrace { boundary, region, marker, ram_hash, .. } in &trace.boots {
+    for (BootTrace { boundary, marker, ram_hash, .. }, boot) in trace.boots.iter().zip(boots) {
         hash.add_part(boundary.name().as_bytes());
         if *boundary == Boundary::Reset {
-            hash.add_part(region);
+            hash.add(&boot.region_hash.to_le_bytes());
             hash.add_part(marker);
             hash.add(&ram_hash.unwrap_or(0).to_le_bytes());
         }

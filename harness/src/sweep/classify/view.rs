@@ -3,6 +3,7 @@
 
 use crate::decode::records::{ledger, section_bytes, slot_bytes};
 use crate::sweep::engine::BootTrace;
+use crate::sweep::hash::Fnv;
 use crate::target::Boundary;
 use crashrig_wire::record::{Reading, Record, read};
 use crashrig_wire::region::Slot;
@@ -18,11 +19,32 @@ pub(super) struct View<'a> {
     pub ledger: Option<Ledger>,
     pub marker: Option<EndMarker>,
     pub region: &'a [u8],
+    /// A hash over the region.
+    pub region_hash: u64,
     pub ram_hash: Option<u64>,
 }
 
 impl<'a> View<'a> {
+    /// A boot, by that of the golden run if both have left the same crash region: most have, and
+    /// reading it takes most of a judgement's time.
+    pub(super) fn beside(boot: &'a BootTrace, golden: Option<&View<'_>>) -> Self {
+        match golden.filter(|golden| golden.region == boot.region) {
+            Some(View { slots, ledger, region_hash, .. }) => Self {
+                boundary: &boot.boundary,
+                slots: slots.clone(),
+                ledger: *ledger,
+                marker: EndMarker::read(&boot.marker),
+                region: &boot.region,
+                region_hash: *region_hash,
+                ram_hash: boot.ram_hash,
+            },
+            None => Self::of(boot),
+        }
+    }
+
     pub(super) fn of(boot: &'a BootTrace) -> Self {
+        let mut hash = Fnv::default();
+        hash.add(&boot.region);
         let slot = |slot| slot_bytes(&boot.region, slot).map_or(Reading::Blank, |it| read(it));
         Self {
             boundary: &boot.boundary,
@@ -30,6 +52,7 @@ impl<'a> View<'a> {
             ledger: ledger(&boot.region),
             marker: EndMarker::read(&boot.marker),
             region: &boot.region,
+            region_hash: hash.value(),
             ram_hash: boot.ram_hash,
         }
     }

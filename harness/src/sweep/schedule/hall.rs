@@ -49,7 +49,7 @@ impl<'a> Hall<'a> {
     }
 
     /// The life of one thread.
-    pub(super) fn labour(&self, processor: Option<usize>, events: &SyncSender<Event>) {
+    pub(super) fn labour(&self, processor: usize, events: &SyncSender<Event>) {
         let mut place =
             Place { hall: self, processor, events, worker: None, unchecked: Vec::new() };
         while !(self.is_stop_asked)() {
@@ -70,7 +70,7 @@ impl<'a> Hall<'a> {
 /// Where one thread works.
 struct Place<'a> {
     hall: &'a Hall<'a>,
-    processor: Option<usize>,
+    processor: usize,
     events: &'a SyncSender<Event>,
     worker: Option<Box<dyn Worker + 'a>>,
     /// What was injected since the last check. Where an engine failed since, that of its successor

@@ -33,8 +33,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub struct Orders<'a> {
     /// Which part of the sweep.
     pub shard: Shard,
-    /// One worker for each, on that processor of the host; `None` is any.
-    pub processors: &'a [Option<usize>],
+    /// One worker for each, on that processor of the host.
+    pub processors: &'a [usize],
     /// Whether to stop. What is running is finished.
     pub is_stop_asked: &'a (dyn Fn() -> bool + Sync),
 }

@@ -7,17 +7,19 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 /// A processor for each of so many workers: those that this process may run on, in turn. Without a
 /// number there is a worker for each, but no more than the system grants time for. A shard begins
 /// behind the one before it, since several may run on one machine. Where the system does not say
-/// which processors there are, they are `None`.
+/// which processors there are, they are taken to be the first ones, as many as it grants.
 #[must_use]
-pub fn processors(jobs: Option<usize>, shard: Shard) -> Vec<Option<usize>> {
+pub fn processors(jobs: Option<usize>, shard: Shard) -> Vec<usize> {
     let granted = std::thread::available_parallelism().map_or(1, usize::from);
-    let allowed: Vec<_> = sched_getaffinity(None).map_or_else(
-        |_| vec![None],
-        |set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).map(Some).collect(),
-    );
-    let jobs = jobs.unwrap_or_else(|| granted.min(allowed.len().max(1)));
+    let said = sched_getaffinity(None)
+        .map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect::<Vec<_>>());
+    let allowed = match said {
+        Ok(allowed) if !allowed.is_empty() => allowed,
+        _ => (0..granted).collect(),
+    };
+    let jobs = jobs.unwrap_or_else(|| granted.min(allowed.len()));
     let before = (shard.first() - 1).saturating_mul(u64::try_from(jobs).unwrap_or(u64::MAX));
-    let count = u64::try_from(allowed.len()).unwrap_or(u64::MAX).max(1);
+    let count = u64::try_from(allowed.len()).unwrap_or(u64::MAX);
     let skipped = usize::try_from(before % count).unwrap_or(0);
     allowed.into_iter().cycle().skip(skipped).take(jobs).collect()
 }
