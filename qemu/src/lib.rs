@@ -16,6 +16,7 @@
 mod answers;
 mod channel;
 pub mod command;
+mod core_words;
 pub mod discover;
 mod disk;
 mod emulator;

@@ -205,7 +205,7 @@ impl Campaign {
         engine.start()?;
         let scope = self.plan.scopes().first();
         let first = scope.and_then(|scope| self.plan.point(PointNumber(1), *scope));
-        first.map_or(Ok(()), |(fault, _)| PluginEngine::check(&fault))?;
+        first.map_or(Ok(()), |(fault, _)| engine.abilities().check(&fault))?;
         Ok(engine)
     }
 }

@@ -298,6 +298,13 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn write_core_word(&mut self, address: u32, value: u32) -> Result<(), BenchError>;
+    /// Writes memory of the stopped device as a debugger does, flash included.
+    ///
+    /// # Errors
+    /// The bench failed, or the target has no such way.
+    fn write_program(&mut self, address: u32, _bytes: &[u8]) -> Result<(), BenchError> {
+        Err(BenchError(format!("write {address:#010x}: this target does not write flash")))
+    }
     /// What the device said since this was last called.
     ///
     /// # Errors

@@ -112,7 +112,6 @@ fn what_it_cannot_do_is_refused() {
     check(Link::Boot, flash, "flash");
     let device = Link::Store { address: 0xe000_ed0c, size_bytes: 4, count: 1 };
     check(device, NOTHING, "devices");
-    check(Link::TargetTime { nanoseconds: 1 }, NOTHING, "none for the plug-in");
 }
 
 #[test]

@@ -1,9 +1,16 @@
 //! What carries injections out. An engine knows the workload of one sweep (image, boots, commands);
 //! it is asked for one fault after another and leaves nothing of one in the next.
 
+mod abilities;
+mod effect;
 pub mod plugin;
 pub mod process;
+mod ram;
 pub mod snapshot;
+mod trigger;
+
+pub use self::abilities::Abilities;
+pub use self::trigger::FIRING_LIMIT;
 
 use super::fault::Fault;
 use crate::target::{BenchError, Boundary};
@@ -24,6 +31,13 @@ pub struct BootTrace {
     pub ram_hash: Option<u64>,
 }
 
+impl BootTrace {
+    /// A boot of which nothing is left but how it ended.
+    const fn without_memory(boundary: Boundary) -> Self {
+        Self { boundary, instructions: 0, region: Vec::new(), marker: Vec::new(), ram_hash: None }
+    }
+}
+
 /// What an engine saw of one injected run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
@@ -38,6 +52,16 @@ pub struct Trace {
     pub boots: Vec<BootTrace>,
 }
 
+impl Trace {
+    /// A run in which no effect came.
+    const fn without_effect(boots: Vec<BootTrace>) -> Self {
+        Self { fired: 0, fired_at: None, fired_after: None, boots }
+    }
+}
+
+/// Target time of a boot of the golden run at most, in nanoseconds.
+const GOLDEN_NS: u64 = 2_000_000_000;
+
 /// Instructions after which a boot of an injected run counts as one that hangs: far more than the
 /// longest boot of the golden run takes. The same for all engines, which must come to equal
 /// results.
@@ -49,7 +73,12 @@ pub const fn budget_of(longest_boot: u64) -> u64 {
 /// Carries out injections, one after another.
 pub trait Engine {
     /// `process`, `snapshot` or `plugin`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.abilities().engine
+    }
+
+    /// What it can carry out.
+    fn abilities(&self) -> Abilities;
 
     /// How many faults are best handed to it together, at least 1.
     fn together(&self) -> usize {
@@ -59,7 +88,8 @@ pub trait Engine {
     /// One run with a fault, or the golden run without. Each starts from the same state.
     ///
     /// # Errors
-    /// The bench failed; the engine is not used any more.
+    /// The bench failed, and the engine is not used any more; or the fault is one that it does not
+    /// carry out ([`Abilities::check`]).
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError>;
 
     /// Runs with many faults, in their order: what [`Engine::run`] says of each.

@@ -7,8 +7,9 @@
 
 mod inject;
 
-use super::snapshot::device::change;
-use super::{BootTrace, Engine, Trace, budget_of};
+use super::ram::change;
+use super::trigger::counted;
+use super::{Abilities, BootTrace, Engine, GOLDEN_NS, Trace, budget_of};
 use crate::application::in_flash;
 use crate::image::{Flash, Image};
 use crate::noise::Noise;
@@ -25,6 +26,9 @@ use std::time::Duration;
 
 /// Host time after which a boot is trouble of the bench.
 const WALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Instructions that are stepped at most for one link of target time: some 15 seconds of the host.
+const STEPS: u64 = 100_000;
 
 /// A fresh emulator for each run.
 pub struct ProcessEngine {
@@ -75,26 +79,43 @@ impl ProcessEngine {
         self
     }
 
+    fn shift(&self) -> u8 {
+        self.workload.launch.instruction_shift.unwrap_or_default()
+    }
+
+    /// Instructions that a boot may take.
+    fn budget(&self) -> u64 {
+        self.golden_instructions.map_or(GOLDEN_NS >> self.shift(), budget_of)
+    }
+
     fn deadline(&self) -> Deadline {
-        let shift = self.target.board().emulator().map_or(0, |emulator| emulator.icount_shift);
-        let target_ms =
-            self.golden_instructions.map(|golden| (budget_of(golden) << shift).div_ceil(1_000_000));
-        let default = Deadline::default();
-        Deadline { target_ms: target_ms.unwrap_or(default.target_ms), wall: WALL_LIMIT, ..default }
+        let target_ms = (self.budget() << self.shift()).div_ceil(1_000_000);
+        Deadline { target_ms, wall: WALL_LIMIT, ..Deadline::default() }
     }
 }
 
 impl Engine for ProcessEngine {
-    fn name(&self) -> &'static str {
-        "process"
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            engine: "process",
+            changes_flash: true,
+            watches_devices: true,
+            steps: STEPS,
+            instruction_shift: self.workload.launch.instruction_shift,
+        }
     }
 
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
+        let Abilities { instruction_shift, .. } = self.abilities();
+        fault.map_or(Ok(()), |fault| self.abilities().check(fault))?;
+        let fault = fault.map(|fault| counted(fault, instruction_shift)).transpose()?;
+        let fault = fault.as_deref();
         let application = self.application.as_ref();
         let session = self.target.open(&self.image, application, &self.needs, &self.folder)?;
         let (deadline, workload) = (self.deadline(), Arc::clone(&self.workload));
         let hashes_ram = self.hashes_ram;
-        let mut run = Run { session, workload, deadline, hashes_ram, instructions: 0 };
+        let budget = self.budget();
+        let mut run = Run { session, workload, deadline, budget, hashes_ram, instructions: 0 };
         let trace = run.all_boots(fault)?;
         if fault.is_none() {
             self.golden_instructions = trace.boots.iter().map(|boot| boot.instructions).max();
@@ -108,6 +129,8 @@ struct Run {
     session: Box<dyn Session>,
     workload: Arc<Workload>,
     deadline: Deadline,
+    /// Instructions that a boot may take.
+    budget: u64,
     hashes_ram: bool,
     /// Instructions of the boots before.
     instructions: u64,
@@ -115,7 +138,7 @@ struct Run {
 
 impl Run {
     fn all_boots(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
-        let mut trace = Trace { fired: 0, fired_at: None, fired_after: None, boots: Vec::new() };
+        let mut trace = Trace::without_effect(Vec::new());
         let workload = Arc::clone(&self.workload);
         let mut ram = None;
         while let Some(index) = workload.next(&trace.boots) {
@@ -190,8 +213,8 @@ impl Run {
     /// What the boot left. Of a hang only that: where exactly the device was stopped is up to the
     /// host.
     fn left(&mut self, boundary: Boundary) -> Result<BootTrace, BenchError> {
-        let (region, marker) = (Vec::new(), Vec::new());
-        let mut left = BootTrace { boundary, instructions: 0, region, marker, ram_hash: None };
+        let instructions = if matches!(boundary, Boundary::Hang { .. }) { self.budget } else { 0 };
+        let mut left = BootTrace { instructions, ..BootTrace::without_memory(boundary) };
         if !matches!(left.boundary, Boundary::Reset | Boundary::Watchdog) {
             return Ok(left);
         }

@@ -258,13 +258,16 @@ impl Session for EmulatorSession {
     }
 
     fn core_word(&mut self, address: u32) -> Result<u32, BenchError> {
-        let hub = self.emulator.gdb().map_err(BenchError::of)?;
-        hub.read_word_as_core(address).map_err(BenchError::of)
+        self.emulator.core_word(address).map_err(BenchError::of)
     }
 
     fn write_core_word(&mut self, address: u32, value: u32) -> Result<(), BenchError> {
+        self.emulator.write_core_word(address, value).map_err(BenchError::of)
+    }
+
+    fn write_program(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
         let hub = self.emulator.gdb().map_err(BenchError::of)?;
-        hub.write_word_as_core(address, value).map_err(BenchError::of)
+        hub.write_program(address, bytes).map_err(BenchError::of)
     }
 
     fn logs(&mut self) -> Result<Logs, BenchError> {

@@ -2,8 +2,8 @@
 
 use super::{boundary, stopped};
 use crate::noise::Noise;
-use crate::sweep::engine::BootTrace;
-use crate::sweep::engine::snapshot::device::change;
+use crate::sweep::engine::ram::change;
+use crate::sweep::engine::{BootTrace, GOLDEN_NS};
 use crate::sweep::fault::RamPolicy;
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
@@ -12,9 +12,6 @@ use crashrig_qemu::{Emulator, RamRange, Steered};
 use crashrig_wire::marker::MARKER_LENGTH;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Target time of a boot of the golden run at most, in nanoseconds.
-const GOLDEN_NS: u64 = 2_000_000_000;
 
 /// Most boots of a golden run.
 const BOOTS: usize = 60;
@@ -176,13 +173,9 @@ impl Guest {
     /// What a boot has left, by the replies to [`Guest::reads`]. Of a hang only that: it is no end
     /// at which engines would agree.
     pub(super) fn trace_of(end: Stopped, budget: u64, replies: &[Reply]) -> BootTrace {
-        let mut trace = BootTrace {
-            boundary: boundary(end.reason),
-            instructions: end.executed,
-            region: Vec::new(),
-            marker: Vec::new(),
-            ram_hash: None,
-        };
+        let instructions = end.executed;
+        let boot = BootTrace::without_memory(boundary(end.reason));
+        let mut trace = BootTrace { instructions, ..boot };
         match trace.boundary {
             Boundary::Reset => {
                 if let [Reply::Bytes(region), Reply::Bytes(marker)] = replies {

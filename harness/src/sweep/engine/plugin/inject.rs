@@ -2,9 +2,10 @@
 
 use super::guest::{Guest, Slot, to_end};
 use super::way::until;
-use super::{PC, Warm, effect, nothing, split, stopped};
+use super::{PC, Warm, effect, stopped};
+use crate::sweep::engine::trigger::{Next, endless, is_access, next, split};
 use crate::sweep::engine::{BootTrace, Trace};
-use crate::sweep::fault::{Effect, Fault, RamPolicy, Scope};
+use crate::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crate::target::BenchError;
 use crashrig_qemu::steer::{Command, Reason, Reply, Stopped, Until};
 use std::slice::SliceIndex;
@@ -27,7 +28,12 @@ impl Prepared {
             Some(Reply::Register(pc)) => Some(*pc),
             _ => None,
         };
-        Trace { fired: 1, fired_at, fired_after: Some(self.after), ..nothing() }
+        Trace {
+            fired: 1,
+            fired_at,
+            fired_after: Some(self.after),
+            ..Trace::without_effect(Vec::new())
+        }
     }
 }
 
@@ -66,7 +72,16 @@ impl Warm {
         match fault.effect {
             Effect::Reset { ram: policy } => ram = Some((policy, fault.seed)),
             _ if fault.scope == Scope::Once => end = stopped(&replies)?,
-            _ => (trace.fired, end) = self.again_and_again(fault, after)?,
+            _ => match self.again_and_again(fault, after)? {
+                (fired, Some(stopped)) => (trace.fired, end) = (fired, stopped),
+                (fired, None) => {
+                    let instructions = self.budget;
+                    trace
+                        .boots
+                        .push(BootTrace { instructions, ..BootTrace::without_memory(endless()) });
+                    return Ok(Trace { fired, ..trace });
+                }
+            },
         }
         if let Some(trace) = self.over(&prepared, &replies) {
             return Ok(trace);
@@ -130,28 +145,39 @@ impl Warm {
     }
 
     /// The effect has come once; it comes again wherever the last link is met again. How often it
-    /// came, and where the boot ended, with the instructions since the first time.
-    fn again_and_again(&mut self, fault: &Fault, after: u64) -> Result<(u32, Stopped), BenchError> {
-        let more = match fault.scope {
-            Scope::Once => 0,
-            Scope::FromThenOn => u32::MAX,
-            Scope::Window(more) => more,
+    /// came, and where the boot ended, with the instructions since the first time; nothing where
+    /// it comes without end.
+    fn again_and_again(
+        &mut self,
+        fault: &Fault,
+        after: u64,
+    ) -> Result<(u32, Option<Stopped>), BenchError> {
+        let last = fault.trigger.last();
+        let (Some(last), Some(place)) = (last, last.and_then(|link| until(link, 1))) else {
+            return Err(BenchError("repeat an effect: there is no place".to_owned()));
         };
-        let until = fault.trigger.last().map(|link| until(link, 1)).transpose()?.flatten();
-        let until = until.ok_or_else(|| {
-            BenchError("repeat an effect: the trigger's last link is no place".to_owned())
-        })?;
         let effect = effect::command(&fault.effect)?;
-        let skip = u32::from(!effect::moves_on(&fault.effect));
         let (mut fired, mut executed) = (1, 0);
         loop {
+            let until = match next(fault.scope, fired) {
+                Next::Again => place,
+                Next::End => Until::End,
+                Next::Never => return Ok((fired, None)),
+            };
+            let mut commands = Vec::new();
+            let skip = match last {
+                Link::Address { address, .. } => u32::from(self.pc()? == *address),
+                _ => 0,
+            };
+            if is_access(last) {
+                commands.push(Command::Run { limit: 1, until: Until::End, skip: 0 });
+            }
             let limit = self.budget.saturating_sub(after + executed).max(1);
-            let until = if fired > more { Until::End } else { until };
-            let replies = self.guest.carry_out(&[Command::Run { limit, until, skip }])?;
-            let stop = stopped(&replies)?;
-            executed += stop.executed;
+            commands.push(Command::Run { limit, until, skip });
+            let (stop, passed) = self.run(&commands)?;
+            executed += passed;
             if !matches!(stop.reason, Reason::Address | Reason::Access) {
-                return Ok((fired, Stopped { executed, ..stop }));
+                return Ok((fired, Some(Stopped { executed, ..stop })));
             }
             self.guest.carry_out(std::slice::from_ref(&effect))?;
             fired += 1;

@@ -10,8 +10,8 @@
 //!
 //! Before the first run the engine tests itself: the first boot, restored, must take the same way
 //! as before, by a hash over all its instructions. Must never happen here: an engine that is used
-//! where that failed, or a fault that is carried out in part. What cannot be done is trouble of the
-//! bench: accesses to devices as triggers, target time, and changes of flash.
+//! where that failed, or a fault that is carried out in part. Accesses to devices as triggers and
+//! changes of flash are refused: the one would be made twice, the other would have no effect.
 
 mod effect;
 mod guest;
@@ -19,8 +19,9 @@ mod inject;
 mod way;
 
 use self::guest::{Guest, Slot, to_end};
-use self::way::{Base, STRIDE, until};
-use super::{Engine, Trace, budget_of};
+use self::way::{Base, STRIDE};
+use super::trigger::{counted, split};
+use super::{Abilities, Engine, Trace, budget_of};
 use crate::sweep::fault::{Effect, Fault, Link, Scope};
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
@@ -71,30 +72,13 @@ impl PluginEngine {
         self.warm().map(drop)
     }
 
-    /// Whether this engine carries a fault out.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub fn check(fault: &Fault) -> Result<(), BenchError> {
-        for link in &fault.trigger {
-            if matches!(link, Link::TargetTime { .. }) {
-                return Err(BenchError("meet a trigger: the plug-in counts no time".to_owned()));
-            }
-            until(link, 1)?;
-        }
-        match fault.effect {
-            Effect::Reset { .. } => Ok(()),
-            _ => effect::command(&fault.effect).map(drop),
-        }
-    }
-
     fn warm(&mut self) -> Result<&mut Warm, BenchError> {
         if self.warm.is_none() {
             let (plugin, folder) = (&self.plugin, &self.folder);
             let mut guest = Guest::start(&self.workload, plugin, folder, self.processor)?;
             let boots = guest.golden()?;
             let longest = boots.iter().map(|boot| boot.instructions).max().unwrap_or(0);
-            let golden = Trace { boots, ..nothing() };
+            let golden = Trace::without_effect(boots);
             let mut warm = Warm { guest, golden, budget: budget_of(longest), base: None };
             warm.test_itself()?;
             self.warm = Some(warm);
@@ -121,8 +105,14 @@ impl PluginEngine {
 }
 
 impl Engine for PluginEngine {
-    fn name(&self) -> &'static str {
-        "plugin"
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            engine: "plugin",
+            changes_flash: false,
+            watches_devices: false,
+            steps: u64::MAX,
+            instruction_shift: self.workload.launch.instruction_shift,
+        }
     }
 
     fn together(&self) -> usize {
@@ -130,19 +120,23 @@ impl Engine for PluginEngine {
     }
 
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
+        let Abilities { instruction_shift, .. } = self.abilities();
+        fault.map_or(Ok(()), |fault| self.abilities().check(fault))?;
         let warm = self.warm()?;
         match fault {
-            Some(fault) => warm.inject(fault),
+            Some(fault) => warm.inject(&*counted(fault, instruction_shift)?),
             None => warm.golden_again(),
         }
     }
 
     fn run_all(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
+        let abilities = self.abilities();
+        faults.iter().try_for_each(|fault| abilities.check(fault))?;
         let warm = self.warm()?;
         let mut traces = Vec::with_capacity(faults.len());
         for some in faults.chunk_by(are_neighbours).flat_map(|some| some.chunks(TOGETHER)) {
             match some {
-                [only] => traces.push(warm.inject(only)?),
+                [only] => traces.push(warm.inject(&*counted(only, abilities.instruction_shift)?)?),
                 _ => traces.extend(warm.inject_together(some)?),
             }
         }
@@ -152,24 +146,14 @@ impl Engine for PluginEngine {
 
 /// Whether two runs begin at the same kept place, and each is over with its effect.
 fn are_neighbours(one: &Fault, other: &Fault) -> bool {
-    let is_simple =
-        |fault: &Fault| fault.scope == Scope::Once && !matches!(fault.effect, Effect::Reset { .. });
+    let is_simple = |fault: &Fault| {
+        fault.scope == Scope::Once
+            && !matches!(fault.effect, Effect::Reset { .. })
+            && !fault.trigger.iter().any(|link| matches!(link, Link::TargetTime { .. }))
+    };
     let ((links, steps), (same, more)) = (split(&one.trigger), split(&other.trigger));
     let begin_together = links == same && steps / STRIDE == more / STRIDE;
     one.boot == other.boot && begin_together && is_simple(one) && is_simple(other)
-}
-
-/// A trigger's links up to a place, and the instructions behind it.
-fn split(trigger: &[Link]) -> (&[Link], u64) {
-    match trigger.split_last() {
-        Some((Link::Instructions { count }, links)) => (links, *count),
-        _ => (trigger, 0),
-    }
-}
-
-/// A run in which no effect came.
-const fn nothing() -> Trace {
-    Trace { fired: 0, fired_at: None, fired_after: None, boots: Vec::new() }
 }
 
 impl Warm {
@@ -195,7 +179,7 @@ impl Warm {
         let restored = Command::Restore { slot: Slot::start_of(0), what: Restored::All };
         let ran = self.guest.carry_out(&[restored, to_end(self.budget)])?;
         let boots = self.go_on(Vec::new(), stopped(&ran)?, None)?;
-        Ok(Trace { boots, ..nothing() })
+        Ok(Trace::without_effect(boots))
     }
 }
 

@@ -2,10 +2,11 @@
 //! way: points of a sweep lie close together.
 
 use super::{PC, Slot, Warm, stopped};
+use crate::sweep::engine::trigger::{further, is_access};
 use crate::sweep::fault::Link;
 use crate::target::BenchError;
 use crashrig_qemu::RamRange;
-use crashrig_qemu::steer::{Command, Reason, Reply, Restored, Until};
+use crashrig_qemu::steer::{Command, Reason, Reply, Restored, Stopped, Until};
 
 /// Instructions from one kept place to the next. Keeping one takes as long as a million
 /// instructions, and so many of them as long as a tenth of a restore.
@@ -41,35 +42,18 @@ impl Warm {
             Some((after, link)) => (Slot::BASE, after, vec![link]),
             None => (Slot::start_of(index), 0, links.to_vec()),
         };
-        let mut stands = slot == Slot::BASE;
         self.guest.carry_out(&[Command::Restore { slot, what: Restored::All }])?;
         let mut base = Base { boot, links: links.to_vec(), after: None, near: None };
-        for link in &way {
-            let limit = self.budget.saturating_sub(after);
-            let (run, wanted) = match link {
-                Link::Boot if !stands => continue,
-                Link::Instructions { count: 0 } => continue,
-                Link::Instructions { count } => {
-                    let limit = *count;
-                    (Command::Run { limit, until: Until::End, skip: 0 }, Reason::Instructions)
-                }
-                _ => {
-                    let met = until(link, 0)?.ok_or_else(|| {
-                        BenchError(format!("meet a trigger: {link:?} is none for the plug-in"))
-                    })?;
-                    let is_address = matches!(met, Until::Address { .. });
-                    let skip = u32::from(stands && self.stands_at(&met)?);
-                    let wanted = if is_address { Reason::Address } else { Reason::Access };
-                    (Command::Run { limit, until: met, skip }, wanted)
-                }
-            };
-            let stop = stopped(&self.guest.carry_out(&[run])?)?;
-            stands = true;
-            after += stop.executed;
-            if stop.reason != wanted {
+        // One that leads further is met at an address, as the one before it was.
+        let mut before = (slot == Slot::BASE).then(|| links.last().cloned()).flatten();
+        for link in way {
+            let (met, executed) = self.meet(&link, before.as_ref(), after)?;
+            after += executed;
+            if !met {
                 self.base = Some(base);
                 return Ok(None);
             }
+            before = Some(link);
         }
         self.guest.carry_out(&[Command::Save { slot: Slot::BASE, whole: false }])?;
         base.after = Some(after);
@@ -77,14 +61,61 @@ impl Warm {
         Ok(Some(after))
     }
 
-    /// Whether the guest stands where a link is met, which does not count then.
-    fn stands_at(&mut self, until: &Until) -> Result<bool, BenchError> {
-        let pc = self.guest.carry_out(&[Command::ReadRegister(PC)])?;
-        Ok(match until {
-            Until::Address { address, .. } => pc.last() == Some(&Reply::Register(*address)),
-            // A place of accesses was met by one that is made again.
-            _ => true,
-        })
+    /// Lets the guest go on from where the link before is met to where a link is met. Whether it
+    /// is, and the instructions until then; `after` are those of the boot before.
+    fn meet(
+        &mut self,
+        link: &Link,
+        before: Option<&Link>,
+        after: u64,
+    ) -> Result<(bool, u64), BenchError> {
+        let run = |limit, until, skip| Command::Run { limit, until, skip };
+        let (commands, wanted) = match link {
+            Link::Boot | Link::Instructions { count: 0 } => return Ok((true, 0)),
+            Link::Instructions { count } => {
+                (vec![run(*count, Until::End, 0)], Reason::Instructions)
+            }
+            _ => {
+                let place = until(link, 0)
+                    .ok_or_else(|| BenchError("meet a trigger: time is not counted".to_owned()))?;
+                let limit = self.budget.saturating_sub(after);
+                let is_behind_access = before.is_some_and(is_access);
+                let mut commands = Vec::new();
+                if is_behind_access {
+                    commands.push(run(1, Until::End, 0));
+                }
+                let counts_here = is_behind_access || matches!(before, None | Some(Link::Boot));
+                let skip = match link {
+                    Link::Address { address, .. } if !counts_here => {
+                        u32::from(self.pc()? == *address)
+                    }
+                    _ => 0,
+                };
+                commands.push(run(limit, place, skip));
+                let wanted = if is_access(link) { Reason::Access } else { Reason::Address };
+                (commands, wanted)
+            }
+        };
+        let (stop, executed) = self.run(&commands)?;
+        Ok((stop.reason == wanted, executed))
+    }
+
+    /// Carries some runs out, each behind the other. The last stop, and the instructions of all.
+    pub(super) fn run(&mut self, runs: &[Command]) -> Result<(Stopped, u64), BenchError> {
+        let replies = self.guest.carry_out(runs)?;
+        let executed = replies.iter().map(|reply| match reply {
+            Reply::Stopped(stopped) => stopped.executed,
+            _ => 0,
+        });
+        Ok((stopped(&replies)?, executed.sum()))
+    }
+
+    /// Where the guest stands.
+    pub(super) fn pc(&mut self) -> Result<u32, BenchError> {
+        match self.guest.carry_out(&[Command::ReadRegister(PC)])?.last() {
+            Some(Reply::Register(pc)) => Ok(*pc),
+            other => Err(BenchError(format!("read register pc: found {other:?}"))),
+        }
     }
 
     /// From the nearest kept place to so many instructions behind the base.
@@ -110,39 +141,16 @@ impl Warm {
 
 /// A link as the end of a run, with another count where one is given; nothing for a link that is
 /// no place.
-pub(super) fn until(link: &Link, count_instead: u64) -> Result<Option<Until>, BenchError> {
-    /// Where devices begin (DDI0403E B3.1): an access of theirs cannot be made twice.
-    const DEVICES: u32 = 0x4000_0000;
+pub(super) fn until(link: &Link, count_instead: u64) -> Option<Until> {
     let counted = |count| if count_instead > 0 { count_instead } else { count };
-    let range = |address: u32, size_bytes: u32| {
-        if address.saturating_add(size_bytes) > DEVICES {
-            let reason = "the plug-in does not stop at accesses to devices";
-            return Err(BenchError(format!("meet a trigger at {address:#010x}: {reason}")));
-        }
-        Ok(RamRange { address, size_bytes })
-    };
-    Ok(match *link {
+    match *link {
         Link::Address { address, count } => Some(Until::Address { address, count: counted(count) }),
         Link::Store { address, size_bytes, count } => {
-            Some(Until::Store { range: range(address, size_bytes)?, count: counted(count) })
+            Some(Until::Store { range: RamRange { address, size_bytes }, count: counted(count) })
         }
         Link::Load { address, size_bytes, count } => {
-            Some(Until::Load { range: range(address, size_bytes)?, count: counted(count) })
+            Some(Until::Load { range: RamRange { address, size_bytes }, count: counted(count) })
         }
         Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => None,
-    })
-}
-
-/// The way from where some links are met to where others are, if these are the same but for a
-/// higher count of the last one.
-fn further(from: &[Link], to: &[Link]) -> Option<Link> {
-    let ((last_from, before_from), (last_to, before_to)) = (from.split_last()?, to.split_last()?);
-    let (Link::Address { address, count: from }, Link::Address { address: same, count: to }) =
-        (last_from, last_to)
-    else {
-        return None;
-    };
-    let count = to.checked_sub(*from).filter(|more| *more > 0)?;
-    (address == same && before_from == before_to)
-        .then_some(Link::Address { address: *address, count })
+    }
 }

@@ -1,15 +1,10 @@
 //! From the start of a boot through the links of a trigger to the effect, and on to the boot's end.
 
 use super::Run;
-use crate::sweep::fault::{Effect, Fault, Link, Scope};
-use crate::target::{BenchError, Boundary, Wait};
-use crashrig_qemu::is_wide;
-
-/// An effect that comes more often than this changes nothing more.
-const FIRING_LIMIT: u32 = 1_000;
-
-/// The private peripheral bus, whose devices only the core reaches (DDI0403E B3.1).
-const PRIVATE_BUS: std::ops::Range<u32> = 0xE000_0000..0xE010_0000;
+use crate::sweep::engine::effect::{Still, carry_out};
+use crate::sweep::engine::trigger::{Next, endless, is_access, next, once_more};
+use crate::sweep::fault::{Effect, Fault, Link};
+use crate::target::{BenchError, Boundary, TARGET_TIME, Wait};
 
 /// How a boot with a fault went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,51 +46,55 @@ impl Run {
         let pc = self.session.register("pc")?;
         let after = self.session.instructions()?;
         let mut injected = Injected { boundary: Boundary::Reset, fired: 0, pc, after };
-        let times = match fault.scope {
-            Scope::Once => 1,
-            Scope::Window(more) => more.saturating_add(1),
-            Scope::FromThenOn => FIRING_LIMIT,
-        };
+        let again = fault.trigger.last().and_then(once_more);
         loop {
+            self.session.clear_breakpoints()?;
             injected.fired += 1;
             if matches!(fault.effect, Effect::Reset { .. }) {
-                self.session.clear_breakpoints()?;
                 return Ok(injected);
             }
-            self.session.clear_breakpoints()?;
-            self.effect(&fault.effect)?;
-            if injected.fired == times.min(FIRING_LIMIT) {
-                injected.boundary = self.run_on()?;
-                return Ok(injected);
-            }
-            let Some(again) = fault.trigger.last().and_then(once_more) else {
-                injected.boundary = self.run_on()?;
-                return Ok(injected);
+            carry_out(&mut *self, &fault.effect)?;
+            let met = match (next(fault.scope, injected.fired), &again) {
+                (Next::Again, Some(again)) => self.meet(again, Some(again))?,
+                (Next::Never, _) => Met::Over(endless()),
+                (Next::End | Next::Again, _) => Met::Over(self.run_on()?),
             };
-            if let Met::Over(boundary) = self.meet(&again, Some(&again))? {
+            let over = match met {
+                Met::Over(boundary) => Some(boundary),
+                Met::Here => self.is_budget_used_up()?.then(Self::hang),
+            };
+            if let Some(boundary) = over {
                 injected.boundary = boundary;
                 return Ok(injected);
             }
         }
     }
 
+    /// Whether the boot has had its instructions. Each wait for a place has all of them anew.
+    fn is_budget_used_up(&mut self) -> Result<bool, BenchError> {
+        let count = self.session.instructions()?.unwrap_or(0);
+        Ok(count.saturating_sub(self.instructions) > self.budget)
+    }
+
+    fn hang() -> Boundary {
+        Boundary::Hang { limit: TARGET_TIME.to_owned(), pc: None }
+    }
+
     /// Lets the device run until a link is met. `before` is the link at which it stands.
     fn meet(&mut self, link: &Link, before: Option<&Link>) -> Result<Met, BenchError> {
         // The device stands before the access that was watched: it is made first.
-        if matches!(before, Some(Link::Store { .. } | Link::Load { .. }))
-            && !matches!(link, Link::Instructions { .. })
-            && !self.session.step(1)?
-        {
+        let is_behind_access =
+            before.is_some_and(is_access) && !matches!(link, Link::Instructions { .. });
+        if is_behind_access && !self.session.step(1)? {
             return Ok(Met::Over(Boundary::Reset));
         }
+        // Elsewhere a link is met behind where the device stands.
+        let counts_here = is_behind_access || matches!(before, None | Some(Link::Boot));
         match link {
             Link::Boot => Ok(Met::Here),
             Link::Address { address, count } => {
                 let stands_there = self.session.register("pc")? == Some(*address);
-                let is_the_same =
-                    matches!(before, Some(Link::Address { address: old, .. }) if old == address);
-                // To stand there without having run since counts, unless that was counted before.
-                let counted = u64::from(stands_there && !is_the_same);
+                let counted = u64::from(stands_there && counts_here);
                 self.session.set_breakpoint(*address)?;
                 self.pass(count.saturating_sub(counted))
             }
@@ -111,9 +110,9 @@ impl Run {
                 let is_there = self.session.step(*count)?;
                 Ok(if is_there { Met::Here } else { Met::Over(Boundary::Reset) })
             }
-            Link::TargetTime { .. } => Err(BenchError(
-                "stop after some target time: the process engine has no such trigger".to_owned(),
-            )),
+            Link::TargetTime { .. } => {
+                Err(BenchError("meet a trigger: time is not counted".to_owned()))
+            }
         }
     }
 
@@ -129,63 +128,42 @@ impl Run {
         self.session.clear_breakpoints()?;
         Ok(Met::Here)
     }
-
-    /// Does to the stopped device what the fault says.
-    fn effect(&mut self, effect: &Effect) -> Result<(), BenchError> {
-        match effect {
-            Effect::Word { address, flip, set, clear } => {
-                let change = |word: u32| ((word ^ flip) | set) & !clear;
-                if PRIVATE_BUS.contains(address) {
-                    let word = self.session.core_word(*address)?;
-                    return self.session.write_core_word(*address, change(word));
-                }
-                let mut bytes = [0; 4];
-                self.session.read(*address, &mut bytes)?;
-                let word = change(u32::from_le_bytes(bytes));
-                self.session.write(*address, &word.to_le_bytes())
-            }
-            Effect::Bytes { address, bytes } => self.session.write(*address, bytes),
-            Effect::Register { name, flip, value } => {
-                let old = self.register(name)?;
-                self.write_register(name, value.unwrap_or(old) ^ flip)
-            }
-            Effect::Interrupt { number } => self.session.raise_interrupt(*number),
-            Effect::Nmi => self.session.raise_nmi(),
-            Effect::Skip => {
-                let pc = self.register("pc")?;
-                let mut bytes = [0; 2];
-                self.session.read(pc, &mut bytes)?;
-                let size_bytes = if is_wide(u16::from_le_bytes(bytes)) { 4 } else { 2 };
-                self.write_register("pc", pc.wrapping_add(size_bytes))
-            }
-            // The caller ends the boot; the next one starts with a reset.
-            Effect::Reset { .. } => Ok(()),
-        }
-    }
-
-    fn register(&mut self, name: &str) -> Result<u32, BenchError> {
-        let value = self.session.register(name)?;
-        value.ok_or_else(|| BenchError(format!("read register {name}: the target has none")))
-    }
-
-    fn write_register(&mut self, name: &str, value: u32) -> Result<(), BenchError> {
-        if self.session.write_register(name, value)? {
-            return Ok(());
-        }
-        Err(BenchError(format!("write register {name}: the target has none")))
-    }
 }
 
-/// A link that is met the next time it can be; nothing where it cannot.
-fn once_more(link: &Link) -> Option<Link> {
-    Some(match link {
-        Link::Address { address, .. } => Link::Address { address: *address, count: 1 },
-        Link::Store { address, size_bytes, .. } => {
-            Link::Store { address: *address, size_bytes: *size_bytes, count: 1 }
-        }
-        Link::Load { address, size_bytes, .. } => {
-            Link::Load { address: *address, size_bytes: *size_bytes, count: 1 }
-        }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => return None,
-    })
+impl Still for Run {
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError> {
+        self.session.read(address, bytes)
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
+        self.session.write(address, bytes)
+    }
+
+    fn write_program(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
+        self.session.write_program(address, bytes)
+    }
+
+    fn core_word(&mut self, address: u32) -> Result<u32, BenchError> {
+        self.session.core_word(address)
+    }
+
+    fn write_core_word(&mut self, address: u32, value: u32) -> Result<(), BenchError> {
+        self.session.write_core_word(address, value)
+    }
+
+    fn register(&mut self, name: &str) -> Result<Option<u32>, BenchError> {
+        self.session.register(name)
+    }
+
+    fn write_register(&mut self, name: &str, value: u32) -> Result<bool, BenchError> {
+        self.session.write_register(name, value)
+    }
+
+    fn raise_interrupt(&mut self, number: u16) -> Result<(), BenchError> {
+        self.session.raise_interrupt(number)
+    }
+
+    fn raise_nmi(&mut self) -> Result<(), BenchError> {
+        self.session.raise_nmi()
+    }
 }

@@ -3,7 +3,8 @@
 
 use super::device::Device;
 use super::trigger::{Met, meet};
-use super::{SnapshotEngine, Trace, effect};
+use super::{SnapshotEngine, Trace};
+use crate::sweep::engine::effect::carry_out;
 use crate::sweep::fault::{Effect, Fault};
 use crate::target::{BenchError, Boundary};
 use std::path::Path;
@@ -53,17 +54,19 @@ pub fn in_fresh_process(
     let budget = engine.budget;
     let mut device = Device::start(&Arc::clone(&engine.workload), folder, engine.processor)?;
     device.begin(0, None)?;
-    for (index, link) in fault.trigger.iter().enumerate() {
-        if meet(&mut device, link, index == 0, budget)? != Met::Yes {
+    let mut before = None;
+    for link in &fault.trigger {
+        if meet(&mut device, link, before, budget)? != Met::Yes {
             return Err(BenchError(
                 "inject in a fresh process: the trigger was not met".to_owned(),
             ));
         }
+        before = Some(link);
     }
     let (boundary, mut ram) = match fault.effect {
         Effect::Reset { ram } => (Boundary::Reset, Some((ram, fault.seed))),
         _ => {
-            effect::carry_out(&mut device, &fault.effect)?;
+            carry_out(&mut device, &fault.effect)?;
             (device.run_to_end(budget)?, None)
         }
     };

@@ -8,6 +8,8 @@ use super::cut_off::ram_of;
 use super::film::{Ram, changes};
 use crate::noise::Noise;
 use crate::sweep::engine::BootTrace;
+use crate::sweep::engine::effect::Still as _;
+use crate::sweep::engine::ram::change;
 use crate::sweep::fault::RamPolicy;
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary, TARGET_TIME};
@@ -230,13 +232,8 @@ impl Device {
         boundary: Boundary,
         budget: u64,
     ) -> Result<BootTrace, BenchError> {
-        let mut trace = BootTrace {
-            boundary,
-            instructions: budget,
-            region: Vec::new(),
-            marker: Vec::new(),
-            ram_hash: None,
-        };
+        let boot = BootTrace::without_memory(boundary);
+        let mut trace = BootTrace { instructions: budget, ..boot };
         match &trace.boundary {
             Boundary::Reset | Boundary::Watchdog => {
                 trace.region = vec![0; self.workload.crash_size as usize];
@@ -275,14 +272,6 @@ impl Device {
         count.ok_or_else(|| BenchError("run a boot: instructions are not counted".to_owned()))
     }
 
-    pub(super) fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError> {
-        self.emulator.read(address, bytes).map_err(BenchError::of)
-    }
-
-    pub(super) fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
-        self.emulator.write(address, bytes).map_err(BenchError::of)
-    }
-
     fn change_ram(&mut self, policy: RamPolicy, seed: u64) -> Result<(), BenchError> {
         if policy == RamPolicy::Kept {
             return Ok(());
@@ -311,39 +300,4 @@ pub(super) enum Ran {
 
 fn hang() -> Boundary {
     Boundary::Hang { limit: TARGET_TIME.to_owned(), pc: None }
-}
-
-/// What a reset does to RAM. Of decayed RAM one bit in 64 is another.
-pub(in crate::sweep::engine) fn change(bytes: &mut [u8], policy: RamPolicy, noise: &mut Noise) {
-    match policy {
-        RamPolicy::Kept => {}
-        RamPolicy::Noise => noise.fill(bytes),
-        RamPolicy::Decayed => {
-            for word in bytes.chunks_mut(8) {
-                let bit = noise.below(64) as usize;
-                if let Some(byte) = word.get_mut(bit / 8) {
-                    *byte ^= 1 << (bit % 8);
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decayed_ram_differs_in_one_bit_of_64() {
-        let mut bytes = [0x5a; 800];
-        change(&mut bytes, RamPolicy::Decayed, &mut Noise::new(1));
-        for word in bytes.chunks(8) {
-            let flipped: u32 = word.iter().map(|byte| (byte ^ 0x5a).count_ones()).sum();
-            assert_eq!(flipped, 1);
-        }
-        change(&mut bytes, RamPolicy::Kept, &mut Noise::new(1));
-        let kept = bytes;
-        change(&mut bytes, RamPolicy::Noise, &mut Noise::new(1));
-        assert_ne!(kept, bytes);
-    }
 }

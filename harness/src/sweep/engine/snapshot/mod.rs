@@ -23,7 +23,8 @@ mod warm;
 use self::device::Device;
 use self::trigger::{Met, pc};
 use self::warm::{Reached, Warm};
-use super::{BootTrace, Engine, Trace, budget_of};
+use super::trigger::counted;
+use super::{Abilities, BootTrace, Engine, GOLDEN_NS, Trace, budget_of};
 use crate::sweep::fault::{Effect, Fault};
 use crate::sweep::workload::Workload;
 use crate::target::{BenchError, Boundary};
@@ -31,8 +32,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Target time of a boot of the golden run at most, in nanoseconds.
-const GOLDEN_NS: u64 = 2_000_000_000;
+/// Instructions that are stepped at most for one link of target time: some 15 seconds of the host.
+const STEPS: u64 = 100_000;
 
 /// See the module.
 pub struct SnapshotEngine {
@@ -109,7 +110,7 @@ impl SnapshotEngine {
         let warm = self.warm()?;
         warm.device.restore(&warm.first)?;
         let boots = warm.go_on(budget)?;
-        Ok(unbroken(boots))
+        Ok(Trace::without_effect(boots))
     }
 
     /// The first golden run, which tells how long a boot may take, and what lies between the hook
@@ -131,7 +132,7 @@ impl SnapshotEngine {
         }
         let longest = boots.iter().map(|boot| boot.instructions).max().unwrap_or(0);
         self.budget = budget_of(longest);
-        Ok(unbroken(boots))
+        Ok(Trace::without_effect(boots))
     }
 
     fn once(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
@@ -155,7 +156,7 @@ impl SnapshotEngine {
         }
         let Reached { done, met, after } = warm.reach(fault, budget)?;
         if let Met::Ended(boundary) = met {
-            return Ok(unbroken(warm.go_on_from(done, boundary, None, budget)?));
+            return Ok(Trace::without_effect(warm.go_on_from(done, boundary, None, budget)?));
         }
         let at_base = warm.base.as_ref().filter(|base| base.saved.after() == after);
         let fired_at = match at_base {
@@ -173,11 +174,21 @@ impl SnapshotEngine {
 }
 
 impl Engine for SnapshotEngine {
-    fn name(&self) -> &'static str {
-        "snapshot"
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            engine: "snapshot",
+            changes_flash: true,
+            watches_devices: true,
+            steps: STEPS,
+            instruction_shift: self.workload.launch.instruction_shift,
+        }
     }
 
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError> {
+        let Abilities { instruction_shift, .. } = self.abilities();
+        fault.map_or(Ok(()), |fault| self.abilities().check(fault))?;
+        let fault = fault.map(|fault| counted(fault, instruction_shift)).transpose()?;
+        let fault = fault.as_deref();
         // Each run begins anew, so another QEMU carries out the same one: a QEMU that stood still
         // on a busy machine must not end a sweep. Twice is a broken bench.
         let trace = self.once(fault).or_else(|error| {
@@ -194,9 +205,4 @@ impl Engine for SnapshotEngine {
         }
         Ok(trace)
     }
-}
-
-/// A run in which nothing was injected.
-fn unbroken(boots: Vec<BootTrace>) -> Trace {
-    Trace { fired: 0, fired_at: None, fired_after: None, boots }
 }

@@ -1,7 +1,8 @@
 //! From one link of a trigger to the next, on the stopped device.
 
 use super::device::{Device, Ran};
-use super::effect::register;
+use crate::sweep::engine::effect::Still as _;
+use crate::sweep::engine::trigger::is_access;
 use crate::sweep::fault::Link;
 use crate::target::{BenchError, Boundary};
 use crashrig_qemu::gdb::{Access, Token};
@@ -15,20 +16,28 @@ pub(super) enum Met {
     Ended(Boundary),
 }
 
-/// Lets the device go on to where a link is met. `is_first` says that it stands before the first
-/// instruction of its boot, which counts; elsewhere the link is met behind where it stands.
+/// Lets the device go on from where the link before is met to where a link is met. Before the first
+/// instruction of its boot, where it stands counts; elsewhere the link is met behind that.
 pub(super) fn meet(
     device: &mut Device,
     link: &Link,
-    is_first: bool,
+    before: Option<&Link>,
     budget: u64,
 ) -> Result<Met, BenchError> {
+    let is_behind_access =
+        before.is_some_and(is_access) && !matches!(link, Link::Instructions { .. });
+    if is_behind_access {
+        let met = step(device, 1)?;
+        if met != Met::Yes {
+            return Ok(met);
+        }
+    }
+    let counts_here = is_behind_access || matches!(before, None | Some(Link::Boot));
     match link {
-        Link::Boot if is_first => Ok(Met::Yes),
-        Link::Boot => Err(BenchError("meet a trigger: `boot` is its first link".to_owned())),
+        Link::Boot => Ok(Met::Yes),
         Link::Instructions { count } => step(device, *count),
         Link::TargetTime { .. } => {
-            Err(BenchError("meet a trigger: snapshots cannot stop at a time".to_owned()))
+            Err(BenchError("meet a trigger: time is not counted".to_owned()))
         }
         Link::Address { address, count } => {
             // Where boots end, the trigger comes first.
@@ -36,7 +45,7 @@ pub(super) fn meet(
             device.stop_at_hook(!is_hook)?;
             let token = device.emulator.break_at(*address).map_err(BenchError::of)?;
             let stands_there = pc(device)? == *address;
-            let met = meet_point(device, token, *count, stands_there && !is_first, budget)?;
+            let met = meet_point(device, token, *count, stands_there && !counts_here, budget)?;
             let met = leave(device, token, met)?;
             if met == Met::Yes {
                 device.stop_at_hook(true)?;
@@ -104,5 +113,6 @@ pub(super) fn step(device: &mut Device, count: u64) -> Result<Met, BenchError> {
 }
 
 pub(super) fn pc(device: &mut Device) -> Result<u32, BenchError> {
-    register(device.emulator.gdb().map_err(BenchError::of)?, "pc")
+    let pc = device.register("pc")?;
+    pc.ok_or_else(|| BenchError("read register pc: no such register".to_owned()))
 }

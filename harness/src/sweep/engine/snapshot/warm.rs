@@ -5,6 +5,8 @@ use super::device::{Device, Ran, Saved};
 use super::effect;
 use super::trigger::{Met, leave, meet, pc, step, watch};
 use crate::sweep::engine::BootTrace;
+use crate::sweep::engine::effect::{carry_out, read_word};
+use crate::sweep::engine::trigger::{Next, endless, further, is_access, next, split};
 use crate::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crate::target::{BenchError, Boundary};
 
@@ -39,14 +41,6 @@ impl Base {
     /// Whether the trigger of a fault leads over this place.
     pub(super) fn is_of(&self, fault: &Fault) -> bool {
         self.boot == fault.boot && self.links == split(&fault.trigger).0
-    }
-}
-
-/// The links of a trigger that lead to a place, and how many instructions later it is met.
-fn split(trigger: &[Link]) -> (&[Link], u64) {
-    match trigger.split_last() {
-        Some((Link::Instructions { count }, links)) => (links, *count),
-        _ => (trigger, 0),
     }
 }
 
@@ -111,7 +105,7 @@ impl Warm {
         let (done, met) = match step_from_base {
             Some((base, link)) => {
                 self.device.restore(&base.saved)?;
-                let met = meet(&mut self.device, &link, false, budget)?;
+                let met = meet(&mut self.device, &link, base.links.last(), budget)?;
                 (base.done, met)
             }
             None => {
@@ -129,13 +123,13 @@ impl Warm {
     }
 
     fn meet_all(&mut self, links: &[Link], budget: u64) -> Result<Met, BenchError> {
-        let mut is_first = true;
+        let mut before = None;
         for link in links {
-            let met = meet(&mut self.device, link, is_first, budget)?;
+            let met = meet(&mut self.device, link, before, budget)?;
             if met != Met::Yes {
                 return Ok(met);
             }
-            is_first &= *link == Link::Boot;
+            before = Some(link);
         }
         Ok(Met::Yes)
     }
@@ -166,7 +160,7 @@ impl Warm {
         {
             return Ok(Some(value));
         }
-        let value = effect::read_word(&mut self.device, address)?;
+        let value = read_word(&mut self.device, address)?;
         base.word = Some((address, value));
         Ok(Some(value))
     }
@@ -186,38 +180,47 @@ impl Warm {
             effect::carry_out_and_go(&mut self.device, &fault.effect, known)?;
             return Ok((1, self.device.run_to_end(budget)?));
         }
-        effect::carry_out(&mut self.device, &fault.effect)?;
-        let more = match fault.scope {
-            Scope::Once => 0,
-            Scope::FromThenOn => u32::MAX,
-            Scope::Window(more) => more,
+        self.again_and_again(fault, budget)
+    }
+
+    /// Does what is to be done, and once more wherever the last link is met again.
+    fn again_and_again(
+        &mut self,
+        fault: &Fault,
+        budget: u64,
+    ) -> Result<(u32, Boundary), BenchError> {
+        let last = fault.trigger.last();
+        let token = last.map(|link| watch(&mut self.device, link)).transpose()?.flatten();
+        let (Some(last), Some(token)) = (last, token) else {
+            return Err(BenchError("repeat an effect: there is no place".to_owned()));
         };
-        let last = fault.trigger.last().map(|link| watch(&mut self.device, link)).transpose()?;
-        let token = last.flatten().ok_or_else(|| {
-            BenchError("repeat an effect: the trigger's last link is no place".to_owned())
-        })?;
-        let (mut fired, mut stands_there) =
-            (1, matches!(fault.trigger.last(), Some(Link::Address { .. })));
-        let boundary = loop {
-            if fired > more {
-                break None;
+        let mut fired = 0;
+        let met = loop {
+            carry_out(&mut self.device, &fault.effect)?;
+            fired += 1;
+            match next(fault.scope, fired) {
+                Next::Again => {}
+                Next::End => break Met::Yes,
+                Next::Never => break Met::Ended(endless()),
             }
-            if stands_there && !self.device.emulator.pass().map_err(BenchError::of)? {
-                break Some(Boundary::Reset);
+            if self.stands_at(last)? && !self.device.emulator.pass().map_err(BenchError::of)? {
+                break Met::Ended(Boundary::Reset);
             }
-            match self.device.run(budget)? {
-                Ran::Ended(boundary) => break Some(boundary),
-                Ran::Point(_) => {
-                    effect::carry_out(&mut self.device, &fault.effect)?;
-                    fired += 1;
-                    stands_there = true;
-                }
+            if let Ran::Ended(boundary) = self.device.run(budget)? {
+                break Met::Ended(boundary);
             }
         };
-        let met = boundary.map_or(Met::Yes, Met::Ended);
         match leave(&mut self.device, token, met)? {
             Met::Ended(boundary) => Ok((fired, boundary)),
             Met::Yes => Ok((fired, self.device.run_to_end(budget)?)),
+        }
+    }
+
+    /// Whether the device, after an effect, still stands where a link is met.
+    fn stands_at(&mut self, link: &Link) -> Result<bool, BenchError> {
+        match link {
+            Link::Address { address, .. } => Ok(pc(&mut self.device)? == *address),
+            _ => Ok(is_access(link)),
         }
     }
 
@@ -243,20 +246,4 @@ impl Warm {
         let boundary = self.device.run_to_end(budget)?;
         self.go_on_from(Vec::new(), boundary, None, budget)
     }
-}
-
-/// The way from where some links are met to where others are, if these are the same but for a
-/// higher count of the last one.
-fn further(from: &[Link], to: &[Link]) -> Option<Link> {
-    let ((last_from, before_from), (last_to, before_to)) = (from.split_last()?, to.split_last()?);
-    let more = |from: u64, to: u64| to.checked_sub(from).filter(|more| *more > 0);
-    let rest = match (last_from, last_to) {
-        (Link::Address { address: a, count: from }, Link::Address { address: b, count: to })
-            if a == b =>
-        {
-            Link::Address { address: *a, count: more(*from, *to)? }
-        }
-        _ => return None,
-    };
-    (before_from == before_to).then_some(rest)
 }
