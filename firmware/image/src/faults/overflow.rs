@@ -33,13 +33,16 @@ pub(super) const FILL: u32 = 0xEF;
 static WAY: AtomicU32 = AtomicU32::new(0);
 /// Not 0: everything is done as always, but for the overflow.
 static HARMLESS: AtomicU32 = AtomicU32::new(0);
+/// Not 0: how much of the stack in use a large frame takes, in bytes from its end down.
+static DEPTH_BYTES: AtomicU32 = AtomicU32::new(0);
 static WORKER_STACK: Stack<2048> = Stack::new();
 
 /// Whose stack, and how, as the command says.
-pub fn stack_overflow([stack, way, harmless, _]: [u32; 4]) {
+pub fn stack_overflow([stack, way, harmless, depth_bytes]: [u32; 4]) {
     let code = |word: u32| u8::try_from(word).unwrap_or(0);
     WAY.store(way, Ordering::Relaxed);
     HARMLESS.store(harmless, Ordering::Relaxed);
+    DEPTH_BYTES.store(depth_bytes, Ordering::Relaxed);
     match Context::from_code(code(stack)) {
         Some(Context::Main) => chosen(),
         Some(Context::Timer) => on_timer_thread(),
@@ -115,7 +118,10 @@ extern "C" fn crashrig_inject_overflow(limit: u32, end: u32, guard: u32, way: Wa
             unsafe { recurse(limit - OVERRUN_BYTES, WAIT_TURNS) };
         }
         // SAFETY of the frames: none; they are meant to lie outside of the stack.
-        Way::LargeFrame => frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES),
+        Way::LargeFrame => match DEPTH_BYTES.load(Ordering::Relaxed) {
+            0 => frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES),
+            depth_bytes => eat(end - depth_bytes),
+        },
         Way::SkippedFrame => frame(guard - OVERRUN_BYTES, guard, guard - OVERRUN_BYTES),
         Way::BelowPointer => below_pointer(limit),
         Way::ExceptionFrame => frame(limit + CANARY_BYTES, 0, 0),
@@ -231,6 +237,13 @@ fn use_float() {
 fn frame(stack_pointer: u32, from: u32, down_to: u32) {
     // SAFETY: none; the frame is meant to lie outside of the stack.
     unsafe { take_frame(stack_pointer, from, down_to, WAIT_TURNS) }
+}
+
+/// The same down to an address, if that lies below what is in use.
+fn eat(lowest: u32) {
+    if lowest < stack_pointer() - OWN_FRAMES_BYTES {
+        large_frame(lowest);
+    }
 }
 
 /// One frame down to `lowest`, all of it written, held for long.

@@ -8,8 +8,8 @@ use super::commands::commands;
 use super::fault::{Effect, Fault, Link, Scope};
 use super::result::PointNumber;
 use crate::image::Image;
-use crate::scenario::Scenario;
 use crate::scenario::sweep::{PlannedEffect, Points, Sweep, TriggerLink};
+use crate::scenario::{BootPlan, Scenario};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
 use std::ops::Range;
 
@@ -68,7 +68,7 @@ enum ResolvedEffect {
     /// The bit that is the point is flipped.
     Bit,
     /// The value that is the point becomes the command's parameter.
-    Parameter { mailbox_address: u32, command: Mailbox },
+    Parameter { mailbox_address: u32, command: Mailbox, boot: Box<BootPlan> },
 }
 
 /// A sweep whose names are looked up.
@@ -112,6 +112,7 @@ impl Plan {
         };
         let index = (sweep.boot as usize).saturating_sub(1);
         let command = commands(scenario, seed).get(index).copied().ok_or_else(no_sweep)?;
+        let boot = scenario.boots.get(index).ok_or_else(no_sweep)?;
         let until = sweep.until.as_ref().map(|link| names.link(link)).transpose()?;
         let crash_region = names.crash_region()?;
         let mut plan = Self {
@@ -121,7 +122,7 @@ impl Plan {
             trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
             points,
-            effect: resolved_effect(&sweep.effect, &names, command)?,
+            effect: resolved_effect(&sweep.effect, &names, command, boot)?,
             drawn: None,
             seed,
             sweep,
@@ -219,11 +220,10 @@ impl Plan {
                 Effect::Word { address: address & !3, flip, set: 0, clear: 0 }
             }
             (
-                ResolvedEffect::Parameter { mailbox_address, command },
+                ResolvedEffect::Parameter { mailbox_address, command, boot },
                 ResolvedPoints::Values { from, step, .. },
             ) => {
-                let [_, second, third, fourth] = command.parameters;
-                let parameters = [value(*from, *step, ordinal), second, third, fourth];
+                let parameters = boot.parameters(value(*from, *step, ordinal));
                 let bytes = Mailbox { parameters, ..*command }.to_bytes().to_vec();
                 Effect::Bytes { address: *mailbox_address, bytes }
             }
@@ -252,12 +252,17 @@ fn resolved_effect(
     effect: &PlannedEffect,
     names: &Resolver<'_>,
     command: Mailbox,
+    boot: &BootPlan,
 ) -> Result<ResolvedEffect, PlanError> {
     Ok(ResolvedEffect::Fixed(match effect {
         PlannedEffect::FlipPoint => return Ok(ResolvedEffect::Bit),
         PlannedEffect::Parameter => {
             let mailbox_address = names.symbol(MAILBOX_SYMBOL)?;
-            return Ok(ResolvedEffect::Parameter { mailbox_address, command });
+            return Ok(ResolvedEffect::Parameter {
+                mailbox_address,
+                command,
+                boot: Box::new(boot.clone()),
+            });
         }
         PlannedEffect::Flip { memory, bits } => {
             let address = names.memory(memory)?.start;
