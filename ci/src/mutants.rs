@@ -91,6 +91,10 @@ pub const MUTANTS: &[Mutant] = &[
         feature: "without-vector-relocation",
         removes: "the change of VTOR to the vector table in RAM",
     },
+    Mutant {
+        feature: "without-vector-check",
+        removes: "the comparison of the vector table in RAM when a record is written",
+    },
     Mutant { feature: "without-ledger-mirror", removes: "the ledger in registers on a battery" },
     Mutant {
         feature: "without-history-crc",

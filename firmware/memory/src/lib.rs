@@ -16,6 +16,7 @@
 //! * [`heap`]: memory of several regions, handed out by what it can be used for.
 //! * [`dma`]: what a DMA transfer may do, and memory for it that cannot be misused.
 //! * [`kernel`]: the scheduler; [`stack`]: bounds, canary and paint of one stack.
+//! * [`vectors`]: a vector table that is damaged, and a crash that it explains.
 //! * [`misuse`]: which refusals of kernel and heap are mistakes of the caller.
 //! * [`raw`]: where an address becomes memory; that of DMA does in `dma/raw.rs`.
 #![no_std]
@@ -42,4 +43,5 @@ pub mod retain;
 pub mod sections;
 pub mod stack;
 mod store;
+pub mod vectors;
 pub mod words;

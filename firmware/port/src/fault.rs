@@ -6,7 +6,9 @@
 use crate::entry::{crashrig_found_entry, crashrig_notice_entry};
 use crate::kernel::view;
 use crate::registers::{float_unit, system_control};
-use crate::{backup, clock, dma, interrupts, kept, kernel, platform, reset, reset_cause, sections};
+use crate::{
+    backup, clock, dma, interrupts, kept, kernel, platform, reset, reset_cause, sections, vectors,
+};
 use core::cell::UnsafeCell;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,6 +18,7 @@ use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
 use crashrig_memory::reboot::BootMode;
 use crashrig_memory::retain::{BootReport, CrashRegion};
+use crashrig_memory::vectors::blame;
 use crashrig_wire::record::{Architecture, FaultStatus};
 use crashrig_wire::region::Slot;
 use crashrig_wire::{Record, Thread};
@@ -192,6 +195,9 @@ fn write(region: &mut CrashRegion<RetainedRam>, mut record: Record, map: &Memory
     record.thread_name = facts.name.as_ptr().addr() as u32;
     record.thread_name_length = u16::try_from(facts.name.len()).unwrap_or(u16::MAX);
     record.thread_priority = facts.priority;
+    if let Some(damaged) = vectors::damaged_entry(&record.faults) {
+        blame(&mut record, &damaged, map);
+    }
     let slot = region.commit_core(&record);
     crashrig_sealed(1);
     // SAFETY: the regions come from the chip file and `prepare` has enabled their clocks.

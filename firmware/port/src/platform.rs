@@ -95,6 +95,8 @@ symbols! {
     vectors_start = __crashrig_vectors_start;
     /// Size of the vector table in bytes.
     vectors_size_bytes = __crashrig_vectors_size_bytes;
+    /// First address of the copy of the vector table that the table in RAM is held against.
+    vectors_copy_start = __crashrig_vectors_copy_start;
     /// First address of the crash region.
     crash_start = __crashrig_crash_start;
     /// Size of the crash region in bytes.

@@ -5,7 +5,7 @@
 //! here decides anything.
 
 use crate::registers::{float_unit, interrupt_controller, memory_protection};
-use crate::{dma, errors, heap, kernel, log_tail, mpu, platform, reset_cause};
+use crate::{dma, errors, heap, kernel, log_tail, mpu, platform, reset_cause, vectors};
 use crashrig_memory::errors::Context;
 use crashrig_memory::map::MemoryMap;
 use crashrig_memory::raw::{LiveMemory, RetainedRam};
@@ -42,6 +42,7 @@ pub(crate) fn write(mut writer: Writer<'_>, record: &Record, map: &MemoryMap<'_>
     let around = neighbours(record.fault_address, map);
     writer.rows(Section::Neighbours, around.len(), around.map(|row| row.to_words()));
     crashrig_tables(&mut writer, record.registers.psp);
+    vector_table(&mut writer, record);
     dma::hooks::write_section(&mut writer);
     errors(&mut writer);
     writer.section(Section::LogTail, log_tail::words());
@@ -107,6 +108,13 @@ fn resets(writer: &mut Writer<'_>, causes: u32) {
     let mut words = reset_cause::words(causes).peekable();
     if words.peek().is_some() {
         writer.section(Section::ResetCauses, words);
+    }
+}
+
+/// Behind what the heap says: of two such sections the later counts.
+fn vector_table(writer: &mut Writer<'_>, record: &Record) {
+    if let Some(damaged) = vectors::damaged_entry(&record.faults) {
+        writer.section(Section::BrokenBlock, damaged.word.to_words());
     }
 }
 

@@ -50,6 +50,9 @@ crate::names::closed_list! {
     DmaTransferError = 20, "dma-transfer-error";
     /// A watchdog, which reset the chip; the record is of the boot before the one that wrote it.
     Watchdog = 21, "watchdog";
+    /// The comparison of the vector table in RAM with what was put into it, made when a record is
+    /// written. The value of a record is what stands in the entry.
+    VectorCheck = 22, "vector-check";
 }
 
 impl Detector {

@@ -23,4 +23,6 @@ crate::names::closed_list! {
     BadImage = 9, "bad-image";
     /// A watchdog reset the chip; the boot after that wrote the record.
     Watchdog = 10, "watchdog";
+    /// The crash is explained by an entry of the vector table that is not what it must be.
+    VectorTable = 11, "vector-table";
 }

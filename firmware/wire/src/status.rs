@@ -78,6 +78,7 @@ impl Status {
             Kind::UsageFault => Self::of_code(Module::Unknown, Code::UsageFault),
             Kind::Panic => Self::of_code(Module::Unknown, Code::AssertionFailed),
             Kind::UnexpectedInterrupt => Self::of_code(Module::Unknown, Code::UnexpectedInterrupt),
+            Kind::VectorTable => Self::of_code(Module::Unknown, Code::VectorTableDamaged),
             Kind::Watchdog => Self::of_code(Module::DriverWatchdog, Code::TimeOut),
             // Whoever reports an error or refuses an image gives the status.
             Kind::Error | Kind::BadImage => Self::of_code(Module::Unknown, Code::Unknown),

@@ -182,10 +182,14 @@ fn describe(
     let image = symbols.image();
     let function = |address: u32| symbols.function_at(address);
     // Every overflow has an address: the one refused, or where the stack pointer went. So has every
-    // transfer: the driver knows it, and no register of the core vouches for it.
+    // transfer, and an entry of the vector table: software knows it, and no register of the core
+    // vouches for it.
     let has_address = record.trust.has(Trust::FAULT_ADDRESS)
         || record.kind == Kind::StackOverflow
-        || matches!(record.detector, Detector::DmaCapability | Detector::DmaTransferError);
+        || matches!(
+            record.detector,
+            Detector::DmaCapability | Detector::DmaTransferError | Detector::VectorCheck
+        );
     let has_pc = record.trust.has(Trust::PC);
     let pc = record.registers.pc;
     let region = |address: u32| region_of(address, record, image, board);

@@ -94,6 +94,8 @@ impl Core {
         let is_fault = FAULTS.contains(&exception);
         let has = |bits: u32| is_fault && self.cfsr & bits != 0;
         match detector {
+            // Whatever an entry of the table led to.
+            Detector::VectorCheck => exception != 0,
             // The guard refuses an access, or the core that stacks a frame.
             Detector::MpuGuard => has(cfsr::DACCVIOL | cfsr::MSTKERR),
             Detector::StackingError => has(cfsr::STACKING),

@@ -139,7 +139,7 @@ fn sections_are_shown_in_words() {
         "thread  user 3   waiting, priority 24, stack 0x20008000 2048 bytes (304 used), \
          sp 0x20008700, ran, unprivileged",
         "heap    0x20010000: 1000 of 4096 bytes free (least 500), largest 250, 3 refused",
-        "heap    BROKEN at 0x20010200: 0xa5a5a5a5, expected 0x00000001",
+        "word    BROKEN at 0x20010200: 0xa5a5a5a5, expected 0x00000001",
         "alloc   0x20010100 released, caller 0x00000401",
         "alloc   9000 bytes refused, caller 0x00000501",
         "alloc   FAILED: 9000 bytes of dma+0x80000000, largest free 250, caller 0x00000501",

@@ -76,7 +76,7 @@ row! {
 }
 
 row! {
-    /// A word of the heap's own that is wrong.
+    /// A word of the heap's own, or of the vector table, that is wrong.
     BrokenBlock {
         /// Its address.
         address,

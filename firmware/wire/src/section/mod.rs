@@ -48,7 +48,8 @@ crate::names::closed_list! {
     Neighbours = 5, "neighbours";
     /// The regions of the heap.
     Heaps = 6, "heaps";
-    /// The first word of the heap's own that was found wrong.
+    /// The first word of the heap's own that was found wrong; or the entry of the vector table that
+    /// is.
     BrokenBlock = 7, "broken-block";
     /// The last allocations and releases, oldest first.
     Allocations = 8, "allocations";

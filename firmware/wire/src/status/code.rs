@@ -96,6 +96,8 @@ crate::names::closed_list! {
     DmaTimeOut = 4113, "dma-time-out";
     /// Memory that a bus master is using was to be released or used otherwise.
     MemoryBorrowed = 4114, "memory-borrowed";
+    /// An entry of the vector table in RAM was overwritten.
+    VectorTableDamaged = 4115, "vector-table-damaged";
 }
 
 /// The first number of custom codes.

@@ -92,7 +92,7 @@ fn heap(out: &mut String, found: &Sections) {
         line(
             out,
             format_args!(
-                "  heap    BROKEN at {:#010x}: {:#010x}, expected {expected}",
+                "  word    BROKEN at {:#010x}: {:#010x}, expected {expected}",
                 broken.address, broken.found
             ),
         );
