@@ -32,7 +32,7 @@ pub const STUB_PROGRAM_PAGE: u32 = 8;
 /// Offset of erasing everything.
 pub const STUB_ERASE_ALL: u32 = 12;
 /// Bytes between the host's return point and [`STUB`], as probe-rs lays algorithms out.
-pub const STUB_OFFSET: u32 = 0x20;
+pub const STUB_OFFSET: u32 = 4;
 
 const ERASE_SECTOR: u16 = 0xBEE0;
 const PROGRAM_PAGE: u16 = 0xBEE1;
