@@ -1,5 +1,6 @@
 //! Where things are on this machine: workspace, boards, scenarios, runs, and the targets there are.
 
+use crate::boards::{self, Bench, BenchFileError};
 use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
 use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
 use crate::heaps::{self, Comparison, Wanted};
@@ -35,6 +36,9 @@ pub enum RigError {
     /// A board file is not what it should be.
     #[error("{0}")]
     Board(String),
+    /// The list of the bench's boards.
+    #[error(transparent)]
+    BenchFile(#[from] BenchFileError),
     /// The list of tests.
     #[error(transparent)]
     Suite(#[from] SuiteError),
@@ -135,6 +139,14 @@ impl Rig {
     /// A board file that is not what it should be.
     pub fn all_boards(&self) -> Result<Vec<Board>, RigError> {
         Board::load_all(&self.boards()).map_err(|error| RigError::Board(error.to_string()))
+    }
+
+    /// The boards of this machine's bench.
+    ///
+    /// # Errors
+    /// A board file, or the list, is not what it should be.
+    pub fn bench(&self) -> Result<Bench, RigError> {
+        Ok(Bench::load(&boards::place(&self.workspace), &self.all_boards()?)?)
     }
 
     /// All tests of this machine.

@@ -29,6 +29,7 @@ pub mod models;
 pub mod mtree;
 pub mod observer;
 pub mod output;
+pub mod probe;
 mod process;
 pub mod qmp;
 pub mod qtest;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::emulator::{Emulator, State};
 use crate::error::Error;
-use crate::gdb::Halt;
+use crate::gdb::{Halt, Stepped};
 use crate::stop::Stop;
 use crate::thumb::is_wait;
 
@@ -154,6 +154,24 @@ impl Emulator {
         while left > 0 && self.state == State::Stopped && self.step_once()? {
             left -= 1;
             self.read_events_of(left)?;
+        }
+        self.hub.set_interrupts_in_steps(false)?;
+        self.note_reset()?;
+        Ok(self.state == State::Stopped)
+    }
+
+    /// Executes one instruction of the stopped guest, past a breakpoint or watchpoint there. False
+    /// when the guest asked for its reset in it: then it can only be reset.
+    ///
+    /// # Errors
+    /// As [`Emulator::step`].
+    pub(crate) fn step_one(&mut self, takes_interrupts: bool) -> Result<bool, Error> {
+        self.require_stopped("step the guest", false)?;
+        self.require_no_models("step the guest")?;
+        self.qmp.forget_events();
+        self.hub.set_interrupts_in_steps(takes_interrupts)?;
+        if self.hub.step_over()? == Stepped::Nowhere {
+            self.step_once()?;
         }
         self.hub.set_interrupts_in_steps(false)?;
         self.note_reset()?;

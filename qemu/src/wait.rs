@@ -109,6 +109,40 @@ impl Emulator {
         Ok(Stop::Watchdog)
     }
 
+    /// What the running guest has come to, without waiting for it; `None` while it runs on.
+    ///
+    /// # Errors
+    /// When QEMU itself fails.
+    pub(crate) fn poll(&mut self) -> Result<Option<Stop>, Error> {
+        if self.pending.is_some() {
+            return self.wait(&Limits::default()).map(Some);
+        }
+        match self.look(None) {
+            Err(Error::Closed { .. }) => self.ended().map(Some),
+            other => other,
+        }
+    }
+
+    /// Stops the running guest, with [`Stop::WallLimit`] unless it came to something else first.
+    ///
+    /// # Errors
+    /// When QEMU itself fails.
+    pub(crate) fn interrupt(&mut self) -> Result<Stop, Error> {
+        if self.pending.is_some() {
+            return self.wait(&Limits::default());
+        }
+        match self.stop_for(Stop::WallLimit) {
+            Ok(Some(stop)) => Ok(stop),
+            Ok(None) => Err(Error::State {
+                doing: "stop the guest",
+                expected: "stopped",
+                found: "running".into(),
+            }),
+            Err(Error::Closed { .. }) => self.ended(),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Lets devices of the host answer a running guest for which nobody waits now, without waiting.
     /// A stop that is found is kept for [`Emulator::wait`]. Does nothing without such devices.
     ///

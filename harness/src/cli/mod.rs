@@ -2,6 +2,7 @@
 
 mod bench;
 mod blast;
+mod boards;
 mod demo;
 mod doctor;
 mod explain;
@@ -9,11 +10,13 @@ mod heap_bench;
 mod interrupt;
 mod judge;
 mod list;
+mod lock;
 mod run;
 mod say;
 mod sweep;
 mod sweep_bench;
 
+use crate::boards::lock::LockError;
 use crate::execute::JudgeError;
 use crate::exit;
 use crate::rig::RigError;
@@ -52,6 +55,12 @@ enum Command {
     Explain(explain::Arguments),
     /// Say what this machine has and what to do about what it lacks.
     Doctor,
+    /// List the boards of this bench, who holds each, and the probes that are attached.
+    Boards(boards::Arguments),
+    /// Hold a board for a person, until this command ends.
+    Lock(lock::Arguments),
+    /// End the command by which a person holds a board.
+    Unlock(lock::UnlockArguments),
     /// Show every fault: boot, break, decode, print.
     Demo,
     /// Measure what overflows destroy before their detectors run.
@@ -81,6 +90,9 @@ pub fn main() -> u8 {
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Doctor => Ok(doctor::doctor()),
+        Command::Boards(arguments) => boards::boards(&arguments),
+        Command::Lock(arguments) => lock::lock(&arguments),
+        Command::Unlock(arguments) => lock::unlock(&arguments),
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
@@ -104,6 +116,10 @@ enum CommandError {
     Explain(#[from] explain::ExplainError),
     #[error(transparent)]
     Sweep(sweep::SweepError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{0}")]
+    Unavailable(String),
     #[error("write {path}: {source}")]
     Output { path: PathBuf, source: std::io::Error },
     #[error("listen to signals: {source}")]
@@ -122,6 +138,7 @@ impl CommandError {
             }
             // What cannot be written is no fault of what was handed in.
             Self::Output { .. } | Self::Signals { .. } => exit::INFRASTRUCTURE,
+            Self::Lock(_) | Self::Unavailable(_) => exit::INFRASTRUCTURE,
             Self::Rig(RigError::Judge(error)) | Self::Judge(error) if error.is_bench() => {
                 exit::INFRASTRUCTURE
             }

@@ -10,7 +10,7 @@ pub mod error;
 mod heap_script;
 mod injection;
 mod place;
-mod problems;
+pub(crate) mod problems;
 pub mod raw;
 pub mod raw_sweep;
 pub mod sweep;

@@ -1,4 +1,4 @@
-//! Collects what is wrong with a scenario file, in one form: key, what was found, what is expected.
+//! Collects what is wrong with a file that was handed in, in one form: key, what was found, what is expected.
 
 use crashrig_wire::region::Slot;
 use std::fmt::Display;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 /// Collects problems; a value that cannot be had is replaced, since the scenario is refused anyway.
 #[derive(Default)]
-pub(super) struct Problems(pub(super) Vec<String>);
+pub(crate) struct Problems(pub(crate) Vec<String>);
 
 impl Problems {
-    pub(super) fn add(&mut self, key: impl Display, found: impl Display, expected: impl Display) {
+    pub(crate) fn add(&mut self, key: impl Display, found: impl Display, expected: impl Display) {
         self.0.push(format!("{key}: found {found}, expected {expected}"));
     }
 

@@ -7,6 +7,7 @@ pub mod emulator;
 mod facts;
 pub mod heap_bench;
 pub mod observer;
+pub mod probe;
 
 pub use self::deadline::Deadline;
 

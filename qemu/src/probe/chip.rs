@@ -1,0 +1,190 @@
+//! One virtual chip: an emulator with power, flash, debug registers and a reset line.
+//!
+//! The emulator may end at a lockup of its guest; the chip does not. It then keeps what was read of
+//! RAM and registers, and a reset starts another emulator with that RAM and the same flash.
+//!
+//! Must never happen here: trouble of the emulator that is taken for a value. The chip is gone
+//! then, and says why.
+
+use crate::command::Launch;
+use crate::emulator::Emulator;
+use crate::error::Error;
+use crate::mtree::{MappedRange, RangeKind};
+use crate::probe::bus::BusError;
+use crate::probe::core::{Core, Life};
+use crate::probe::facts::ChipFacts;
+use crate::probe::flash::Flash;
+use crate::probe::points::Points;
+use crate::registers::Registers;
+use crate::stop::Stop;
+
+/// The chip.
+#[derive(Debug)]
+pub(crate) struct Chip {
+    launch: Launch,
+    pub(super) facts: ChipFacts,
+    pub(super) flash: Flash,
+    pub(super) core: Core,
+    pub(super) life: Life,
+    pub(super) points: Points,
+    /// Addresses of breakpoint instructions in the program.
+    pub(super) breakpoint_sites: Vec<u32>,
+    pub(super) is_reset_low: bool,
+    /// Another chip than it should be: what it says of itself.
+    pub(super) other_identification: Option<u32>,
+    pub(super) body: Body,
+    /// Instructions executed when DHCSR was last read.
+    pub(super) seen_instructions: Option<u64>,
+}
+
+/// What stands behind the debug registers.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// An emulator, with the map of what answers in it.
+    Alive(Box<Emulator>, Vec<MappedRange>),
+    /// What an emulator left at a lockup that ended it.
+    Remains(Box<Remains>),
+    /// No power.
+    Off,
+    /// The emulator has failed, for this reason.
+    Lost(String),
+}
+
+/// What is left of an emulator.
+#[derive(Debug)]
+pub(super) struct Remains {
+    pub(super) registers: Registers,
+    /// By the ranges of [`ChipFacts::ram`]; zeros where nothing could be read.
+    pub(super) ram: Vec<Vec<u8>>,
+}
+
+impl Chip {
+    /// A chip without power, its flash erased.
+    pub(crate) fn new(launch: Launch, facts: ChipFacts) -> Self {
+        Self {
+            flash: Flash::new(facts.flash_start, &facts.sectors_bytes),
+            launch,
+            facts,
+            core: Core::new(),
+            life: Life::InReset,
+            points: Points::default(),
+            breakpoint_sites: Vec::new(),
+            is_reset_low: false,
+            other_identification: None,
+            body: Body::Off,
+            seen_instructions: None,
+        }
+    }
+
+    /// Power on: RAM holds what is given, by [`ChipFacts::ram`], and zeros where nothing is. The
+    /// core runs, unless its reset line is low.
+    pub(crate) fn power_on(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
+        self.core = Core::new();
+        self.start(ram)
+    }
+
+    /// Takes the power away. Flash keeps its contents, nothing else does.
+    pub(crate) fn power_off(&mut self) {
+        self.body = Body::Off;
+        self.points.forget();
+        self.life = Life::InReset;
+    }
+
+    /// Whether there is power, whatever has become of the emulator.
+    pub(crate) const fn has_power(&self) -> bool {
+        !matches!(self.body, Body::Off)
+    }
+
+    /// Why the emulator has failed, if it has.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        match &self.body {
+            Body::Lost(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Starts an emulator with the chip's flash and some RAM, and the core from its reset.
+    pub(super) fn start(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
+        self.points.forget();
+        // The one before must be gone: both write into the same files.
+        self.body = Body::Off;
+        let mut emulator = Emulator::start(&self.launch)?;
+        let map = emulator.memory_map()?;
+        emulator.gdb()?.program(self.flash.start(), self.flash.bytes())?;
+        for (range, bytes) in self.facts.ram.iter().zip(ram) {
+            emulator.write(range.address, bytes)?;
+        }
+        // The first instruction comes from flash, which was empty until now.
+        emulator.reset_warm()?;
+        self.body = Body::Alive(Box::new(emulator), map);
+        self.after_reset()
+    }
+
+    /// The emulator, where there is one.
+    pub(super) fn emulator(&mut self) -> Result<&mut Emulator, Error> {
+        match &mut self.body {
+            Body::Alive(emulator, _) => Ok(emulator),
+            _ => Err(Error::Closed { socket: "GDB" }),
+        }
+    }
+
+    /// Carries something out that may meet the end of the emulator, and once more if it has.
+    pub(super) fn attempt<T>(
+        &mut self,
+        mut action: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, BusError> {
+        match &self.body {
+            Body::Off | Body::Lost(_) => return Err(BusError::Gone),
+            Body::Alive(..) | Body::Remains(_) => {}
+        }
+        let mut result = action(self);
+        if matches!(result, Err(Error::Closed { .. })) && self.meet_end().is_ok() {
+            result = action(self);
+        }
+        result.map_err(|error| {
+            self.body = Body::Lost(error.to_string());
+            BusError::Gone
+        })
+    }
+
+    /// The emulator has ended: finds out how.
+    fn meet_end(&mut self) -> Result<(), Error> {
+        let stop = self.emulator()?.ended()?;
+        self.on_end(&stop)
+    }
+
+    /// What an end of the emulator means for the chip.
+    pub(super) fn on_end(&mut self, stop: &Stop) -> Result<(), Error> {
+        let (Stop::Killed { text, .. }, true) = (stop, stop.is_lockup()) else {
+            return Err(Error::Keeper { reason: format!("the emulator ended: {stop:?}") });
+        };
+        let registers = Registers::parse(text)?;
+        let kept = match self.emulator()?.lockup_ram() {
+            Some(Ok(ram)) => ram.to_vec(),
+            _ => Vec::new(),
+        };
+        let mut kept = kept.into_iter();
+        let sizes = self.facts.ram.iter().map(|range| range.size_bytes as usize);
+        let ram = sizes.map(|size| kept.next().unwrap_or_else(|| vec![0; size])).collect();
+        self.body = Body::Remains(Box::new(Remains { registers, ram }));
+        self.points.forget();
+        self.life = Life::LockedUp;
+        Ok(())
+    }
+
+    /// What answers at an address, and how many bytes from there on do.
+    pub(super) fn mapped(&self, address: u32) -> Option<(RangeKind, u64)> {
+        let Body::Alive(_, map) = &self.body else { return None };
+        map.iter().find_map(|range| {
+            let offset = u64::from(address.checked_sub(range.start)?);
+            (offset < range.size_bytes).then(|| (range.kind, range.size_bytes - offset))
+        })
+    }
+
+    /// Whether code can be fetched from an address.
+    pub(super) fn is_executable(&self, address: u32) -> bool {
+        // The upper half of the address space is never executed (ARMv7-M).
+        let kind = self.mapped(address).map(|(kind, _)| kind);
+        address < 0x4000_0000 && matches!(kind, Some(RangeKind::Ram | RangeKind::Rom))
+    }
+}

@@ -1,0 +1,326 @@
+//! A virtual chip that runs, halts and is reset.
+//!
+//! A running guest is looked at through QMP, which does not stop it; whoever asks for something of
+//! the chip looks first ([`Chip::look`]). What the emulator stops for is then turned into what
+//! hardware does: a reset goes on by itself, a watched access is carried out before the core halts,
+//! a breakpoint instruction halts where it stands.
+
+use crate::error::Error;
+use crate::gdb::Token;
+use crate::probe::chip::{Body, Chip};
+use crate::probe::core::{BREAKPOINT, Control, HALTED, Life, VECTOR_CATCH, WATCHPOINT, is_caught};
+use crate::probe::flash::Work;
+use crate::probe::points::Point;
+use crate::stop::Stop;
+
+/// Bit of xPSR without which a core executes nothing.
+const THUMB: u32 = 1 << 24;
+/// Fault status registers.
+const CFSR: u32 = 0xE000_ED28;
+const HFSR: u32 = 0xE000_ED2C;
+/// The exception that takes faults which no other handler takes.
+const HARD_FAULT: u32 = 3;
+
+/// What stands at the next instruction.
+enum Here {
+    /// Nothing that halts.
+    Nothing,
+    /// A breakpoint instruction, or a comparator of the FPB.
+    Breakpoint,
+    /// Work for the flash.
+    Flash(Work),
+}
+
+impl Chip {
+    /// Notices what the guest has come to since anybody looked.
+    pub(super) fn look(&mut self) -> Result<(), Error> {
+        if self.life != Life::Running {
+            return Ok(());
+        }
+        match self.emulator()?.poll()? {
+            Some(stop) => self.on_stop(&stop),
+            None => Ok(()),
+        }
+    }
+
+    /// What a debugger asks for with DHCSR.
+    pub(super) fn control(&mut self, control: Control) -> Result<(), Error> {
+        self.look()?;
+        let was_enabled = std::mem::replace(&mut self.core.is_enabled, control.enables);
+        self.core.masks_interrupts = control.masks_interrupts;
+        match self.life {
+            Life::Halted if control.steps && !control.halts => self.step(),
+            Life::Halted if !control.halts => self.go(),
+            Life::Running if control.halts => self.halt(),
+            Life::Running if was_enabled != control.enables => self.renew_points(),
+            Life::LockedUp if control.halts => {
+                self.stop_at(HALTED);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets points anew, whatever the guest does.
+    pub(super) fn renew_points(&mut self) -> Result<(), Error> {
+        if self.life != Life::Running {
+            return Ok(());
+        }
+        match self.emulator()?.interrupt()? {
+            Stop::WallLimit => self.go(),
+            stop => self.on_stop(&stop),
+        }
+    }
+
+    fn halt(&mut self) -> Result<(), Error> {
+        // What the guest came to in the same moment is served first, and may go on by itself.
+        while self.life == Life::Running {
+            match self.emulator()?.interrupt()? {
+                Stop::WallLimit => self.stop_at(HALTED),
+                stop => self.on_stop(&stop)?,
+            }
+        }
+        if self.life == Life::LockedUp {
+            self.stop_at(HALTED);
+        }
+        Ok(())
+    }
+
+    /// The core is halted, for a reason of DFSR.
+    fn stop_at(&mut self, reason: u32) {
+        self.core.dfsr |= reason;
+        self.core.has_retired = true;
+        self.life = Life::Halted;
+    }
+
+    /// Lets the core run from where it stands.
+    pub(super) fn go(&mut self) -> Result<(), Error> {
+        if matches!(self.body, Body::Remains(_)) || self.would_lock_up()? {
+            self.life = Life::LockedUp;
+            return Ok(());
+        }
+        self.set_points()?;
+        loop {
+            match self.here()? {
+                Here::Nothing => break,
+                Here::Breakpoint => {
+                    self.stop_at(BREAKPOINT);
+                    return Ok(());
+                }
+                Here::Flash(work) => self.work(work)?,
+            }
+        }
+        self.life = Life::Running;
+        self.emulator()?.resume()
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        if matches!(self.body, Body::Remains(_)) || self.would_lock_up()? {
+            self.life = Life::LockedUp;
+            return Ok(());
+        }
+        self.set_points()?;
+        match self.here()? {
+            Here::Breakpoint => self.stop_at(BREAKPOINT),
+            Here::Flash(work) => {
+                self.work(work)?;
+                self.stop_at(HALTED);
+            }
+            Here::Nothing if self.is_wait()? => {
+                // A wait may end at any time; QEMU would not come back from it.
+                self.skip(2)?;
+                self.stop_at(HALTED);
+            }
+            Here::Nothing => {
+                let takes_interrupts = !self.core.masks_interrupts;
+                if self.emulator()?.step_one(takes_interrupts)? {
+                    self.stop_at(HALTED);
+                } else {
+                    self.on_stop(&Stop::Reset)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the emulator has stopped for.
+    pub(super) fn on_stop(&mut self, stop: &Stop) -> Result<(), Error> {
+        match stop {
+            Stop::Reset => {
+                self.emulator()?.reset_warm()?;
+                self.after_reset()
+            }
+            Stop::Breakpoint { token } => self.at_point(*token),
+            Stop::Killed { .. } | Stop::Exit { .. } => self.on_end(stop),
+            _ => self.go(),
+        }
+    }
+
+    /// The guest stands before its first instruction.
+    pub(super) fn after_reset(&mut self) -> Result<(), Error> {
+        self.core.was_reset = true;
+        self.core.masks_interrupts = false;
+        if self.is_reset_low {
+            self.life = Life::InReset;
+            return Ok(());
+        }
+        if self.core.catches_reset() {
+            self.stop_at(VECTOR_CATCH);
+            return Ok(());
+        }
+        self.go()
+    }
+
+    /// A reset from outside, of whatever there is.
+    pub(super) fn reset(&mut self) -> Result<(), Error> {
+        self.quiet()?;
+        if let Body::Remains(remains) = &mut self.body {
+            let ram = std::mem::take(&mut remains.ram);
+            return self.start(&ram);
+        }
+        self.emulator()?.reset_warm()?;
+        self.after_reset()
+    }
+
+    /// Moves the reset line.
+    pub(super) fn set_reset_line(&mut self, is_low: bool) -> Result<(), Error> {
+        if std::mem::replace(&mut self.is_reset_low, is_low) == is_low {
+            return Ok(());
+        }
+        if is_low {
+            self.quiet()?;
+            self.core.was_reset = true;
+            self.life = Life::InReset;
+            return Ok(());
+        }
+        self.reset()
+    }
+
+    /// Stops the guest, whatever becomes of it.
+    fn quiet(&mut self) -> Result<(), Error> {
+        if self.life == Life::Running {
+            let stop = self.emulator()?.interrupt()?;
+            if matches!(stop, Stop::Killed { .. } | Stop::Exit { .. }) {
+                self.on_end(&stop)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn at_point(&mut self, token: Token) -> Result<(), Error> {
+        match self.points.of(token) {
+            Some(Point::Data(watch)) => {
+                // Hardware halts after the access.
+                if !self.emulator()?.pass()? {
+                    return self.on_stop(&Stop::Reset);
+                }
+                self.core.watches.note(watch.number);
+                self.stop_at(WATCHPOINT);
+                Ok(())
+            }
+            Some(Point::VectorTable) => {
+                if !self.emulator()?.pass()? {
+                    return self.on_stop(&Stop::Reset);
+                }
+                self.go()
+            }
+            Some(Point::Code(address)) => {
+                if self.core.watches.addresses().contains(&address) {
+                    self.stop_at(WATCHPOINT);
+                } else if self.is_at_caught_exception()? {
+                    self.stop_at(VECTOR_CATCH);
+                } else {
+                    return self.go();
+                }
+                Ok(())
+            }
+            None => self.go(),
+        }
+    }
+
+    /// Whether a handler was just entered for an exception that is to be caught.
+    fn is_at_caught_exception(&mut self) -> Result<bool, Error> {
+        let catches = self.core.fault_catches();
+        if catches == 0 {
+            return Ok(false);
+        }
+        let core = self.emulator()?.gdb()?.core()?;
+        let exception = core.xpsr & 0x1FF;
+        let [.., pc] = core.registers;
+        if pc != self.vector(exception)? {
+            return Ok(false);
+        }
+        let memory = self.emulator()?.memory();
+        let (cfsr, hfsr) = (memory.read_word(CFSR)?, memory.read_word(HFSR)?);
+        Ok(is_caught(catches, exception, cfsr, hfsr))
+    }
+
+    /// What stands at the next instruction, as far as it halts a core.
+    fn here(&mut self) -> Result<Here, Error> {
+        if !self.core.is_enabled {
+            return Ok(Here::Nothing);
+        }
+        let pc = self.emulator()?.gdb()?.program_counter()?;
+        if self.core.breakpoints.addresses().contains(&pc) {
+            return Ok(Here::Breakpoint);
+        }
+        let mut code = [0; 2];
+        self.emulator()?.read(pc, &mut code)?;
+        let code = u16::from_le_bytes(code);
+        let in_flash = self.flash.get(pc, 2).is_some();
+        Ok(match Work::of(code) {
+            Some(work) if !in_flash => Here::Flash(work),
+            _ if code >> 8 == 0xBE => Here::Breakpoint,
+            _ => Here::Nothing,
+        })
+    }
+
+    /// Carries out what a flash algorithm asks for.
+    fn work(&mut self, work: Work) -> Result<(), Error> {
+        let Body::Alive(emulator, _) = &mut self.body else { return Ok(()) };
+        let [address, size, source, ..] = emulator.gdb()?.core()?.registers;
+        let changed = match work {
+            Work::EraseSector => self.flash.erase_sector(address),
+            Work::EraseAll => Some(self.flash.erase_all()),
+            Work::ProgramPage => {
+                let mut page = vec![0; size as usize];
+                match self.flash.get(address, page.len()) {
+                    Some(_) => emulator.read(source, &mut page)?,
+                    None => page.clear(),
+                }
+                self.flash.program(address, &page).filter(|(_, bytes)| !bytes.is_empty())
+            }
+        };
+        let result = u32::from(changed.is_none());
+        if let Some((address, bytes)) = changed {
+            emulator.gdb()?.program(address, bytes)?;
+        }
+        emulator.gdb()?.write_registers(&[("r0", result)])?;
+        self.skip(2)
+    }
+
+    /// Moves the core over an instruction.
+    fn skip(&mut self, bytes: u32) -> Result<(), Error> {
+        let hub = self.emulator()?.gdb()?;
+        let pc = hub.program_counter()?;
+        hub.write_registers(&[("pc", pc + bytes)])
+    }
+
+    fn is_wait(&mut self) -> Result<bool, Error> {
+        let hub = self.emulator()?.gdb()?;
+        let pc = hub.program_counter()?;
+        Ok(matches!(hub.code(pc)?, [0xBF20 | 0xBF30, _]))
+    }
+
+    /// Whether the core could only lock up: it cannot execute, nor the handler of that fault. QEMU
+    /// would end, and blank flash does it at once.
+    fn would_lock_up(&mut self) -> Result<bool, Error> {
+        let core = self.emulator()?.gdb()?.core()?;
+        let [.., pc] = core.registers;
+        if core.xpsr & THUMB != 0 && self.is_executable(pc) {
+            return Ok(false);
+        }
+        let handler = self.vector(HARD_FAULT)?;
+        Ok(!self.is_executable(handler))
+    }
+}
