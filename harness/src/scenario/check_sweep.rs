@@ -3,10 +3,10 @@
 
 use super::check_effect::{check_effect, check_link, check_memory};
 use super::problems::Problems;
-use super::raw_sweep::{RawAllowed, RawExpected, RawSweep};
+use super::raw_sweep::{RawAllowed, RawExpected, RawMix, RawSweep};
 use super::sweep::{
-    Allowed, Expected, PlannedEffect, Points, Sample, Subject, Sweep, TriggerLink, always_good,
-    never_good,
+    Allowed, Expected, Mix, PlannedEffect, Points, Sample, Subject, Sweep, TriggerLink,
+    always_good, never_good,
 };
 use super::{BootPlan, End};
 use crate::sweep::fault::Scope;
@@ -37,7 +37,8 @@ pub(super) fn check_sweep(
         let expected = "reports in sweep.expect that can be late";
         problems.add("sweep.late-after-instructions", "a number", expected);
     }
-    let is_recurring = raw.points != "instructions" && trigger.last().is_none_or(can_recur);
+    let is_recurring = !matches!(raw.points.as_str(), "instructions" | "mix")
+        && trigger.last().is_none_or(can_recur);
     let scopes = check_scopes(&raw.scopes, is_recurring, problems);
     Some(Sweep {
         subject,
@@ -90,10 +91,12 @@ fn check_trigger(raw: &RawSweep, problems: &mut Problems) -> Vec<TriggerLink> {
 }
 
 fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
-    let known = ["instructions", "hits", "bits", "values"];
-    for (key, is_given, wanted) in
-        [("memory", raw.memory.is_some(), "bits"), ("values", raw.values.is_some(), "values")]
-    {
+    let known = ["instructions", "hits", "bits", "values", "mix"];
+    for (key, is_given, wanted) in [
+        ("memory", raw.memory.is_some(), "bits"),
+        ("values", raw.values.is_some(), "values"),
+        ("mix", raw.mix.is_some(), "mix"),
+    ] {
         if is_given != (raw.points == wanted) && known.contains(&raw.points.as_str()) {
             let found = if is_given { "a table" } else { "nothing" };
             let expected = format!("one exactly where the points are \"{wanted}\"");
@@ -104,6 +107,7 @@ fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
         "instructions" => Some(Points::Instructions),
         "hits" => Some(Points::Hits),
         "bits" => Some(Points::Bits(check_memory("sweep.memory", raw.memory.as_ref()?, problems)?)),
+        "mix" => check_mix(raw.mix.as_ref()?, problems).map(Points::Mix),
         "values" => {
             let values = raw.values.as_ref()?;
             if values.step == 0 || values.from > values.to {
@@ -118,6 +122,20 @@ fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
             None
         }
     }
+}
+
+fn check_mix(raw: &RawMix, problems: &mut Problems) -> Option<Mix> {
+    let RawMix { memories, within_instructions } = raw;
+    if memories.is_empty() || *within_instructions == 0 {
+        let expected = "at least one memory, and at least 1 instruction";
+        problems.add("sweep.mix", "none", expected);
+    }
+    let memories =
+        memories.iter().map(|memory| check_memory("sweep.mix.memories", memory, problems));
+    Some(Mix {
+        memories: memories.collect::<Option<_>>()?,
+        within_instructions: *within_instructions,
+    })
 }
 
 /// Whether a link can be met more than once.
@@ -166,10 +184,11 @@ fn check_planned(
     problems: &mut Problems,
 ) -> Option<PlannedEffect> {
     match (&raw.effect, points) {
-        (Some(_), Some(Points::Values { .. })) => {
-            problems.add("sweep.effect", "a table", "none: the values are the effect");
+        (Some(_), Some(Points::Values { .. } | Points::Mix(_))) => {
+            problems.add("sweep.effect", "a table", "none: the points are the effect");
             None
         }
+        (None, Some(Points::Mix(_))) => Some(PlannedEffect::Drawn),
         (None, Some(Points::Values { .. })) => Some(PlannedEffect::Parameter),
         (None, _) => {
             problems.add("sweep.effect", "nothing", "what is done at each point");
@@ -184,12 +203,17 @@ fn check_planned(
 
 /// The number of points must be known before the first run, so that a sample is the same in all.
 fn check_sample(raw: &RawSweep, points: Option<&Points>, problems: &mut Problems) {
-    let Some(sample) = &raw.sample else { return };
+    let Some(sample) = &raw.sample else {
+        if matches!(points, Some(Points::Mix(_))) {
+            problems.add("sweep.sample", "nothing", "how many faults are drawn, and by which seed");
+        }
+        return;
+    };
     if sample.count == 0 {
         problems.add("sweep.sample.count", "0", "at least 1");
     }
     if matches!(points, Some(Points::Instructions | Points::Hits)) {
-        let expected = "none unless the points are \"bits\" or \"values\"";
+        let expected = "none unless the points are \"bits\", \"values\" or \"mix\"";
         problems.add("sweep.sample", "a table", expected);
     }
 }

@@ -21,7 +21,9 @@ pub struct RawSweep {
     pub memory: Option<RawMemory>,
     /// For `values`: which.
     pub values: Option<RawValues>,
-    /// What is done at each point; none for `values`.
+    /// For `mix`: of what.
+    pub mix: Option<RawMix>,
+    /// What is done at each point; none for `values` and `mix`.
     pub effect: Option<RawEffect>,
     /// How often it comes.
     pub scopes: Vec<String>,
@@ -88,6 +90,16 @@ pub struct RawValues {
     pub to: u32,
     /// From one to the next.
     pub step: u32,
+}
+
+/// What faults of many kinds are drawn from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawMix {
+    /// Memory whose bits are flipped.
+    pub memories: Vec<RawMemory>,
+    /// Instructions behind the trigger within which they come.
+    pub within_instructions: u64,
 }
 
 /// What is done.

@@ -77,7 +77,7 @@ pub enum TriggerLink {
     },
     /// So many instructions later.
     Instructions(u64),
-    /// So many milliseconds of target time later.
+    /// So many milliseconds of target time later, in which the core does not sleep.
     Milliseconds(u64),
     /// The handler of an exception begins: what stands in the vector table of the running image.
     Interrupt {
@@ -122,11 +122,25 @@ pub enum Points {
         /// From one to the next, at least 1.
         step: u32,
     },
+    /// Faults of many kinds, drawn by the seed of the sample.
+    Mix(Mix),
+}
+
+/// What faults of many kinds are drawn from: bits of memory and of registers, instructions that are
+/// not executed, resets, interrupts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mix {
+    /// Memory whose bits are flipped; at least one.
+    pub memories: Vec<Memory>,
+    /// Instructions behind the trigger within which they come, evenly spread; at least 1.
+    pub within_instructions: u64,
 }
 
 /// What is done at each point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlannedEffect {
+    /// What was drawn for the point.
+    Drawn,
     /// The bit that is the point is flipped.
     FlipPoint,
     /// The value that is the point is the parameter of the command.

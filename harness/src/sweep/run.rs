@@ -11,7 +11,7 @@ use super::fault::{Fault, Scope};
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::result::{InjectionResult, PointNumber};
-use super::work::Worker;
+use super::work::{InsteadOf, Worker};
 use crate::target::{BenchError, Boundary};
 
 /// The place of a point that a plan does not have.
@@ -22,6 +22,8 @@ pub struct Runner<'a> {
     plan: &'a Plan,
     engine: Box<dyn Engine + 'a>,
     golden: Trace,
+    /// The engine in whose place this one is used.
+    instead_of: Option<InsteadOf>,
     /// How many points there are before where the sweep says that they end.
     limit: Option<u64>,
 }
@@ -36,9 +38,16 @@ impl<'a> Runner<'a> {
         let undisturbed = engine.run(None)?;
         let golden = golden(plan, engine.as_mut(), undisturbed)?;
         let limit = limit(plan, engine.as_mut(), &golden)?;
-        let mut runner = Self { plan, engine, golden, limit };
+        let mut runner = Self { plan, engine, golden, instead_of: None, limit };
         runner.check()?;
         Ok(runner)
+    }
+
+    /// The same, in place of an engine that cannot be used.
+    #[must_use]
+    pub fn instead_of(mut self, other: Option<InsteadOf>) -> Self {
+        self.instead_of = other;
+        self
     }
 
     /// The run by which injections are judged.
@@ -60,6 +69,10 @@ impl<'a> Runner<'a> {
 impl Worker for Runner<'_> {
     fn engine(&self) -> &str {
         self.engine.name()
+    }
+
+    fn instead_of(&self) -> Option<&InsteadOf> {
+        self.instead_of.as_ref()
     }
 
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError> {

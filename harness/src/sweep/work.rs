@@ -131,11 +131,26 @@ pub trait Work: Sync {
     fn worker(&self, processor: usize) -> Result<Box<dyn Worker + '_>, BenchError>;
 }
 
+/// The engine that was wanted first, and why another one is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InsteadOf {
+    /// Its name.
+    pub engine: String,
+    /// What stood in its way.
+    pub reason: String,
+}
+
 /// Carries out injections of one sweep. The same point and scope always give the same result,
 /// whichever worker is asked.
 pub trait Worker {
     /// Name of the engine, for the report: `process`, `snapshot` or `plugin`.
     fn engine(&self) -> &str;
+
+    /// The engine in whose place it is used, if there is one.
+    fn instead_of(&self) -> Option<&InsteadOf> {
+        None
+    }
 
     /// One injection.
     ///

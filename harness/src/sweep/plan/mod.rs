@@ -1,8 +1,10 @@
 //! A sweep and an image, resolved: which fault each point is. Touches no device.
 
+mod mix;
 mod resolve;
 mod sample;
 
+use self::mix::Mixture;
 use self::resolve::{Bytes, Resolver};
 use super::commands::commands;
 use super::fault::{Effect, Fault, Link, Scope};
@@ -58,6 +60,7 @@ enum ResolvedPoints {
     Hits,
     Bits(Bytes),
     Values { from: u32, step: u32, count: u64 },
+    Mix(Mixture),
 }
 
 /// What is done at a point.
@@ -65,6 +68,8 @@ enum ResolvedPoints {
 enum ResolvedEffect {
     /// The same at each.
     Fixed(Effect),
+    /// What was drawn for the point.
+    Drawn,
     /// The bit that is the point is flipped.
     Bit,
     /// The value that is the point becomes the command's parameter.
@@ -104,6 +109,7 @@ impl Plan {
             Points::Instructions => ResolvedPoints::Instructions,
             Points::Hits => ResolvedPoints::Hits,
             Points::Bits(memory) => ResolvedPoints::Bits(names.memory(memory)?),
+            Points::Mix(mix) => ResolvedPoints::Mix(Mixture::new(mix, sweep.sample, &names)?),
             Points::Values { from, to, step } => ResolvedPoints::Values {
                 from: *from,
                 step: *step,
@@ -133,20 +139,23 @@ impl Plan {
     /// How many points there are; nothing where only the stop rule can say.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
+        if let ResolvedPoints::Mix(mixture) = &self.points {
+            return Some(mixture.count());
+        }
         self.drawn.as_ref().map(|drawn| drawn.len() as u64).or_else(|| self.all())
     }
 
     /// Whether the points are some of all.
     #[must_use]
     pub const fn is_sampled(&self) -> bool {
-        self.drawn.is_some()
+        self.drawn.is_some() || matches!(self.points, ResolvedPoints::Mix(_))
     }
 
     /// How many points there are without a sample.
     #[must_use]
     pub fn all(&self) -> Option<u64> {
         match &self.points {
-            ResolvedPoints::Instructions | ResolvedPoints::Hits => None,
+            ResolvedPoints::Instructions | ResolvedPoints::Hits | ResolvedPoints::Mix(_) => None,
             ResolvedPoints::Bits(bytes) => Some(8 * u64::from(bytes.size_bytes)),
             ResolvedPoints::Values { count, .. } => Some(*count),
         }
@@ -175,6 +184,15 @@ impl Plan {
             ResolvedPoints::Instructions => {
                 trigger.push(Link::Instructions { count: ordinal - 1 });
                 format!("instruction {ordinal} from {}", self.trigger_name)
+            }
+            ResolvedPoints::Mix(mixture) => {
+                let drawn = mixture.draw(ordinal)?;
+                let (after, trigger_name) = (drawn.after, &self.trigger_name);
+                trigger.push(Link::Instructions { count: after });
+                let place = format!("{}, {after} instructions from {trigger_name}", drawn.name);
+                let (boot, effect) = (self.boot, drawn.effect);
+                let seed = self.seed ^ ordinal;
+                return Some((Fault { boot, trigger, effect, scope, seed }, place));
             }
             ResolvedPoints::Hits => {
                 set_count(trigger.last_mut()?, ordinal);
@@ -255,6 +273,7 @@ fn resolved_effect(
 ) -> Result<ResolvedEffect, PlanError> {
     Ok(ResolvedEffect::Fixed(match effect {
         PlannedEffect::FlipPoint => return Ok(ResolvedEffect::Bit),
+        PlannedEffect::Drawn => return Ok(ResolvedEffect::Drawn),
         PlannedEffect::Parameter => {
             let mailbox_address = names.symbol(MAILBOX_SYMBOL)?;
             return Ok(ResolvedEffect::Parameter { mailbox_address, command });

@@ -3,8 +3,9 @@
 use super::{Count, Example, Report, ScopeReport};
 use crate::sweep::outcome::Outcome;
 use crate::sweep::shard::Shard;
+use crate::sweep::store::table::Replacement;
 use crate::sweep::words::{share, thousands};
-use crate::sweep::work::Extent;
+use crate::sweep::work::{Extent, InsteadOf};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -72,7 +73,8 @@ impl Report {
             cost.milliseconds % 1_000,
             thousands(rate),
             engines.join(", ")
-        )
+        )?;
+        cost.replacements.iter().try_for_each(|it| writeln!(out, "{}", replaced(it)))
     }
 
     /// One line.
@@ -137,4 +139,10 @@ fn write_example(out: &mut Formatter<'_>, example: &Example, count: u64) -> fmt:
         writeln!(out, "    {line}")?;
     }
     writeln!(out, "  {}", example.command)
+}
+
+/// Which engine was used in place of which, and why.
+pub(super) fn replaced(it: &Replacement) -> String {
+    let InsteadOf { engine, reason } = &it.instead_of;
+    format!("engine {} in place of {engine}: {reason}", it.engine)
 }

@@ -6,7 +6,7 @@ use super::queue::Queue;
 use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
 use crate::sweep::result::{InjectionResult, PointNumber};
-use crate::sweep::work::{Work, Worker};
+use crate::sweep::work::{InsteadOf, Work, Worker};
 use crate::target::BenchError;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,7 @@ pub(super) enum Event {
     Began {
         number: u64,
         engine: String,
+        instead_of: Option<InsteadOf>,
     },
     Over(Vec<InjectionResult>),
     /// Results that it said, and that are none.
@@ -142,7 +143,8 @@ impl<'a> Place<'a> {
         let worker = self.hall.work.worker(self.processor)?;
         let number = self.hall.engines.fetch_add(1, Ordering::Relaxed) + 1;
         // Nobody hears it: then nobody hears the result either.
-        self.say(Event::Began { number, engine: worker.engine().to_owned() });
+        let (engine, instead_of) = (worker.engine().to_owned(), worker.instead_of().cloned());
+        self.say(Event::Began { number, engine, instead_of });
         Ok(worker)
     }
 

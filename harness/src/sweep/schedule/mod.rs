@@ -194,9 +194,9 @@ impl<'a> Keeper<'a> {
     /// An event as lines.
     fn take_down(&mut self, event: Event, lines: &mut Vec<Line>) -> Result<(), ScheduleError> {
         match event {
-            Event::Began { number, engine } => {
+            Event::Began { number, engine, instead_of } => {
                 let session = self.session.clone();
-                lines.push(Line::Worker(WorkerStart { session, number, engine }));
+                lines.push(Line::Worker(WorkerStart { session, number, engine, instead_of }));
             }
             Event::Void(injections) => lines.push(Line::Void(Void { injections })),
             Event::NoEngine(error) => return Err(ScheduleError::NoEngine(error)),
