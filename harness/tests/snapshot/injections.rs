@@ -151,6 +151,25 @@ fn an_effect_can_come_again_and_again() {
     assert_eq!(fired(Scope::FromThenOn), 3, "a record has three phases");
 }
 
+/// QEMU does not save that a floating-point context is live. A run from there would be another one.
+#[test]
+fn a_state_that_would_not_be_whole_is_refused() {
+    let version = crashrig_qemu::discover::find().unwrap().version;
+    if version.major < 8 {
+        eprintln!("not looked for: QEMU {version} does not say whether a context is live");
+        return;
+    }
+    let bench = Bench::of("kernel/services.toml");
+    let mut engine = bench.engine();
+    let counting = bench.address("crashrig_image::faults::services::float_is_kept::count") & !1;
+    let here = Link::Address { address: counting, count: 1 };
+    let store = Link::Store { address: 0x2000_0000, size_bytes: 0x2_0000, count: 1 };
+    let trigger = vec![here, Link::Instructions { count: 60 }, store];
+    let fault = Fault { boot: 1, trigger, effect: NOTHING, scope: Scope::Once, seed: 1 };
+    let message = engine.run(Some(&fault)).unwrap_err().to_string();
+    assert!(message.contains("floating-point"), "{message}");
+}
+
 #[test]
 fn what_never_ends_is_a_hang() {
     let bench = Bench::of(CRASH);

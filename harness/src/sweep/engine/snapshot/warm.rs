@@ -79,7 +79,8 @@ impl Warm {
                 }
                 passed = target;
                 if target % STRIDE == 0 {
-                    self.near = Some((passed, self.device.save("near")?));
+                    let near = self.device.save_if_whole("near")?;
+                    self.near = near.map(|near| (passed, near));
                 }
             }
         }
