@@ -3,8 +3,8 @@
 use crate::setup::{self, emulator};
 use crate::step::Step;
 use crate::{
-    bench, blast, bless, cluster, determinism, heaps, lint, mutants, performance, size, tidy,
-    workspace,
+    bench, blast, bless, cluster, determinism, heaps, lint, mutants, performance, size, sweeps,
+    tidy, workspace,
 };
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
@@ -118,6 +118,14 @@ pub const JOBS: &[Job] = &[
         run: || {
             setup::run()?;
             blast::run().map(|()| 0)
+        },
+    },
+    Job {
+        name: "sweeps",
+        summary: "set up, then run every sweep to its end, into docs/sweep.md; goes on where it was",
+        run: || {
+            setup::run()?;
+            sweeps::run()
         },
     },
     Job {

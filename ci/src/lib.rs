@@ -23,5 +23,6 @@ pub mod performance;
 pub mod setup;
 pub mod size;
 pub mod step;
+pub mod sweeps;
 pub mod tidy;
 pub mod workspace;

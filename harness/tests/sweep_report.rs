@@ -12,7 +12,7 @@ use crashrig_harness::sweep::shard::Shard;
 use crashrig_harness::sweep::store::append::Store;
 use crashrig_harness::sweep::store::line::{Line, Spent, WorkerStart};
 use crashrig_harness::sweep::store::table::Table;
-use crashrig_harness::sweep::work::{Extent, InsteadOf};
+use crashrig_harness::sweep::work::{Extent, InsteadOf, OPEN_LIMIT};
 use fake::FakeWork;
 use std::collections::BTreeSet;
 
@@ -84,6 +84,10 @@ fn the_exit_code_says_what_there_is_to_say() {
                    `cargo rig sweep scenarios/sweep/fake.toml`";
     check(Extent::Open, "1/1", &good, exit::INTERRUPTED, verdict);
     check(Extent::Open, "1/1", &both(&[Masked, NotActivated]), exit::PASS, "passed");
+    let endless = [(OPEN_LIMIT, Scope::Once, Masked)];
+    check(Extent::Open, "1/1", &endless, exit::FAIL, "FAILED: no end within 1,000,000 points");
+    let endless = [(OPEN_LIMIT - 1, Scope::Once, Masked)];
+    check(Extent::Open, "1/2", &endless, exit::FAIL, "FAILED: no end within 1,000,000 points");
     let verdict = "no verdict: nothing was injected, the trigger was never met";
     check(Extent::Open, "1/1", &both(&[NotActivated]), exit::NOTHING_SELECTED, verdict);
     check(three, "1/1", &both(&[NotActivated; 3]), exit::NOTHING_SELECTED, verdict);

@@ -37,11 +37,16 @@ impl Display for SweepId {
     }
 }
 
+/// Most points of a scope whose number nobody knows before. One that has no end by then is taken
+/// to have none: the sweep is red.
+pub const OPEN_LIMIT: u64 = 1_000_000;
+
 /// How many points each scope of a sweep has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Extent {
-    /// Nobody knows before: a scope ends at its first point that is not activated.
+    /// Nobody knows before: a scope ends at its first point that is not activated, and must do so
+    /// within [`OPEN_LIMIT`] points.
     Open,
     /// So many, all of which are run.
     Exhaustive {

@@ -75,6 +75,10 @@ pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
     if arguments.json {
         say!("{}", json(&reports));
     }
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, json(&reports))
+            .map_err(|source| CommandError::Output { path: path.clone(), source })?;
+    }
     Ok(worst(codes))
 }
 

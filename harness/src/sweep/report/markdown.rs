@@ -49,6 +49,7 @@ fn points(report: &Report, scope: &ScopeReport) -> String {
         }
         (Extent::Exhaustive { count }, _) => format!("all {}", thousands(count)),
         (Extent::Open, Some(end)) => format!("all {}", thousands(end.saturating_sub(1))),
+        (Extent::Open, None) if scope.is_endless => "no end".to_owned(),
         (Extent::Open, None) => "end not reached".to_owned(),
     };
     text + &missing

@@ -5,7 +5,7 @@ use crate::sweep::outcome::Outcome;
 use crate::sweep::shard::Shard;
 use crate::sweep::store::table::Replacement;
 use crate::sweep::words::{share, thousands};
-use crate::sweep::work::{Extent, InsteadOf};
+use crate::sweep::work::{Extent, InsteadOf, OPEN_LIMIT};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -84,6 +84,8 @@ impl Report {
         let (bad, failed) = (self.not_allowed(), self.count(Outcome::HarnessError));
         if bad > 0 {
             format!("FAILED: {} injections came to what is not allowed", thousands(bad))
+        } else if self.is_endless() {
+            format!("FAILED: no end within {} points", thousands(OPEN_LIMIT))
         } else if failed > 0 {
             let failed = thousands(failed);
             format!("no verdict: the bench failed in {failed} injections; they are run again")
