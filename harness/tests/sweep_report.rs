@@ -33,7 +33,9 @@ fn report(extent: Extent, shard: &str, rows: &[(u64, Scope, Outcome)]) -> Report
     let worker = WorkerStart { session: session.clone(), number: 1, engine, instead_of };
     lines.push(Line::Worker(worker));
     let (milliseconds, workers, injections) = (2_500, 2, 5_000);
-    lines.push(Line::Spent(Spent { session, sequence: 1, milliseconds, workers, injections }));
+    let (sequence, pruned) = (1, 16);
+    let spent = Spent { session, sequence, milliseconds, workers, injections, pruned };
+    lines.push(Line::Spent(spent));
     store.append(&lines).unwrap();
     let mut table = Table::in_memory().unwrap();
     table.merge_folder(folder.path()).unwrap();

@@ -37,6 +37,10 @@ pub(super) fn check_sweep(
         let expected = "reports in sweep.expect that can be late";
         problems.add("sweep.late-after-instructions", "a number", expected);
     }
+    if raw.latent && raw.effect.as_ref().is_some_and(|effect| effect.effect == "reset") {
+        let expected = "another effect: a reset leaves its traces in RAM wherever it comes";
+        problems.add("sweep.latent", "true with a reset", expected);
+    }
     let is_recurring = !matches!(raw.points.as_str(), "instructions" | "mix")
         && trigger.last().is_none_or(can_recur);
     let scopes = check_scopes(&raw.scopes, is_recurring, problems);
@@ -52,6 +56,7 @@ pub(super) fn check_sweep(
         may_miss: problems.names("sweep.may-miss", &raw.may_miss),
         allow: raw.allow.iter().filter_map(|it| check_allowed(it, subject, problems)).collect(),
         sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed }),
+        latent: raw.latent,
         late_after_instructions: raw.late_after_instructions,
     })
 }

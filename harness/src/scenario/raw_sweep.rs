@@ -38,6 +38,9 @@ pub struct RawSweep {
     pub allow: Vec<RawAllowed>,
     /// Some points in place of all.
     pub sample: Option<RawSample>,
+    /// Whether RAM at the end is compared with that of the golden run.
+    #[serde(default)]
+    pub latent: bool,
     /// From so many instructions after the effect on, a right report comes late.
     pub late_after_instructions: Option<u64>,
 }

@@ -32,6 +32,8 @@ pub struct Sweep {
     pub allow: Vec<Allowed>,
     /// Some points in place of all.
     pub sample: Option<Sample>,
+    /// Whether RAM at the end is compared with that of the golden run, besides the crash region.
+    pub latent: bool,
     /// From so many instructions after the effect on, a right report comes late.
     pub late_after_instructions: Option<u64>,
 }

@@ -85,6 +85,8 @@ pub struct Campaign {
     plan: Plan,
     image: Arc<Image>,
     engine: EngineChoice,
+    /// Whether flips that need no run are run all the same.
+    runs_all: bool,
     program: Program,
     rig: Rig,
     /// Output of the emulators; of no use once they have ended.
@@ -130,12 +132,20 @@ impl Campaign {
             plan,
             image: Arc::new(image),
             engine,
+            runs_all: false,
             program,
             rig: rig.clone(),
             run_folder: OnceLock::new(),
             workers: AtomicUsize::new(0),
             golden: OnceLock::new(),
         })
+    }
+
+    /// The same with a run for each injection, also for those that need none.
+    #[must_use]
+    pub fn without_pruning(mut self) -> Self {
+        self.runs_all = true;
+        self
     }
 
     /// The folder of this session's evidence, made when it is first asked for.
@@ -273,6 +283,6 @@ impl Work for Campaign {
             let text = "repeat the golden run: two workers came to different ones".to_owned();
             return Err(BenchError(text));
         }
-        Ok(Box::new(runner))
+        Ok(Box::new(if self.runs_all { runner } else { runner.pruning()? }))
     }
 }

@@ -168,6 +168,11 @@ pub trait Worker {
         1
     }
 
+    /// How many of the injections since it was last asked needed no run.
+    fn take_pruned(&mut self) -> u64 {
+        0
+    }
+
     /// Many injections, in their order: what [`Worker::run`] says of each.
     ///
     /// # Errors

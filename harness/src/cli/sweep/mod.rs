@@ -76,6 +76,9 @@ struct Run {
     /// With --only: the scope. Without it, the sweep's first.
     #[arg(long, value_name = "SCOPE", requires = "only")]
     scope: Option<Scope>,
+    /// Run flips of bytes that are overwritten before they are read, too. The results are the same.
+    #[arg(long)]
+    no_prune: bool,
     /// Write the reports into this file as well, as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,

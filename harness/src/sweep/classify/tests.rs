@@ -87,6 +87,7 @@ fn sweep(subject: Subject) -> Sweep {
         may_miss: vec![Observation::HeapCallbacksCame],
         allow: Vec::new(),
         sample: None,
+        latent: true,
         late_after_instructions: Some(800),
     }
 }

@@ -63,6 +63,7 @@ impl ProcessEngine {
     ) -> Result<Self, BenchError> {
         // A sweep's scenario damages no application: nothing of this noise is used.
         let application = in_flash(&image, scenario.application, &mut Noise::new(0))?;
+        let hashes_ram = workload.hashes_ram;
         Ok(Self {
             target,
             image,
@@ -70,13 +71,12 @@ impl ProcessEngine {
             needs: scenario.needs.clone(),
             workload,
             folder,
-            hashes_ram: false,
+            hashes_ram,
             golden_instructions: None,
         })
     }
 
-    /// The same with a hash over RAM in its traces. Other engines have none: with it, what is
-    /// masked for them may be latent.
+    /// The same with a hash over RAM in its traces, also where the sweep does not ask for that.
     #[must_use]
     pub const fn hashing_ram(mut self) -> Self {
         self.hashes_ram = true;

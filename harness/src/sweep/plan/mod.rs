@@ -91,6 +91,8 @@ pub struct Plan {
     trigger_name: String,
     points: ResolvedPoints,
     effect: ResolvedEffect,
+    /// Memory that the core reads and writes without instructions: vectors and stacks.
+    of_the_core: Vec<Range<u32>>,
     /// The points of a sample.
     drawn: Option<Vec<u64>>,
     seed: u64,
@@ -128,6 +130,7 @@ impl Plan {
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
             points,
             effect: resolved_effect(&sweep.effect, &names, command)?,
+            of_the_core: of_the_core(image),
             drawn: None,
             seed,
             sweep,
@@ -159,6 +162,21 @@ impl Plan {
             ResolvedPoints::Bits(bytes) => Some(8 * u64::from(bytes.size_bytes)),
             ResolvedPoints::Values { count, .. } => Some(*count),
         }
+    }
+
+    /// First address and size in bytes of the memory whose bits are the points, where they are that.
+    #[must_use]
+    pub const fn bits(&self) -> Option<(u32, u32)> {
+        match &self.points {
+            ResolvedPoints::Bits(bytes) => Some((bytes.start, bytes.size_bytes)),
+            _ => None,
+        }
+    }
+
+    /// Whether the core itself may read or write a byte, with no instruction that says so.
+    #[must_use]
+    pub fn is_of_the_core(&self, address: u32) -> bool {
+        self.of_the_core.iter().any(|range| range.contains(&address))
     }
 
     /// How often the effect comes, in each of the sweeps that this is.
@@ -250,6 +268,12 @@ impl Plan {
             _ => Effect::Skip,
         }
     }
+}
+
+fn of_the_core(image: &Image) -> Vec<Range<u32>> {
+    let areas = image.areas().iter();
+    let areas = areas.filter(|area| area.name == "vectors" || area.name.ends_with("-stack"));
+    areas.map(|area| area.start..area.end).collect()
 }
 
 fn value(from: u32, step: u32, ordinal: u64) -> u32 {

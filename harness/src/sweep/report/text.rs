@@ -59,6 +59,10 @@ impl Report {
     fn write_cost(&self, out: &mut Formatter<'_>) -> fmt::Result {
         writeln!(out, "\n{} instructions in all", thousands(self.instructions))?;
         let cost = &self.cost;
+        if cost.pruned > 0 {
+            let pruned = thousands(cost.pruned);
+            writeln!(out, "{pruned} pruned: nobody reads what they flip before it is overwritten")?;
+        }
         let Some(rate) = cost.per_second_and_worker() else { return Ok(()) };
         let engines: Vec<_> = cost
             .engines

@@ -24,7 +24,11 @@ pub(super) enum Event {
         engine: String,
         instead_of: Option<InsteadOf>,
     },
-    Over(Vec<InjectionResult>),
+    Over {
+        results: Vec<InjectionResult>,
+        /// How many of them needed no run.
+        pruned: u64,
+    },
     /// Results that it said, and that are none.
     Void(Vec<(PointNumber, Scope)>),
     NoEngine(BenchError),
@@ -106,7 +110,9 @@ impl<'a> Place<'a> {
             let mut queue = locked(self.hall.queue);
             results.iter().for_each(|result| queue.note(result));
         }
-        self.say(Event::Over(results)) && (self.unchecked.len() < CHECKED_EVERY || self.check())
+        let pruned = self.worker.as_mut().map_or(0, |worker| worker.take_pruned());
+        self.say(Event::Over { results, pruned })
+            && (self.unchecked.len() < CHECKED_EVERY || self.check())
     }
 
     /// One injection; whether to go on.
@@ -132,7 +138,8 @@ impl<'a> Place<'a> {
                 Err(error) => problem = error.to_string(),
             }
         }
-        self.say(Event::Over(vec![bench_failed(point, scope, problem)]))
+        let results = vec![bench_failed(point, scope, problem)];
+        self.say(Event::Over { results, pruned: 0 })
     }
 
     /// The worker, a new one if need be.

@@ -75,4 +75,6 @@ pub struct Spent {
     pub workers: u64,
     /// Injections that were over in it.
     pub injections: u64,
+    /// Those of them that needed no run: of bytes that are overwritten before they are read.
+    pub pruned: u64,
 }

@@ -98,16 +98,17 @@ impl Merge<'_> {
                 let query = "INSERT OR IGNORE INTO worker VALUES (?, ?, ?, ?, ?, ?)";
                 self.execute(query, values).map(|_| ())
             }
-            Line::Spent(Spent { session, sequence, milliseconds, workers, injections }) => {
+            Line::Spent(Spent { session, sequence, milliseconds, workers, injections, pruned }) => {
                 let values = params![
                     sweep,
                     session,
                     self.small(sequence)?,
                     self.small(milliseconds)?,
                     self.small(workers)?,
-                    self.small(injections)?
+                    self.small(injections)?,
+                    self.small(pruned)?
                 ];
-                let query = "INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?, ?, ?)";
+                let query = "INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?, ?, ?, ?)";
                 self.execute(query, values).map(|_| ())
             }
         }

@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS worker (
 CREATE TABLE IF NOT EXISTS spent (
     sweep TEXT NOT NULL, session TEXT NOT NULL, sequence INTEGER NOT NULL,
     milliseconds INTEGER NOT NULL, workers INTEGER NOT NULL, injections INTEGER NOT NULL,
-    PRIMARY KEY (session, sequence)
+    pruned INTEGER NOT NULL, PRIMARY KEY (session, sequence)
 ) WITHOUT ROWID;";
 
 /// Says that a database is one of ours, and in which version: `CRSW` and 2.
@@ -104,6 +104,8 @@ pub struct Cost {
     pub worker_milliseconds: u64,
     /// Injections in that time.
     pub injections: u64,
+    /// Those of them that needed no run: of bytes that are overwritten before they are read.
+    pub pruned: u64,
     /// Engines, and how many of each were started.
     pub engines: Vec<(String, u64)>,
     /// Those that were used in place of others.
@@ -216,7 +218,8 @@ impl Table {
     pub fn cost(&self, sweep: &SweepId) -> Result<Cost, TableError> {
         let id = sweep.to_string();
         let query = "SELECT count(DISTINCT session), coalesce(sum(milliseconds), 0), \
-                     coalesce(sum(milliseconds * workers), 0), coalesce(sum(injections), 0) \
+                     coalesce(sum(milliseconds * workers), 0), coalesce(sum(injections), 0), \
+                     coalesce(sum(pruned), 0) \
                      FROM spent WHERE sweep = ?";
         let mut cost = self
             .connection
@@ -226,6 +229,7 @@ impl Table {
                     milliseconds: whole(row.get(1)?),
                     worker_milliseconds: whole(row.get(2)?),
                     injections: whole(row.get(3)?),
+                    pruned: whole(row.get(4)?),
                     engines: Vec::new(),
                     replacements: Vec::new(),
                 })

@@ -7,7 +7,8 @@ use crate::sweep::engine::trigger::{Next, endless, is_access, next, split};
 use crate::sweep::engine::{BootTrace, Trace};
 use crate::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crate::target::BenchError;
-use crashrig_qemu::steer::{Command, Reason, Reply, Stopped, Until};
+use crashrig_qemu::RamRange;
+use crashrig_qemu::steer::{Command, Reason, Reply, STORED_FIRST, Stopped, Until};
 use std::slice::SliceIndex;
 
 /// A run with a fault, up to the end of its boot.
@@ -91,6 +92,25 @@ impl Warm {
         Ok(trace)
     }
 
+    /// See [`crate::sweep::engine::Engine::overwritten`].
+    pub(super) fn overwritten(
+        &mut self,
+        fault: &Fault,
+        start: u32,
+        size_bytes: u32,
+    ) -> Result<Option<Vec<bool>>, BenchError> {
+        let (links, steps) = split(&fault.trigger);
+        if self.reach(fault.boot, links)?.is_none() {
+            return Ok(None);
+        }
+        let mut commands = self.way(steps)?;
+        commands.push(Command::Watch(RamRange { address: start, size_bytes }));
+        commands.extend([to_end(self.budget), Command::First(size_bytes)]);
+        let replies = self.guest.carry_out(&commands)?;
+        let Some(Reply::Bytes(first)) = replies.last() else { return Ok(None) };
+        Ok(Some(first.iter().map(|first| *first == STORED_FIRST).collect()))
+    }
+
     /// Many runs in one message: those that begin at the same place. Each whose further boots are
     /// not known from that is run again, alone, to its end.
     pub(super) fn inject_together(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
@@ -127,6 +147,9 @@ impl Warm {
         if *same && end.reason == Reason::Reset {
             boots = self.golden_boots(..);
             boots.get_mut(prepared.index)?.instructions = end.executed;
+        } else if self.guest.workload.hashes_ram {
+            // Its RAM is another, and is read where it still stands: the run alone.
+            return None;
         } else {
             let read = [region.clone(), marker.clone()];
             boots.push(Guest::trace_of(end, self.budget, &read));

@@ -129,6 +129,17 @@ impl Engine for PluginEngine {
         }
     }
 
+    fn overwritten(
+        &mut self,
+        fault: &Fault,
+        start: u32,
+        size_bytes: u32,
+    ) -> Result<Option<Vec<bool>>, BenchError> {
+        let Abilities { instruction_shift, .. } = self.abilities();
+        let warm = self.warm()?;
+        warm.overwritten(&*counted(fault, instruction_shift)?, start, size_bytes)
+    }
+
     fn run_all(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
         let abilities = self.abilities();
         faults.iter().try_for_each(|fault| abilities.check(fault))?;
