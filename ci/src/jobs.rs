@@ -122,7 +122,7 @@ pub const JOBS: &[Job] = &[
     },
     Job {
         name: "sweeps",
-        summary: "set up, then run every sweep to its end, into docs/sweep.md; goes on where it was",
+        summary: "set up, run every sweep to its end, into docs/sweep.md; goes on where it was",
         run: || {
             setup::run()?;
             sweeps::run()

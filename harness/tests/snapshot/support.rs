@@ -36,7 +36,8 @@ impl Bench {
         Self::with(std::fs::read_to_string(&path).unwrap(), &path)
     }
 
-    fn with(text: String, path: &Path) -> Self {
+    /// That of a scenario's text, as if it stood at a path.
+    pub fn with(text: String, path: &Path) -> Self {
         let rig = Rig::here();
         let board = Board::load(&rig.boards(), DEFAULT_BOARD).unwrap();
         let scenario: Scenario = parse(path, text).expect("a sound scenario");

@@ -23,7 +23,7 @@
 //! | 13 STATE | | hash, instructions begun: u64 each, time in ns: i64 |
 //! | 14 COMPARE | slot: u8 | whether RAM is the same: u8 |
 //! | 15 WATCH | start, size: u32 each | |
-//! | 16 FIRST | | a byte for each that is watched, which is none then: 0, or 1 if it was loaded from first, 2 if stored to |
+//! | 16 FIRST | | for each watched byte what came first: u8 (0 neither, 1 a load, 2 a store) |
 //!
 //! The slots of snapshots are numbered from 0; a number is taken when it is first used.
 

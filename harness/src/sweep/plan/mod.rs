@@ -164,7 +164,7 @@ impl Plan {
         }
     }
 
-    /// First address and size in bytes of the memory whose bits are the points, where they are that.
+    /// First address and size in bytes of the memory whose bits are the points, if they are that.
     #[must_use]
     pub const fn bits(&self) -> Option<(u32, u32)> {
         match &self.points {

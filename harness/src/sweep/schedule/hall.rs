@@ -89,8 +89,8 @@ impl<'a> Place<'a> {
         self.events.send(event).is_ok()
     }
 
-    /// Some injections; whether to go on. Where the bench fails in one of them, each is run alone, so
-    /// that the others have results.
+    /// Some injections; whether to go on. Where the bench fails in one of them, each is run alone,
+    /// so that the others have results.
     fn inject_all(&mut self, injections: &[(PointNumber, Scope)]) -> bool {
         if injections.len() > 1
             && let Ok(mut worker) = self.worker()
