@@ -50,6 +50,7 @@ pub(super) fn check_sweep(
         expect: raw.expect.iter().filter_map(|it| check_expected(it, problems)).collect(),
         may_miss: problems.names("sweep.may-miss", &raw.may_miss),
         allow: raw.allow.iter().filter_map(|it| check_allowed(it, subject, problems)).collect(),
+        forbid: raw.forbid.iter().filter_map(|name| check_forbidden(name, problems)).collect(),
         sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed }),
         late_after_instructions: raw.late_after_instructions,
     })
@@ -226,6 +227,11 @@ fn check_expected(raw: &RawExpected, problems: &mut Problems) -> Option<Expected
         kind: raw.kind.as_deref().and_then(|name| problems.name("sweep.expect.kind", name)),
         thread: raw.thread.as_deref().and_then(|name| problems.name("sweep.expect.thread", name)),
     })
+}
+
+fn check_forbidden(name: &str, problems: &mut Problems) -> Option<Outcome> {
+    let choices = [Outcome::Masked, Outcome::DetectedRight].map(|it| (it.name(), it));
+    problems.choice("sweep.forbid", name, &choices)
 }
 
 fn check_allowed(raw: &RawAllowed, subject: Subject, problems: &mut Problems) -> Option<Allowed> {

@@ -34,6 +34,9 @@ pub struct RawSweep {
     /// Outcomes that do not make the sweep fail.
     #[serde(default)]
     pub allow: Vec<RawAllowed>,
+    /// Outcomes that make the sweep fail, though elsewhere they are good.
+    #[serde(default)]
+    pub forbid: Vec<String>,
     /// Some points in place of all.
     pub sample: Option<RawSample>,
     /// From so many instructions after the effect on, a right report comes late.

@@ -30,6 +30,9 @@ pub struct Sweep {
     pub may_miss: Vec<Observation>,
     /// Outcomes that do not make the sweep fail, besides those that never do.
     pub allow: Vec<Allowed>,
+    /// Outcomes that make the sweep fail, of those that elsewhere never do: where nothing may stay
+    /// unnoticed, for example.
+    pub forbid: Vec<Outcome>,
     /// Some points in place of all.
     pub sample: Option<Sample>,
     /// From so many instructions after the effect on, a right report comes late.
@@ -191,14 +194,6 @@ pub struct Sample {
     pub count: u64,
     /// Which.
     pub seed: u64,
-}
-
-impl Sweep {
-    /// Whether an outcome leaves the sweep green: it always does, or the file allows it.
-    #[must_use]
-    pub fn allows(&self, outcome: Outcome) -> bool {
-        always_good(outcome) || self.allow.iter().any(|allowed| allowed.outcome == outcome)
-    }
 }
 
 /// Outcomes of which no file needs to speak.

@@ -87,6 +87,7 @@ fn sweep(subject: Subject) -> Sweep {
         may_miss: vec![Observation::HeapCallbacksCame],
         allow: Vec::new(),
         sample: None,
+        forbid: Vec::new(),
         late_after_instructions: Some(800),
     }
 }
