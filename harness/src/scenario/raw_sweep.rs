@@ -23,6 +23,8 @@ pub struct RawSweep {
     pub values: Option<RawValues>,
     /// What is done at each point; none for `values`.
     pub effect: Option<RawEffect>,
+    /// A second effect, in the same boot.
+    pub second: Option<RawSecond>,
     /// How often it comes.
     pub scopes: Vec<String>,
     /// Reports that are right.
@@ -146,4 +148,16 @@ pub struct RawSample {
     pub count: u64,
     /// Which.
     pub seed: u64,
+    /// For `instructions`: out of how many.
+    pub of: Option<u64>,
+}
+
+/// `second`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSecond {
+    /// At most so many instructions after the first effect.
+    pub within: u64,
+    /// What.
+    pub effect: RawEffect,
 }

@@ -133,7 +133,7 @@ fn measure(
             // The last word of RAM, which is the end of a stack.
             (vec![place], Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 })
         };
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed, second: None }
     };
     let mut engine = SnapshotEngine::new(Arc::new(workload), folder, 0);
     let first = engine.run(Some(&fault(0)))?;

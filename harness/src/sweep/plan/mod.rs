@@ -5,9 +5,10 @@ mod sample;
 
 use self::resolve::{Bytes, Resolver};
 use super::commands::commands;
-use super::fault::{Effect, Fault, Link, Scope};
+use super::fault::{Effect, Fault, Link, Scope, Second};
 use super::result::PointNumber;
 use crate::image::Image;
+use crate::noise::Noise;
 use crate::scenario::sweep::{PlannedEffect, Points, Sweep, TriggerLink};
 use crate::scenario::{BootPlan, Scenario};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
@@ -86,6 +87,8 @@ pub struct Plan {
     trigger_name: String,
     points: ResolvedPoints,
     effect: ResolvedEffect,
+    /// A second effect, and within how many instructions it comes.
+    second: Option<(u64, Effect)>,
     /// The points of a sample.
     drawn: Option<Vec<u64>>,
     seed: u64,
@@ -122,6 +125,7 @@ impl Plan {
             trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
             points,
+            second: sweep.second.as_ref().map(|second| fixed(second, &names)).transpose()?,
             effect: resolved_effect(&sweep.effect, &names, command, boot)?,
             drawn: None,
             seed,
@@ -147,7 +151,8 @@ impl Plan {
     #[must_use]
     pub fn all(&self) -> Option<u64> {
         match &self.points {
-            ResolvedPoints::Instructions | ResolvedPoints::Hits => None,
+            ResolvedPoints::Instructions => self.sweep.sample.and_then(|sample| sample.of),
+            ResolvedPoints::Hits => None,
             ResolvedPoints::Bits(bytes) => Some(8 * u64::from(bytes.size_bytes)),
             ResolvedPoints::Values { count, .. } => Some(*count),
         }
@@ -189,8 +194,16 @@ impl Plan {
                 format!("parameter {}", value(*from, *step, ordinal))
             }
         };
-        let effect = self.effect(ordinal);
-        Some((Fault { boot: self.boot, trigger, effect, scope, seed: self.seed ^ ordinal }, place))
+        let (effect, seed) = (self.effect(ordinal), self.seed ^ ordinal);
+        let second = self.second.as_ref().map(|(within, effect)| {
+            let after = 1 + Noise::new(seed).next_word() % (*within).max(1);
+            Second { after, effect: effect.clone() }
+        });
+        let place = match &second {
+            Some(second) => format!("{place}, and {} instructions later", second.after),
+            None => place,
+        };
+        Some((Fault { boot: self.boot, trigger, effect, scope, seed, second }, place))
     }
 
     /// The first point with nothing done: what the device does anyway where it is stopped there.
@@ -199,7 +212,7 @@ impl Plan {
         let (fault, _) = self.point(PointNumber(1), Scope::Once)?;
         // No bit of the first word of the crash region is another.
         let effect = Effect::Word { address: self.crash_region.start, flip: 0, set: 0, clear: 0 };
-        Some(Fault { effect, ..fault })
+        Some(Fault { effect, second: None, ..fault })
     }
 
     /// The same where the points end, for a sweep that says where they do.
@@ -254,34 +267,21 @@ fn resolved_effect(
     command: Mailbox,
     boot: &BootPlan,
 ) -> Result<ResolvedEffect, PlanError> {
-    Ok(ResolvedEffect::Fixed(match effect {
-        PlannedEffect::FlipPoint => return Ok(ResolvedEffect::Bit),
+    Ok(match effect {
+        PlannedEffect::FlipPoint => ResolvedEffect::Bit,
         PlannedEffect::Parameter => {
-            let mailbox_address = names.symbol(MAILBOX_SYMBOL)?;
-            return Ok(ResolvedEffect::Parameter {
-                mailbox_address,
-                command,
-                boot: Box::new(boot.clone()),
-            });
+            let (mailbox_address, boot) = (names.symbol(MAILBOX_SYMBOL)?, Box::new(boot.clone()));
+            ResolvedEffect::Parameter { mailbox_address, command, boot }
         }
-        PlannedEffect::Flip { memory, bits } => {
-            let address = names.memory(memory)?.start;
-            if address % 4 != 0 {
-                return Err(PlanError::Alignment(address));
-            }
-            Effect::Word { address, flip: *bits, set: 0, clear: 0 }
-        }
-        PlannedEffect::Write { memory, bytes } => {
-            Effect::Bytes { address: names.memory(memory)?.start, bytes: bytes.clone() }
-        }
-        PlannedEffect::Register { name, flip, value } => {
-            Effect::Register { name: name.clone(), flip: *flip, value: *value }
-        }
-        PlannedEffect::Interrupt(number) => Effect::Interrupt { number: *number },
-        PlannedEffect::Nmi => Effect::Nmi,
-        PlannedEffect::Skip => Effect::Skip,
-        PlannedEffect::Reset(ram) => Effect::Reset { ram: *ram },
-    }))
+        other => ResolvedEffect::Fixed(names.effect(other)?),
+    })
+}
+
+fn fixed(
+    (within, effect): &(u64, PlannedEffect),
+    names: &Resolver<'_>,
+) -> Result<(u64, Effect), PlanError> {
+    Ok((*within, names.effect(effect)?))
 }
 
 /// A link in words.

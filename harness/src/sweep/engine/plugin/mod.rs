@@ -82,6 +82,7 @@ impl PluginEngine {
             }
             until(link, 1)?;
         }
+        fault.second.as_ref().map_or(Ok(()), |second| effect::command(&second.effect).map(drop))?;
         match fault.effect {
             Effect::Reset { .. } => Ok(()),
             _ => effect::command(&fault.effect).map(drop),
@@ -148,8 +149,10 @@ impl Engine for PluginEngine {
 
 /// Whether two runs begin at the same kept place, and each is over with its effect.
 fn are_neighbours(one: &Fault, other: &Fault) -> bool {
-    let is_simple =
-        |fault: &Fault| fault.scope == Scope::Once && !matches!(fault.effect, Effect::Reset { .. });
+    let is_simple = |fault: &Fault| {
+        let resets = matches!(fault.effect, Effect::Reset { .. });
+        fault.scope == Scope::Once && fault.second.is_none() && !resets
+    };
     let ((links, steps), (same, more)) = (split(&one.trigger), split(&other.trigger));
     let begin_together = links == same && steps / STRIDE == more / STRIDE;
     one.boot == other.boot && begin_together && is_simple(one) && is_simple(other)

@@ -64,6 +64,12 @@ impl Run {
             }
             self.session.clear_breakpoints()?;
             self.effect(&fault.effect)?;
+            if let Some(second) = &fault.second {
+                if !self.session.step(second.after)? {
+                    return Ok(injected);
+                }
+                self.effect(&second.effect)?;
+            }
             if injected.fired == times.min(FIRING_LIMIT) {
                 injected.boundary = self.run_on()?;
                 return Ok(injected);
