@@ -259,10 +259,7 @@ impl Driver<'_> {
             fault,
             flags: Mailbox::SEMIHOSTING | acknowledge,
             seed: u32::try_from(self.noise.next_word() >> 32).unwrap_or(0),
-            parameters: match plan.overflow {
-                Some((stack, way)) => [u32::from(stack.code()), u32::from(way.code()), 0, 0],
-                None => [plan.parameter, 0, 0, 0],
-            },
+            parameters: plan.parameters(plan.parameter),
             without: plan.without.iter().fold(0, |bits, detector| bits | detector.bit()),
         };
         self.session.write(self.places.mailbox, &mailbox.to_bytes())

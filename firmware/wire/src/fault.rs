@@ -18,7 +18,9 @@ crate::names::closed_list! {
     DivideByZero = 5, "divide-by-zero";
     /// A Rust panic in a thread.
     Panic = 6, "panic";
-    /// A stack is used beyond its limit; which one and how is said by `stack` and `way`.
+    /// A stack is used beyond its limit; which one and how is said by `stack` and `way`. With a
+    /// parameter, which is for `large-frame`, so many bytes of it are used, counted from its upper
+    /// end: within it or beyond its limit.
     StackOverflow = 7, "stack-overflow";
     /// The boot asks for a reset without having ended, as a boot that can never finish would; with
     /// a parameter of 1 it does so in order, which the device does not hold against it.
@@ -183,6 +185,9 @@ crate::names::closed_list! {
     /// of the kernel, and its sum compared. A parameter gives another number of rounds, whose sum
     /// nobody knows.
     Compute = 100, "compute";
+    /// None; threads take turns, one of them in floating point, while an interrupt handler above
+    /// the switch of threads wakes a third: each wake-up must be served, however many come.
+    TakeTurns = 101, "take-turns";
 }
 
 crate::names::closed_list! {

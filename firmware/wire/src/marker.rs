@@ -117,6 +117,9 @@ crate::names::closed_list! {
     BackupKept = 37, "backup-kept";
     /// A long computation over a table in RAM came to the sum that the compiler came to.
     Computed = 38, "computed";
+    /// Threads took turns in order, floating point was kept over all switches, and each wake-up by
+    /// an interrupt handler was served once.
+    TurnsTaken = 39, "turns-taken";
 }
 
 crate::names::closed_list! {

@@ -16,6 +16,9 @@ const REGISTERS: [&str; 18] = [
 /// A size that no allocator can give, and whose dressing with canaries does not wrap.
 const IMPOSSIBLE_SIZE_BYTES: u32 = 0x7FFF_FFFF;
 
+/// Where no core executes: memory for devices off the chip, in the map of each (DDI0403E B3.1).
+const NEVER_EXECUTED: u32 = 0xD000_0000;
+
 /// Checks one link: exactly one key says when.
 pub(super) fn check_link(key: &str, raw: &RawLink, problems: &mut Problems) -> Option<TriggerLink> {
     let ways = [
@@ -104,10 +107,10 @@ pub(super) fn check_effect(
         "interrupt" => &["number"],
         "reset" => &["ram"],
         "fail-allocation" => &["name"],
-        "nmi" | "skip" => &[],
+        "fault" | "nmi" | "skip" => &[],
         other => {
-            let expected = "one of flip, write, register, interrupt, nmi, skip, reset, \
-                            fail-allocation";
+            let expected = "one of flip, write, register, fault, interrupt, nmi, skip, \
+                            reset, fail-allocation";
             problems.add("sweep.effect.do", format_args!("\"{other}\""), expected);
             return None;
         }
@@ -128,6 +131,9 @@ pub(super) fn check_effect(
             }
             let value = if effect == "register" { raw.value } else { Some(IMPOSSIBLE_SIZE_BYTES) };
             PlannedEffect::Register { name, flip: raw.bits.unwrap_or(0), value }
+        }
+        "fault" => {
+            PlannedEffect::Register { name: "pc".to_owned(), flip: 0, value: Some(NEVER_EXECUTED) }
         }
         "interrupt" => PlannedEffect::Interrupt(raw.number?),
         "nmi" => PlannedEffect::Nmi,

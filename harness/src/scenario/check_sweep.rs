@@ -37,6 +37,7 @@ pub(super) fn check_sweep(
         let expected = "reports in sweep.expect that can be late";
         problems.add("sweep.late-after-instructions", "a number", expected);
     }
+    let second = check_second(raw, problems);
     if raw.latent && raw.effect.as_ref().is_some_and(|effect| effect.effect == "reset") {
         let expected = "another effect: a reset leaves its traces in RAM wherever it comes";
         problems.add("sweep.latent", "true with a reset", expected);
@@ -51,11 +52,13 @@ pub(super) fn check_sweep(
         points: points?,
         until,
         effect: effect?,
+        second,
         scopes,
         expect: raw.expect.iter().filter_map(|it| check_expected(it, problems)).collect(),
         may_miss: problems.names("sweep.may-miss", &raw.may_miss),
         allow: raw.allow.iter().filter_map(|it| check_allowed(it, subject, problems)).collect(),
-        sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed }),
+        forbid: raw.forbid.iter().filter_map(|name| check_forbidden(name, problems)).collect(),
+        sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed, of: it.of }),
         latent: raw.latent,
         late_after_instructions: raw.late_after_instructions,
     })
@@ -206,6 +209,19 @@ fn check_planned(
     }
 }
 
+/// A second effect comes at a drawn place behind the first one, which must leave the device there.
+fn check_second(raw: &RawSweep, problems: &mut Problems) -> Option<(u64, PlannedEffect)> {
+    let second = raw.second.as_ref()?;
+    let effects = [raw.effect.as_ref(), Some(&second.effect)];
+    let resets = effects.into_iter().flatten().any(|effect| effect.effect == "reset");
+    if second.within == 0 || resets || raw.effect.is_none() || raw.scopes != ["once"] {
+        let expected = "an effect within at least 1 instruction, none of the two a reset or a \
+                        value, in scope \"once\" alone";
+        problems.add("sweep.second", "a table", expected);
+    }
+    Some((second.within, check_effect(&second.effect, false, problems)?))
+}
+
 /// The number of points must be known before the first run, so that a sample is the same in all.
 fn check_sample(raw: &RawSweep, points: Option<&Points>, problems: &mut Problems) {
     let Some(sample) = &raw.sample else {
@@ -217,8 +233,12 @@ fn check_sample(raw: &RawSweep, points: Option<&Points>, problems: &mut Problems
     if sample.count == 0 {
         problems.add("sweep.sample.count", "0", "at least 1");
     }
-    if matches!(points, Some(Points::Instructions | Points::Hits)) {
-        let expected = "none unless the points are \"bits\", \"values\" or \"mix\"";
+    if matches!(points, Some(Points::Instructions)) != sample.of.is_some() {
+        let expected = "a number exactly where the points are \"instructions\"";
+        problems.add("sweep.sample.of", "a number or none", expected);
+    }
+    if matches!(points, Some(Points::Hits)) {
+        let expected = "none where the points are \"hits\"";
         problems.add("sweep.sample", "a table", expected);
     }
 }
@@ -255,6 +275,11 @@ fn check_expected(raw: &RawExpected, problems: &mut Problems) -> Option<Expected
         kind: raw.kind.as_deref().and_then(|name| problems.name("sweep.expect.kind", name)),
         thread: raw.thread.as_deref().and_then(|name| problems.name("sweep.expect.thread", name)),
     })
+}
+
+fn check_forbidden(name: &str, problems: &mut Problems) -> Option<Outcome> {
+    let choices = [Outcome::Masked, Outcome::DetectedRight].map(|it| (it.name(), it));
+    problems.choice("sweep.forbid", name, &choices)
 }
 
 fn check_allowed(raw: &RawAllowed, subject: Subject, problems: &mut Problems) -> Option<Allowed> {

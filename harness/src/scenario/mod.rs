@@ -79,7 +79,8 @@ pub struct BootPlan {
     pub fault: Fault,
     /// For `await`: the command that is sent while the boot runs.
     pub then: Option<Fault>,
-    /// First parameter of the command.
+    /// The parameter of the command that a file can state: the first one, but for
+    /// `stack-overflow`, whose first ones are its stack and its way.
     pub parameter: u32,
     /// For `stack-overflow`: whose stack, and how.
     pub overflow: Option<(Context, Way)>,
@@ -115,6 +116,17 @@ pub struct BootPlan {
     pub safe_mode: Option<bool>,
     /// Texts that must stand on the console of this boot.
     pub console: Vec<String>,
+}
+
+impl BootPlan {
+    /// The parameters of its command, with a certain value of the one that a file can state.
+    #[must_use]
+    pub fn parameters(&self, stated: u32) -> [u32; 4] {
+        match self.overflow {
+            Some((stack, way)) => [u32::from(stack.code()), u32::from(way.code()), 0, stated],
+            None => [stated, 0, 0, 0],
+        }
+    }
 }
 
 /// How a boot starts.

@@ -25,6 +25,8 @@ pub struct RawSweep {
     pub mix: Option<RawMix>,
     /// What is done at each point; none for `values` and `mix`.
     pub effect: Option<RawEffect>,
+    /// A second effect, in the same boot.
+    pub second: Option<RawSecond>,
     /// How often it comes.
     pub scopes: Vec<String>,
     /// Reports that are right.
@@ -36,6 +38,9 @@ pub struct RawSweep {
     /// Outcomes that do not make the sweep fail.
     #[serde(default)]
     pub allow: Vec<RawAllowed>,
+    /// Outcomes that make the sweep fail, though elsewhere they are good.
+    #[serde(default)]
+    pub forbid: Vec<String>,
     /// Some points in place of all.
     pub sample: Option<RawSample>,
     /// Whether RAM at the end is compared with that of the golden run.
@@ -158,4 +163,16 @@ pub struct RawSample {
     pub count: u64,
     /// Which.
     pub seed: u64,
+    /// For `instructions`: out of how many.
+    pub of: Option<u64>,
+}
+
+/// `second`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSecond {
+    /// At most so many instructions after the first effect.
+    pub within: u64,
+    /// What.
+    pub effect: RawEffect,
 }

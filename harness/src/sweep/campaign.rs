@@ -200,6 +200,7 @@ fn identity(test: &Test, image: &Image, plan: &Plan, seed: u64) -> Identity {
         allowed: allow
             .map(|it| Allowance { outcome: it.outcome, reason: it.reason.clone() })
             .collect(),
+        forbidden: plan.sweep.forbid.clone(),
     }
 }
 

@@ -23,10 +23,7 @@ fn command(plan: &BootPlan, ticket: u32, noise: &mut Noise) -> Mailbox {
         // No log: what a host serves stops the device, and all that is judged lies in memory.
         flags: acknowledge,
         seed: u32::try_from(noise.next_word() >> 32).unwrap_or(0),
-        parameters: match plan.overflow {
-            Some((stack, way)) => [u32::from(stack.code()), u32::from(way.code()), 0, 0],
-            None => [plan.parameter, 0, 0, 0],
-        },
+        parameters: plan.parameters(plan.parameter),
         without: plan.without.iter().fold(0, |bits, detector| bits | detector.bit()),
     }
 }

@@ -135,4 +135,18 @@ pub struct Fault {
     pub scope: Scope,
     /// For effects with noise.
     pub seed: u64,
+    /// A second effect in the same boot; only with [`Scope::Once`], and not behind a reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Second>,
+}
+
+/// A second effect of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Second {
+    /// Instructions after the first effect, at least 1; if the boot is over before, it does not
+    /// come.
+    pub after: u64,
+    /// What; no reset.
+    pub effect: Effect,
 }

@@ -62,7 +62,7 @@ impl Pruning {
 fn flipped(fault: &Fault) -> Option<(u32, u32)> {
     match fault.effect {
         Effect::Word { address, flip, set: 0, clear: 0 }
-            if flip.is_power_of_two() && fault.scope == Scope::Once =>
+            if flip.is_power_of_two() && fault.scope == Scope::Once && fault.second.is_none() =>
         {
             Some((address, flip.trailing_zeros()))
         }
@@ -99,7 +99,14 @@ mod tests {
     }
 
     fn fault(effect: Effect) -> Fault {
-        Fault { boot: 1, trigger: vec![Link::Boot], effect, scope: Scope::Once, seed: 0 }
+        Fault {
+            boot: 1,
+            trigger: vec![Link::Boot],
+            effect,
+            scope: Scope::Once,
+            seed: 0,
+            second: None,
+        }
     }
 
     fn flip(flip: u32) -> Fault {

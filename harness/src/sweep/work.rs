@@ -107,13 +107,17 @@ pub struct Identity {
     pub scopes: Vec<Scope>,
     /// Outcomes that are allowed beside those that always are ([`always_good`]).
     pub allowed: Vec<Allowance>,
+    /// Outcomes that are not, of those that elsewhere always are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<Outcome>,
 }
 
 impl Identity {
     /// Whether an outcome leaves the sweep green.
     #[must_use]
     pub fn allows(&self, outcome: Outcome) -> bool {
-        always_good(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
+        (always_good(outcome) && !self.forbidden.contains(&outcome))
+            || self.allowed.iter().any(|entry| entry.outcome == outcome)
     }
 
     /// The command that runs one injection again.

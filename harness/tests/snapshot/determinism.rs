@@ -75,7 +75,7 @@ fn determinism_of_restored_runs_is_that_of_fresh_ones() {
         let ready = Link::Address { address: bench.address("crashrig_ready"), count: 1 };
         let trigger = vec![ready, Link::Instructions { count: instructions }];
         let effect = Effect::Register { name: "r0".into(), flip: 1, value: None };
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
     };
     let fresh = |fault: Option<&Fault>| bench.engine().hashing_ram().run(fault).unwrap();
     let (expected, injected) = (fresh(None), fresh(Some(&fault(9))));
@@ -145,7 +145,7 @@ fn determinism_holds_with_the_same_stops() {
         let mut engine = bench.engine().hashing_ram();
         let trigger = vec![Link::Address { address: place, count: 1 }];
         let effect = Effect::Word { address: 0x2000_0000, flip: 0, set: 0, clear: 0 };
-        let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 };
+        let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None };
         engine.run(Some(&fault)).unwrap()
     };
     let (first, second) = (stopped(), stopped());

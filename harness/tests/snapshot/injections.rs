@@ -91,7 +91,14 @@ fn a_trigger_that_is_not_met_is_said_to_be_so() {
     let bench = Bench::of(CRASH);
     let mut engine = bench.engine();
     let link = Link::Address { address: bench.address(ENTRY), count: 2 };
-    let fault = Fault { boot: 1, trigger: vec![link], effect: RESET, scope: Scope::Once, seed: 1 };
+    let fault = Fault {
+        boot: 1,
+        trigger: vec![link],
+        effect: RESET,
+        scope: Scope::Once,
+        seed: 1,
+        second: None,
+    };
     let trace = engine.run(Some(&fault)).unwrap();
     assert_eq!((trace.fired, trace.fired_at), (0, None));
     assert_eq!(trace.boots.len(), 2, "the run goes on to its end");
@@ -107,7 +114,7 @@ fn a_flipped_bit_of_the_record_is_not_believed() {
     let hook = bench.address("crashrig_reset_hook");
     let fault = |effect| {
         let trigger = vec![Link::Address { address: hook, count: 1 }];
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
     };
     let golden = engine.run(Some(&fault(NOTHING))).unwrap();
     assert!(record(&golden, 0), "nothing was flipped");
@@ -129,7 +136,7 @@ fn after_a_lockup_the_next_run_is_as_ever() {
     let vectors = bench.address("__crashrig_vectors_start");
     let effect = Effect::Bytes { address: vectors + 12, bytes: vec![0; 16] };
     let trigger = vec![Link::Address { address: bench.address("crashrig_ready"), count: 1 }];
-    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 };
+    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None };
     let trace = engine.run(Some(&fault)).unwrap();
     let [boot] = trace.boots.as_slice() else { panic!("one boot, found {:?}", trace.boots) };
     assert!(matches!(boot.boundary, Boundary::Lockup { .. }), "{:?}", boot.boundary);
@@ -143,7 +150,7 @@ fn an_effect_can_come_again_and_again() {
     let sealed = Link::Address { address: bench.address("crashrig_sealed"), count: 1 };
     let mut fired = |scope| {
         let trigger = vec![sealed.clone()];
-        let fault = Fault { boot: 1, trigger, effect: NOTHING, scope, seed: 1 };
+        let fault = Fault { boot: 1, trigger, effect: NOTHING, scope, seed: 1, second: None };
         engine.run(Some(&fault)).unwrap().fired
     };
     assert_eq!(fired(Scope::Once), 1);
@@ -165,7 +172,8 @@ fn a_state_that_would_not_be_whole_is_refused() {
     let here = Link::Address { address: counting, count: 1 };
     let store = Link::Store { address: 0x2000_0000, size_bytes: 0x2_0000, count: 1 };
     let trigger = vec![here, Link::Instructions { count: 60 }, store];
-    let fault = Fault { boot: 1, trigger, effect: NOTHING, scope: Scope::Once, seed: 1 };
+    let fault =
+        Fault { boot: 1, trigger, effect: NOTHING, scope: Scope::Once, seed: 1, second: None };
     let message = engine.run(Some(&fault)).unwrap_err().to_string();
     assert!(message.contains("floating-point"), "{message}");
 }
@@ -179,7 +187,7 @@ fn what_never_ends_is_a_hang() {
     let ready = bench.address("crashrig_ready");
     let effect = Effect::Register { name: "lr".into(), flip: 0, value: Some(ready | 1) };
     let trigger = vec![Link::Address { address: ready, count: 1 }];
-    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 };
+    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None };
     let trace = engine.run(Some(&fault)).unwrap();
     assert!(matches!(trace.boots[0].boundary, Boundary::Hang { .. }), "{:?}", trace.boots);
     assert_eq!(engine.run(Some(&fault)).unwrap(), trace);

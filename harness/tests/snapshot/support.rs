@@ -80,6 +80,6 @@ impl Bench {
     pub fn after(&self, symbol: &str, instructions: u64, effect: Effect) -> Fault {
         let place = Link::Address { address: self.address(symbol), count: 1 };
         let trigger = vec![place, Link::Instructions { count: instructions }];
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
     }
 }

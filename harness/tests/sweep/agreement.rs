@@ -82,7 +82,7 @@ fn triggers_and_scopes_mean_the_same_to_every_engine() {
     let nothing = Effect::Word { address: 0x2000_0000, flip: 0, set: 0, clear: 0 };
     let fault = |trigger: Vec<Link>, effect: &Effect, scope| {
         let effect = effect.clone();
-        Fault { boot: 1, trigger, effect, scope, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope, seed: 1, second: None }
     };
     let first = store(table, 1);
     let steps = |count| Link::Instructions { count };
@@ -129,7 +129,14 @@ fn triggers_and_scopes_mean_the_same_to_every_engine() {
 fn what_no_engine_can_do_is_refused_by_each_in_the_same_words() {
     let bench = Bench::new(shipped("sweep::mixed_faults"));
     let trigger = vec![Link::Boot, Link::Instructions { count: 1 }];
-    let fault = Fault { boot: 1, trigger, effect: Effect::Skip, scope: Scope::FromThenOn, seed: 1 };
+    let fault = Fault {
+        boot: 1,
+        trigger,
+        effect: Effect::Skip,
+        scope: Scope::FromThenOn,
+        seed: 1,
+        second: None,
+    };
     for mut engine in engines(&bench) {
         let message = engine.run(Some(&fault)).expect_err("a refusal").to_string();
         assert_eq!(message, "repeat an effect: the trigger's last link is no place");

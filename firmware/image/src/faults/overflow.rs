@@ -25,6 +25,8 @@ const FLOAT_LEFT_BYTES: u32 = 96;
 const NESTED_LEFT_BYTES: u32 = 200;
 /// How often the loop turns that waits to be noticed: about a hundred clock ticks.
 const WAIT_TURNS: u32 = 1_000_000;
+/// The same for three clock ticks or so.
+const TICK_TURNS: u32 = 50_000;
 /// Room for the frames of [`frame`] and [`take_frame`], which must not write over their own.
 const OWN_FRAMES_BYTES: u32 = 64;
 /// What is written into a frame.
@@ -33,13 +35,16 @@ pub(super) const FILL: u32 = 0xEF;
 static WAY: AtomicU32 = AtomicU32::new(0);
 /// Not 0: everything is done as always, but for the overflow.
 static HARMLESS: AtomicU32 = AtomicU32::new(0);
+/// Not 0: how much of the stack in use a large frame takes, in bytes from its end down.
+static DEPTH_BYTES: AtomicU32 = AtomicU32::new(0);
 static WORKER_STACK: Stack<2048> = Stack::new();
 
 /// Whose stack, and how, as the command says.
-pub fn stack_overflow([stack, way, harmless, _]: [u32; 4]) {
+pub fn stack_overflow([stack, way, harmless, depth_bytes]: [u32; 4]) {
     let code = |word: u32| u8::try_from(word).unwrap_or(0);
     WAY.store(way, Ordering::Relaxed);
     HARMLESS.store(harmless, Ordering::Relaxed);
+    DEPTH_BYTES.store(depth_bytes, Ordering::Relaxed);
     match Context::from_code(code(stack)) {
         Some(Context::Main) => chosen(),
         Some(Context::Timer) => on_timer_thread(),
@@ -115,7 +120,10 @@ extern "C" fn crashrig_inject_overflow(limit: u32, end: u32, guard: u32, way: Wa
             unsafe { recurse(limit - OVERRUN_BYTES, WAIT_TURNS) };
         }
         // SAFETY of the frames: none; they are meant to lie outside of the stack.
-        Way::LargeFrame => frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES),
+        Way::LargeFrame => match DEPTH_BYTES.load(Ordering::Relaxed) {
+            0 => frame(limit - OVERRUN_BYTES, stack_pointer(), limit - OVERRUN_BYTES),
+            depth_bytes => eat(end - depth_bytes),
+        },
         Way::SkippedFrame => frame(guard - OVERRUN_BYTES, guard, guard - OVERRUN_BYTES),
         Way::BelowPointer => below_pointer(limit),
         Way::ExceptionFrame => frame(limit + CANARY_BYTES, 0, 0),
@@ -231,6 +239,15 @@ fn use_float() {
 fn frame(stack_pointer: u32, from: u32, down_to: u32) {
     // SAFETY: none; the frame is meant to lie outside of the stack.
     unsafe { take_frame(stack_pointer, from, down_to, WAIT_TURNS) }
+}
+
+/// A frame down to an address, or a small one if more is in use; all of it written, and held for
+/// some clock ticks.
+fn eat(lowest: u32) {
+    let from = stack_pointer() - OWN_FRAMES_BYTES;
+    let lowest = lowest.min(from - OWN_FRAMES_BYTES);
+    // SAFETY: none beyond the limit; within it, what lies there is this thread's.
+    unsafe { take_frame(lowest, from, lowest, TICK_TURNS) }
 }
 
 /// One frame down to `lowest`, all of it written, held for long.

@@ -48,7 +48,7 @@ impl Mixture {
         let memories = mix.memories.iter().map(|memory| names.memory(memory));
         let memories = memories.collect::<Result<_, _>>()?;
         // The checks of the file see to a sample.
-        let sample = sample.unwrap_or(Sample { count: 1, seed: 0 });
+        let sample = sample.unwrap_or(Sample { count: 1, seed: 0, of: None });
         Ok(Self { memories, within: mix.within_instructions, sample })
     }
 
@@ -59,7 +59,7 @@ impl Mixture {
 
     /// The one with a number from 1; nothing behind the last.
     pub(super) fn draw(&self, number: u64) -> Option<Drawn> {
-        let Sample { count, seed } = self.sample;
+        let Sample { count, seed, .. } = self.sample;
         let index = number.checked_sub(1).filter(|index| *index < count)?;
         let mut noise = Noise::new(seed ^ number.wrapping_mul(SPREAD));
         let after = u128::from(index) * u128::from(self.within) / u128::from(count.max(1));
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn every_kind_is_drawn_and_each_number_gives_the_same_again() {
         let memory = Bytes { start: 0x2000_0001, size_bytes: 6, name: "six bytes".to_owned() };
-        let sample = Sample { count: 400, seed: 7 };
+        let sample = Sample { count: 400, seed: 7, of: None };
         let mixture = Mixture { memories: vec![memory], within: 2_000, sample };
         let all: Vec<_> = (1..=400).map(|number| mixture.draw(number).unwrap()).collect();
         assert!(all.is_sorted_by_key(|drawn| drawn.after), "in the order of instructions");

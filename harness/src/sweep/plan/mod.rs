@@ -7,11 +7,12 @@ mod sample;
 use self::mix::Mixture;
 use self::resolve::{Bytes, Resolver};
 use super::commands::commands;
-use super::fault::{Effect, Fault, Link, Scope};
+use super::fault::{Effect, Fault, Link, Scope, Second};
 use super::result::PointNumber;
 use crate::image::Image;
-use crate::scenario::Scenario;
+use crate::noise::Noise;
 use crate::scenario::sweep::{PlannedEffect, Points, Sweep, TriggerLink};
+use crate::scenario::{BootPlan, Scenario};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
 use std::ops::Range;
 
@@ -73,7 +74,7 @@ enum ResolvedEffect {
     /// The bit that is the point is flipped.
     Bit,
     /// The value that is the point becomes the command's parameter.
-    Parameter { mailbox_address: u32, command: Mailbox },
+    Parameter { mailbox_address: u32, command: Mailbox, boot: Box<BootPlan> },
 }
 
 /// A sweep whose names are looked up.
@@ -93,6 +94,8 @@ pub struct Plan {
     effect: ResolvedEffect,
     /// Memory that the core reads and writes without instructions: vectors and stacks.
     of_the_core: Vec<Range<u32>>,
+    /// A second effect, and within how many instructions it comes.
+    second: Option<(u64, Effect)>,
     /// The points of a sample.
     drawn: Option<Vec<u64>>,
     seed: u64,
@@ -120,6 +123,7 @@ impl Plan {
         };
         let index = (sweep.boot as usize).saturating_sub(1);
         let command = commands(scenario, seed).get(index).copied().ok_or_else(no_sweep)?;
+        let boot = scenario.boots.get(index).ok_or_else(no_sweep)?;
         let until = sweep.until.as_ref().map(|link| names.link(link)).transpose()?;
         let crash_region = names.crash_region()?;
         let mut plan = Self {
@@ -129,7 +133,8 @@ impl Plan {
             trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
             points,
-            effect: resolved_effect(&sweep.effect, &names, command)?,
+            second: sweep.second.as_ref().map(|second| fixed(second, &names)).transpose()?,
+            effect: resolved_effect(&sweep.effect, &names, command, boot)?,
             of_the_core: of_the_core(image),
             drawn: None,
             seed,
@@ -158,7 +163,8 @@ impl Plan {
     #[must_use]
     pub fn all(&self) -> Option<u64> {
         match &self.points {
-            ResolvedPoints::Instructions | ResolvedPoints::Hits | ResolvedPoints::Mix(_) => None,
+            ResolvedPoints::Instructions => self.sweep.sample.and_then(|sample| sample.of),
+            ResolvedPoints::Hits | ResolvedPoints::Mix(_) => None,
             ResolvedPoints::Bits(bytes) => Some(8 * u64::from(bytes.size_bytes)),
             ResolvedPoints::Values { count, .. } => Some(*count),
         }
@@ -210,7 +216,7 @@ impl Plan {
                 let place = format!("{}, {after} instructions from {trigger_name}", drawn.name);
                 let (boot, effect) = (self.boot, drawn.effect);
                 let seed = self.seed ^ ordinal;
-                return Some((Fault { boot, trigger, effect, scope, seed }, place));
+                return Some((Fault { boot, trigger, effect, scope, seed, second: None }, place));
             }
             ResolvedPoints::Hits => {
                 set_count(trigger.last_mut()?, ordinal);
@@ -224,8 +230,16 @@ impl Plan {
                 format!("parameter {}", value(*from, *step, ordinal))
             }
         };
-        let effect = self.effect(ordinal);
-        Some((Fault { boot: self.boot, trigger, effect, scope, seed: self.seed ^ ordinal }, place))
+        let (effect, seed) = (self.effect(ordinal), self.seed ^ ordinal);
+        let second = self.second.as_ref().map(|(within, effect)| {
+            let after = 1 + Noise::new(seed).next_word() % (*within).max(1);
+            Second { after, effect: effect.clone() }
+        });
+        let place = match &second {
+            Some(second) => format!("{place}, and {} instructions later", second.after),
+            None => place,
+        };
+        Some((Fault { boot: self.boot, trigger, effect, scope, seed, second }, place))
     }
 
     /// The first point with nothing done: what the device does anyway where it is stopped there.
@@ -234,7 +248,7 @@ impl Plan {
         let (fault, _) = self.point(PointNumber(1), Scope::Once)?;
         // No bit of the first word of the crash region is another.
         let effect = Effect::Word { address: self.crash_region.start, flip: 0, set: 0, clear: 0 };
-        Some(Fault { effect, ..fault })
+        Some(Fault { effect, second: None, ..fault })
     }
 
     /// The same where the points end, for a sweep that says where they do.
@@ -255,11 +269,10 @@ impl Plan {
                 Effect::Word { address: address & !3, flip, set: 0, clear: 0 }
             }
             (
-                ResolvedEffect::Parameter { mailbox_address, command },
+                ResolvedEffect::Parameter { mailbox_address, command, boot },
                 ResolvedPoints::Values { from, step, .. },
             ) => {
-                let [_, second, third, fourth] = command.parameters;
-                let parameters = [value(*from, *step, ordinal), second, third, fourth];
+                let parameters = boot.parameters(value(*from, *step, ordinal));
                 let bytes = Mailbox { parameters, ..*command }.to_bytes().to_vec();
                 Effect::Bytes { address: *mailbox_address, bytes }
             }
@@ -294,32 +307,24 @@ fn resolved_effect(
     effect: &PlannedEffect,
     names: &Resolver<'_>,
     command: Mailbox,
+    boot: &BootPlan,
 ) -> Result<ResolvedEffect, PlanError> {
-    Ok(ResolvedEffect::Fixed(match effect {
-        PlannedEffect::FlipPoint => return Ok(ResolvedEffect::Bit),
-        PlannedEffect::Drawn => return Ok(ResolvedEffect::Drawn),
+    Ok(match effect {
+        PlannedEffect::FlipPoint => ResolvedEffect::Bit,
+        PlannedEffect::Drawn => ResolvedEffect::Drawn,
         PlannedEffect::Parameter => {
-            let mailbox_address = names.symbol(MAILBOX_SYMBOL)?;
-            return Ok(ResolvedEffect::Parameter { mailbox_address, command });
+            let (mailbox_address, boot) = (names.symbol(MAILBOX_SYMBOL)?, Box::new(boot.clone()));
+            ResolvedEffect::Parameter { mailbox_address, command, boot }
         }
-        PlannedEffect::Flip { memory, bits } => {
-            let address = names.memory(memory)?.start;
-            if address % 4 != 0 {
-                return Err(PlanError::Alignment(address));
-            }
-            Effect::Word { address, flip: *bits, set: 0, clear: 0 }
-        }
-        PlannedEffect::Write { memory, bytes } => {
-            Effect::Bytes { address: names.memory(memory)?.start, bytes: bytes.clone() }
-        }
-        PlannedEffect::Register { name, flip, value } => {
-            Effect::Register { name: name.clone(), flip: *flip, value: *value }
-        }
-        PlannedEffect::Interrupt(number) => Effect::Interrupt { number: *number },
-        PlannedEffect::Nmi => Effect::Nmi,
-        PlannedEffect::Skip => Effect::Skip,
-        PlannedEffect::Reset(ram) => Effect::Reset { ram: *ram },
-    }))
+        other => ResolvedEffect::Fixed(names.effect(other)?),
+    })
+}
+
+fn fixed(
+    (within, effect): &(u64, PlannedEffect),
+    names: &Resolver<'_>,
+) -> Result<(u64, Effect), PlanError> {
+    Ok((*within, names.effect(effect)?))
 }
 
 /// A link in words.

@@ -110,7 +110,7 @@ impl Report {
     fn look_at(&mut self, result: InjectionResult) {
         let outcome = result.outcome;
         let is_first = self.examples.iter().all(|example| example.result.outcome != outcome);
-        if is_first && !always_good(outcome) {
+        if is_first && (!always_good(outcome) || self.sweep.forbidden.contains(&outcome)) {
             let allowance = self.sweep.allowed.iter().find(|entry| entry.outcome == outcome);
             let allowed = allowance.map(|entry| entry.reason.clone());
             let command = self.sweep.replay(result.point, result.scope);

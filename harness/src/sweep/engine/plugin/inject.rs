@@ -55,7 +55,7 @@ impl Warm {
         let pc_at = commands.len() - 1;
         if !matches!(fault.effect, Effect::Reset { .. }) {
             commands.push(effect::command(&fault.effect)?);
-            if fault.scope == Scope::Once {
+            if fault.scope == Scope::Once && fault.second.is_none() {
                 commands.push(to_end(self.budget.saturating_sub(after)));
                 commands.push(Command::Compare(Slot::end_of(index)));
                 commands.extend(self.guest.reads());
@@ -72,6 +72,7 @@ impl Warm {
         let (mut end, mut ram) = (Stopped { reason: Reason::Reset, pc: 0, executed: 0 }, None);
         match fault.effect {
             Effect::Reset { ram: policy } => ram = Some((policy, fault.seed)),
+            _ if fault.second.is_some() => end = self.second(fault, after)?,
             _ if fault.scope == Scope::Once => end = stopped(&replies)?,
             _ => match self.again_and_again(fault, after)? {
                 (fired, Some(stopped)) => (trace.fired, end) = (fired, stopped),
@@ -165,6 +166,24 @@ impl Warm {
         range: impl SliceIndex<[BootTrace], Output = [BootTrace]>,
     ) -> Vec<BootTrace> {
         self.golden.boots.get(range).unwrap_or_default().to_vec()
+    }
+
+    /// The first effect has come; the second one comes behind it. Where the boot ended, with the
+    /// instructions since the first.
+    fn second(&mut self, fault: &Fault, after: u64) -> Result<Stopped, BenchError> {
+        let Some(second) = &fault.second else {
+            return Err(BenchError("carry out a second effect: there is none".to_owned()));
+        };
+        let limit = second.after.min(self.budget.saturating_sub(after)).max(1);
+        let run = Command::Run { limit, until: Until::End, skip: 0 };
+        let way = stopped(&self.guest.carry_out(&[run])?)?;
+        if way.reason != Reason::Instructions {
+            return Ok(way);
+        }
+        let rest = self.budget.saturating_sub(after + way.executed).max(1);
+        let commands = [effect::command(&second.effect)?, to_end(rest)];
+        let end = stopped(&self.guest.carry_out(&commands)?)?;
+        Ok(Stopped { executed: way.executed + end.executed, ..end })
     }
 
     /// The effect has come once; it comes again wherever the last link is met again. How often it

@@ -54,6 +54,12 @@ impl Run {
                 return Ok(injected);
             }
             carry_out(&mut *self, &fault.effect)?;
+            if let Some(second) = &fault.second {
+                if !self.session.step(second.after)? {
+                    return Ok(injected);
+                }
+                carry_out(&mut *self, &second.effect)?;
+            }
             let met = match (next(fault.scope, injected.fired), &again) {
                 (Next::Again, Some(again)) => self.meet(again, Some(again))?,
                 (Next::Never, _) => Met::Over(endless()),

@@ -176,6 +176,14 @@ impl Warm {
         if matches!(fault.effect, Effect::Reset { .. }) {
             return Ok((1, Boundary::Reset));
         }
+        if let Some(second) = &fault.second {
+            carry_out(&mut self.device, &fault.effect)?;
+            if let Met::Ended(boundary) = step(&mut self.device, second.after)? {
+                return Ok((1, boundary));
+            }
+            carry_out(&mut self.device, &second.effect)?;
+            return Ok((1, self.device.run_to_end(budget)?));
+        }
         if fault.scope == Scope::Once {
             let known = self.known_word(fault)?;
             effect::carry_out_and_go(&mut self.device, &fault.effect, known)?;
