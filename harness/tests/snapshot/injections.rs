@@ -5,6 +5,7 @@ use crashrig_harness::decode::records::new_record;
 use crashrig_harness::sweep::engine::{BootTrace, Engine, Trace};
 use crashrig_harness::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crashrig_harness::target::Boundary;
+use crashrig_qemu::{Emulator, Limits, Stop};
 use crashrig_wire::EndMarker;
 
 const CRASH: &str = "sweep/reset_in_crash_writer.toml";
@@ -167,14 +168,26 @@ fn a_state_that_would_not_be_whole_is_refused() {
         return;
     }
     let bench = Bench::of("kernel/services.toml");
-    let mut engine = bench.engine();
-    let counting = bench.address("crashrig_image::faults::services::float_is_kept::count") & !1;
-    let here = Link::Address { address: counting, count: 1 };
-    let store = Link::Store { address: 0x2000_0000, size_bytes: 0x2_0000, count: 1 };
-    let trigger = vec![here, Link::Instructions { count: 60 }, store];
-    let fault =
-        Fault { boot: 1, trigger, effect: NOTHING, scope: Scope::Once, seed: 1, second: None };
-    let message = engine.run(Some(&fault)).unwrap_err().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut launch = bench.workload.launch.clone();
+    (launch.output_folder, launch.snapshots) = (folder.path().to_owned(), true);
+    let mut emulator = Emulator::start(&launch).unwrap();
+    let planned = &bench.workload.boots[0];
+    for (address, bytes) in planned.memory.as_ref().unwrap() {
+        emulator.write(*address, bytes).unwrap();
+    }
+    emulator.write(bench.workload.mailbox, &planned.mailbox).unwrap();
+    assert_eq!(emulator.has_live_float().unwrap(), Some(false), "before the first instruction");
+    emulator.save("first").unwrap();
+    let counting = "crashrig_image::faults::services::float_is_kept::count";
+    let place = emulator.break_at(bench.address(counting)).unwrap();
+    emulator.resume().unwrap();
+    let stop = emulator.wait(&Limits::default()).unwrap();
+    assert_eq!(stop, Stop::Breakpoint { token: place });
+    emulator.remove(place).unwrap();
+    let mut is_live = || emulator.step(1).unwrap() && emulator.has_live_float().unwrap().unwrap();
+    assert!((0..500).any(|_| is_live()), "a thread that counts in floating point");
+    let message = emulator.save("second").unwrap_err().to_string();
     assert!(message.contains("floating-point"), "{message}");
 }
 

@@ -8,8 +8,9 @@ use crate::{image, shipped};
 use crashrig_harness::rig::Rig;
 use crashrig_harness::sweep::engine::plugin::PluginEngine;
 use crashrig_harness::sweep::engine::snapshot::SnapshotEngine;
-use crashrig_harness::sweep::engine::{Engine, Trace};
+use crashrig_harness::sweep::engine::{BootTrace, Engine, Trace};
 use crashrig_harness::sweep::fault::{Effect, Fault, Link, Scope};
+use crashrig_harness::sweep::hash::Fnv;
 use crashrig_harness::sweep::result::{InjectionResult, PointNumber};
 use crashrig_harness::sweep::run::Runner;
 use crashrig_harness::sweep::work::Worker;
@@ -66,10 +67,16 @@ fn engines_agree_on_faults_of_any_kind() {
     assert_eq!(line(&again), line(&found[1].1[points.len() / 2]));
 }
 
-/// How often an effect came, where and after how many instructions, and how the boots ended.
-fn met(trace: &Trace) -> (u32, Option<u32>, Option<u64>, Vec<&'static str>) {
-    let ends = trace.boots.iter().map(|boot| boot.boundary.name()).collect();
-    (trace.fired, trace.fired_at, trace.fired_after, ends)
+/// How often an effect came, where and after how many instructions, how the boots ended and what
+/// they left.
+fn met(trace: &Trace) -> (u32, Option<u32>, Option<u64>, Vec<(&'static str, u64)>) {
+    let left = |boot: &BootTrace| {
+        let mut hash = Fnv::default();
+        hash.add_part(&boot.region);
+        hash.add_part(&boot.marker);
+        (boot.boundary.name(), hash.value())
+    };
+    (trace.fired, trace.fired_at, trace.fired_after, trace.boots.iter().map(left).collect())
 }
 
 #[test]

@@ -212,14 +212,18 @@ impl Warm {
                 _ => 0,
             };
             if is_access(last) {
+                self.forget_near();
+                commands.push(Command::Save { slot: Slot::NEAR, whole: false });
                 commands.push(Command::Run { limit: 1, until: Until::End, skip: 0 });
             }
             let limit = self.budget.saturating_sub(after + executed).max(1);
             commands.push(Command::Run { limit, until, skip });
             let (stop, passed) = self.run(&commands)?;
             executed += passed;
-            if !matches!(stop.reason, Reason::Address | Reason::Access) {
-                return Ok((fired, Some(Stopped { executed, ..stop })));
+            match stop.reason {
+                Reason::Address => {}
+                Reason::Access => self.go_again(Slot::NEAR, passed)?,
+                _ => return Ok((fired, Some(Stopped { executed, ..stop }))),
             }
             self.guest.carry_out(std::slice::from_ref(&effect))?;
             fired += 1;
