@@ -3,7 +3,8 @@
 use crate::setup::{self, emulator};
 use crate::step::Step;
 use crate::{
-    bench, blast, bless, cluster, heaps, lint, mutants, performance, size, tidy, workspace,
+    bench, blast, bless, cluster, determinism, heaps, lint, mutants, performance, size, sweeps,
+    tidy, workspace,
 };
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
@@ -86,8 +87,13 @@ pub const JOBS: &[Job] = &[
     },
     Job {
         name: "determinism",
-        summary: "set up, then the tests of determinism with many repetitions",
-        run: || after_setup(&determinism()),
+        summary: "set up, then the tests of determinism with many repetitions, and the same \
+                  faults on every engine and every QEMU; differences where a clock ticks go into \
+                  docs/sweep.md",
+        run: || {
+            setup::run()?;
+            determinism::run()
+        },
     },
     Job {
         name: "bench",
@@ -112,6 +118,14 @@ pub const JOBS: &[Job] = &[
         run: || {
             setup::run()?;
             blast::run().map(|()| 0)
+        },
+    },
+    Job {
+        name: "sweeps",
+        summary: "set up, run every sweep to its end, into docs/sweep.md; goes on where it was",
+        run: || {
+            setup::run()?;
+            sweeps::run()
         },
     },
     Job {
@@ -184,11 +198,6 @@ fn heap_model() -> Step {
 }
 
 /// The tests of that name.
-fn determinism() -> Step {
-    let step = cargo(["test", "--package", "crashrig-harness", "--package", "crashrig-qemu"]);
-    step.args(["determinism"]).env("CRASHRIG_REPETITIONS", "3000")
-}
-
 fn help() -> Result<u8> {
     println!("cargo ci <job>\n");
     let width = JOBS.iter().map(|job| job.name.len()).max().unwrap_or_default();

@@ -12,7 +12,7 @@ use crashrig_harness::sweep::shard::Shard;
 use crashrig_harness::sweep::store::append::Store;
 use crashrig_harness::sweep::store::line::{Line, Spent, WorkerStart};
 use crashrig_harness::sweep::store::table::Table;
-use crashrig_harness::sweep::work::Extent;
+use crashrig_harness::sweep::work::{Extent, InsteadOf, OPEN_LIMIT};
 use fake::FakeWork;
 use std::collections::BTreeSet;
 
@@ -28,9 +28,14 @@ fn report(extent: Extent, shard: &str, rows: &[(u64, Scope, Outcome)]) -> Report
     let mut lines: Vec<_> = rows.iter().map(|row| Line::Result(result(*row))).collect();
     let session = "1-1".to_owned();
     let engine = "snapshot".to_owned();
-    lines.push(Line::Worker(WorkerStart { session: session.clone(), number: 1, engine }));
+    let reason = "steer from inside: devices of the host are needed".to_owned();
+    let instead_of = Some(InsteadOf { engine: "plugin".to_owned(), reason });
+    let worker = WorkerStart { session: session.clone(), number: 1, engine, instead_of };
+    lines.push(Line::Worker(worker));
     let (milliseconds, workers, injections) = (2_500, 2, 5_000);
-    lines.push(Line::Spent(Spent { session, sequence: 1, milliseconds, workers, injections }));
+    let (sequence, pruned) = (1, 16);
+    let spent = Spent { session, sequence, milliseconds, workers, injections, pruned };
+    lines.push(Line::Spent(spent));
     store.append(&lines).unwrap();
     let mut table = Table::in_memory().unwrap();
     table.merge_folder(folder.path()).unwrap();
@@ -81,6 +86,10 @@ fn the_exit_code_says_what_there_is_to_say() {
                    `cargo rig sweep scenarios/sweep/fake.toml`";
     check(Extent::Open, "1/1", &good, exit::INTERRUPTED, verdict);
     check(Extent::Open, "1/1", &both(&[Masked, NotActivated]), exit::PASS, "passed");
+    let endless = [(OPEN_LIMIT, Scope::Once, Masked)];
+    check(Extent::Open, "1/1", &endless, exit::FAIL, "FAILED: no end within 1,000,000 points");
+    let endless = [(OPEN_LIMIT - 1, Scope::Once, Masked)];
+    check(Extent::Open, "1/2", &endless, exit::FAIL, "FAILED: no end within 1,000,000 points");
     let verdict = "no verdict: nothing was injected, the trigger was never met";
     check(Extent::Open, "1/1", &both(&[NotActivated]), exit::NOTHING_SELECTED, verdict);
     check(three, "1/1", &both(&[NotActivated; 3]), exit::NOTHING_SELECTED, verdict);
@@ -130,8 +139,19 @@ hang, 4 times, not allowed
 
 8,000 instructions in all
 5,000 injections in 2.500 s: 1,000 a second and worker; engine snapshot (1 started)
+engine snapshot in place of plugin: steer from inside: devices of the host are needed
 FAILED: 4 injections came to what is not allowed";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn machines_read_why_another_engine_was_used() {
+    let report = report(Extent::Exhaustive { count: 1 }, "1/1", &both(&[Masked]));
+    let json = serde_json::to_value(&report).unwrap();
+    let instead_of = json.pointer("/cost/replacements/0/instead_of").unwrap();
+    assert_eq!(instead_of.pointer("/engine").unwrap(), "plugin");
+    let reason = instead_of.pointer("/reason").unwrap().as_str().unwrap();
+    assert!(reason.ends_with("devices of the host are needed"), "{reason}");
 }
 
 #[test]
@@ -148,6 +168,8 @@ fn a_sample_says_how_sure_it_is() {
 | `sweep::fake` | once | 20 of 32,768, seed 0x1 | 19 (76.4 % to 99.1 %) | 1 (0.9 % to 23.6 %) |
 | `sweep::fake` | from-then-on | 20 of 32,768, seed 0x1 | 19 (76.4 % to 99.1 %) | \
 1 (0.9 % to 23.6 %) |
+
+`sweep::fake`: engine snapshot in place of plugin: steer from inside: devices of the host are needed
 ";
     assert_eq!(markdown_table(&[report]), expected);
 }

@@ -10,7 +10,7 @@ use crashrig_harness::sweep::schedule::{End, Orders, ScheduleError, run};
 use crashrig_harness::sweep::shard::Shard;
 use crashrig_harness::sweep::store::shard_files;
 use crashrig_harness::sweep::store::table::Table;
-use crashrig_harness::sweep::work::Extent;
+use crashrig_harness::sweep::work::{Extent, OPEN_LIMIT};
 use fake::FakeWork;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -181,6 +181,18 @@ fn a_bench_that_always_fails_ends_the_session_and_keeps_what_there_is() {
     let rows = table(folder.path());
     let good = rows.iter().filter(|row| row.outcome != Outcome::HarnessError);
     assert_eq!(good.count(), 10);
+}
+
+#[test]
+fn an_open_sweep_without_an_end_is_run_to_its_most_points() {
+    let mut work = FakeWork::new(Extent::Open, [u64::MAX; 2]);
+    work.identity.scopes.truncate(1);
+    let folder = tempfile::tempdir().unwrap();
+    let shard = Shard::new(7, OPEN_LIMIT / 10).unwrap();
+    let end = session(&work, folder.path(), shard, 1, u64::MAX).unwrap();
+    assert_eq!(end, End::Complete);
+    let rows = table(folder.path());
+    assert_eq!((rows.len(), rows.last().unwrap().point.0), (10, 7 + 9 * (OPEN_LIMIT / 10)));
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn identity(extent: Extent) -> Identity {
         extent,
         scopes: vec![Scope::Once, Scope::FromThenOn],
         allowed: Vec::new(),
+        forbidden: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! It shows that nothing of ours is needed to run on many machines: an array job, a folder that
 //! all nodes see, and the same command again for what was cut off.
 
+mod guard;
 mod slurm;
 
 use self::slurm::{Cluster, NODES, QUEUE_DEADLINE};
@@ -33,8 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// # Errors
 /// Something cannot be installed, started or run, or the tables differ.
 pub fn run() -> Result<()> {
-    slurm::install()?;
     setup::run()?;
+    slurm::install()?;
     cargo(["build", "--package", "crashrig-harness"]).run()?;
     let root = workspace::root();
     let folder = root.join(FOLDER);

@@ -1,11 +1,11 @@
 //! A Slurm cluster of two nodes on this machine: daemons of our own, on the loopback interface,
-//! with a configuration of their own, which end with this process's [`Cluster`]. A signal that ends
-//! this process before leaves them: then they are to be ended by hand, by the folder in their
-//! command line or in `SLURM_CONF`.
+//! with a configuration of their own, which end with this process's [`Cluster`], or by its
+//! [`Guard`] where a signal ends this process before.
 //!
 //! Slurm knows network ports only, so free ones are used. Sources: slurm.conf(5), slurmd(8),
 //! sbatch(1) and munged(8) of Debian 12 (Slurm 22.05, MUNGE 0.5.15).
 
+use super::guard::{Guard, VARIABLE};
 use crate::setup::system::Distribution;
 use crate::step::Step;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -27,7 +27,11 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How often the queue is asked.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
-const PROGRAMS: [&str; 5] = ["munged", "slurmctld", "slurmd", "sbatch", "squeue"];
+/// The file of Slurm's configuration in the cluster's folder.
+const CONFIGURATION: &str = "slurm.conf";
+/// What is needed of Slurm and MUNGE.
+const PROGRAMS: [&str; 7] =
+    ["munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo", "scontrol"];
 
 /// Installs Slurm if it is not there.
 ///
@@ -50,6 +54,7 @@ pub fn install() -> Result<()> {
 
 /// A running cluster. Its daemons end with it.
 pub struct Cluster {
+    guard: Guard,
     /// Key, configuration, state and logs.
     folder: TempDir,
     munge: Child,
@@ -65,6 +70,8 @@ impl Drop for Cluster {
             let _ = child.kill();
             let _ = child.wait();
         }
+        // What daemons keep beside their tasks is no child of this process.
+        self.guard.end_all();
     }
 }
 
@@ -86,8 +93,12 @@ impl Cluster {
         let ports = free_ports::<3>()?;
         let user = Step::new("id").arg("-un").answer()?;
         let host = Step::new("uname").arg("-n").answer()?;
-        fs::write(place.join("slurm.conf"), configuration(place, user.trim(), host.trim(), ports))?;
+        fs::write(
+            place.join(CONFIGURATION),
+            configuration(place, user.trim(), host.trim(), ports),
+        )?;
         let mut cluster = Self {
+            guard: Guard::start(place, &place.join(CONFIGURATION))?,
             munge: start_munge(place)?,
             controller: start(place, "slurmctld", &["-D", "-i"], "controller")?,
             nodes: Vec::new(),
@@ -119,7 +130,7 @@ impl Cluster {
 
     /// A command of this cluster.
     fn step(&self, program: &str) -> Step {
-        Step::new(program).env("SLURM_CONF", self.folder.path().join("slurm.conf"))
+        Step::new(program).env(VARIABLE, self.folder.path().join(CONFIGURATION))
     }
 
     /// Submits a script as an array of tasks from 1 on; its number.
@@ -211,7 +222,7 @@ fn start(place: &Path, program: &str, options: &[&str], log: &str) -> Result<Chi
     let log = fs::File::create(place.join(format!("{log}.log")))?;
     Command::new(program)
         .args(options)
-        .env("SLURM_CONF", place.join("slurm.conf"))
+        .env(VARIABLE, place.join(CONFIGURATION))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

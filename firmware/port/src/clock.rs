@@ -94,9 +94,9 @@ fn enable_clock(enable: &ClockEnable) -> bool {
     (0..limit).any(|_| is_ready(enable))
 }
 
-/// Stops a tick that whoever ran before has left on.
-pub(crate) fn stop_tick() {
-    // SAFETY: interrupts are masked, so nothing waits for the tick.
+/// Stops the tick: one that whoever ran before has left on, or that would disturb what is measured.
+pub fn stop_tick() {
+    // SAFETY: a timer that is off does nothing; who waits for a tick waits for ever.
     unsafe { system_timer().csr.write(0) };
 }
 

@@ -117,6 +117,7 @@ pub(crate) extern "C" fn capture_exception(
     callee_saved: &[u32; 8],
     primask: u32,
 ) -> ! {
+    begin();
     let entry = entry(view::running(), vector(), exc_return, [msp, psp]);
     let saved = saved(callee_saved, primask);
     commit(&entry, &saved, |map| classify(&entry, &saved.faults, map))
@@ -127,6 +128,7 @@ pub(crate) extern "C" fn capture_meaning(
     meaning: &Meaning,
     callee_saved: &[u32; 8],
 ) -> ! {
+    begin();
     let saved = saved(callee_saved, 0);
     commit(entry, &saved, |_| *meaning)
 }
@@ -138,6 +140,7 @@ pub(crate) extern "C" fn capture_notice(
     callee_saved: &[u32; 8],
     primask: u32,
 ) -> ! {
+    begin();
     let saved = saved(callee_saved, primask);
     let on_process_stack = vector() == 0 && saved.masks & 0b10 != 0;
     let stack_pointers = if on_process_stack {
@@ -148,7 +151,7 @@ pub(crate) extern "C" fn capture_notice(
     let entry = entry(view::running(), vector(), 0, stack_pointers);
     let Notice { location, error } = *notice;
     let noticed = Noticed { caller, stack_pointer, location, error };
-    with_region(&entry, &saved.faults, |region, map| {
+    with_region(|region, map| {
         let identity = identity(region);
         let record = capture::record_of_software(&noticed, &entry, &saved, &identity, map);
         write(region, record, map)
@@ -156,7 +159,7 @@ pub(crate) extern "C" fn capture_notice(
 }
 
 fn commit(entry: &Entry, saved: &Saved, meaning: impl FnOnce(&MemoryMap<'_>) -> Meaning) -> ! {
-    with_region(entry, &saved.faults, |region, map| {
+    with_region(|region, map| {
         let meaning = meaning(map);
         let identity = identity(region);
         // SAFETY: the regions come from the chip file and `prepare` has enabled their clocks.
@@ -166,17 +169,19 @@ fn commit(entry: &Entry, saved: &Saved, meaning: impl FnOnce(&MemoryMap<'_>) -> 
     })
 }
 
-/// Opens the crash region for one record, or only counts if a record is being written already.
-fn with_region(
-    entry: &Entry,
-    faults: &FaultStatus,
-    record: impl FnOnce(&mut CrashRegion<RetainedRam>, &MemoryMap<'_>),
-) -> ! {
-    let mut region = open_region();
+/// First of all in a capture: if one is under way already, that is only counted. A fault before
+/// this is recorded like any other, as one of the handler's.
+#[inline(never)]
+fn begin() {
     if CAPTURING.swap(true, Ordering::Relaxed) {
-        region.note_nested(entry.vector, faults.cfsr);
+        open_region().note_nested(vector(), system_control().cfsr.read());
         reset::reset()
     }
+}
+
+/// Opens the crash region for one record.
+fn with_region(record: impl FnOnce(&mut CrashRegion<RetainedRam>, &MemoryMap<'_>)) -> ! {
+    let mut region = open_region();
     // A bus master that writes on could write into the record.
     dma::hooks::stop_all();
     // A crash before the records were checked has not noted it yet.

@@ -6,11 +6,11 @@ use super::raw_sweep::{RawEffect, RawLink, RawMemory};
 use super::sweep::{Memory, PlannedEffect, TriggerLink};
 use crate::sweep::fault::RamPolicy;
 
-/// Registers of the core that an effect can change, by GDB's names. Both versions of QEMU offer
-/// them; `msp` and `psp` are not among those that 7.2 offers.
-const REGISTERS: [&str; 16] = [
+/// Registers of the core that an effect can change, by GDB's names. Of `msp` and `psp`, engines
+/// beside the plug-in on QEMU 10 change the one that is in use, and say so of the other.
+const REGISTERS: [&str; 18] = [
     "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr",
-    "pc",
+    "pc", "msp", "psp",
 ];
 
 /// A size that no allocator can give, and whose dressing with canaries does not wrap.

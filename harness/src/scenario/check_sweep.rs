@@ -3,10 +3,10 @@
 
 use super::check_effect::{check_effect, check_link, check_memory};
 use super::problems::Problems;
-use super::raw_sweep::{RawAllowed, RawExpected, RawSweep};
+use super::raw_sweep::{RawAllowed, RawExpected, RawMix, RawSweep};
 use super::sweep::{
-    Allowed, Expected, PlannedEffect, Points, Sample, Subject, Sweep, TriggerLink, always_good,
-    never_good,
+    Allowed, Expected, Mix, PlannedEffect, Points, Sample, Subject, Sweep, TriggerLink,
+    always_good, never_good,
 };
 use super::{BootPlan, End};
 use crate::sweep::fault::Scope;
@@ -37,7 +37,13 @@ pub(super) fn check_sweep(
         let expected = "reports in sweep.expect that can be late";
         problems.add("sweep.late-after-instructions", "a number", expected);
     }
-    let is_recurring = raw.points != "instructions" && trigger.last().is_none_or(can_recur);
+    let second = check_second(raw, problems);
+    if raw.latent && raw.effect.as_ref().is_some_and(|effect| effect.effect == "reset") {
+        let expected = "another effect: a reset leaves its traces in RAM wherever it comes";
+        problems.add("sweep.latent", "true with a reset", expected);
+    }
+    let is_recurring = !matches!(raw.points.as_str(), "instructions" | "mix")
+        && trigger.last().is_none_or(can_recur);
     let scopes = check_scopes(&raw.scopes, is_recurring, problems);
     Some(Sweep {
         subject,
@@ -46,11 +52,14 @@ pub(super) fn check_sweep(
         points: points?,
         until,
         effect: effect?,
+        second,
         scopes,
         expect: raw.expect.iter().filter_map(|it| check_expected(it, problems)).collect(),
         may_miss: problems.names("sweep.may-miss", &raw.may_miss),
         allow: raw.allow.iter().filter_map(|it| check_allowed(it, subject, problems)).collect(),
-        sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed }),
+        forbid: raw.forbid.iter().filter_map(|name| check_forbidden(name, problems)).collect(),
+        sample: raw.sample.as_ref().map(|it| Sample { count: it.count, seed: it.seed, of: it.of }),
+        latent: raw.latent,
         late_after_instructions: raw.late_after_instructions,
     })
 }
@@ -90,10 +99,12 @@ fn check_trigger(raw: &RawSweep, problems: &mut Problems) -> Vec<TriggerLink> {
 }
 
 fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
-    let known = ["instructions", "hits", "bits", "values"];
-    for (key, is_given, wanted) in
-        [("memory", raw.memory.is_some(), "bits"), ("values", raw.values.is_some(), "values")]
-    {
+    let known = ["instructions", "hits", "bits", "values", "mix"];
+    for (key, is_given, wanted) in [
+        ("memory", raw.memory.is_some(), "bits"),
+        ("values", raw.values.is_some(), "values"),
+        ("mix", raw.mix.is_some(), "mix"),
+    ] {
         if is_given != (raw.points == wanted) && known.contains(&raw.points.as_str()) {
             let found = if is_given { "a table" } else { "nothing" };
             let expected = format!("one exactly where the points are \"{wanted}\"");
@@ -104,6 +115,7 @@ fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
         "instructions" => Some(Points::Instructions),
         "hits" => Some(Points::Hits),
         "bits" => Some(Points::Bits(check_memory("sweep.memory", raw.memory.as_ref()?, problems)?)),
+        "mix" => check_mix(raw.mix.as_ref()?, problems).map(Points::Mix),
         "values" => {
             let values = raw.values.as_ref()?;
             if values.step == 0 || values.from > values.to {
@@ -118,6 +130,20 @@ fn check_points(raw: &RawSweep, problems: &mut Problems) -> Option<Points> {
             None
         }
     }
+}
+
+fn check_mix(raw: &RawMix, problems: &mut Problems) -> Option<Mix> {
+    let RawMix { memories, within_instructions } = raw;
+    if memories.is_empty() || *within_instructions == 0 {
+        let expected = "at least one memory, and at least 1 instruction";
+        problems.add("sweep.mix", "none", expected);
+    }
+    let memories =
+        memories.iter().map(|memory| check_memory("sweep.mix.memories", memory, problems));
+    Some(Mix {
+        memories: memories.collect::<Option<_>>()?,
+        within_instructions: *within_instructions,
+    })
 }
 
 /// Whether a link can be met more than once.
@@ -166,10 +192,11 @@ fn check_planned(
     problems: &mut Problems,
 ) -> Option<PlannedEffect> {
     match (&raw.effect, points) {
-        (Some(_), Some(Points::Values { .. })) => {
-            problems.add("sweep.effect", "a table", "none: the values are the effect");
+        (Some(_), Some(Points::Values { .. } | Points::Mix(_))) => {
+            problems.add("sweep.effect", "a table", "none: the points are the effect");
             None
         }
+        (None, Some(Points::Mix(_))) => Some(PlannedEffect::Drawn),
         (None, Some(Points::Values { .. })) => Some(PlannedEffect::Parameter),
         (None, _) => {
             problems.add("sweep.effect", "nothing", "what is done at each point");
@@ -182,14 +209,36 @@ fn check_planned(
     }
 }
 
+/// A second effect comes at a drawn place behind the first one, which must leave the device there.
+fn check_second(raw: &RawSweep, problems: &mut Problems) -> Option<(u64, PlannedEffect)> {
+    let second = raw.second.as_ref()?;
+    let effects = [raw.effect.as_ref(), Some(&second.effect)];
+    let resets = effects.into_iter().flatten().any(|effect| effect.effect == "reset");
+    if second.within == 0 || resets || raw.effect.is_none() || raw.scopes != ["once"] {
+        let expected = "an effect within at least 1 instruction, none of the two a reset or a \
+                        value, in scope \"once\" alone";
+        problems.add("sweep.second", "a table", expected);
+    }
+    Some((second.within, check_effect(&second.effect, false, problems)?))
+}
+
 /// The number of points must be known before the first run, so that a sample is the same in all.
 fn check_sample(raw: &RawSweep, points: Option<&Points>, problems: &mut Problems) {
-    let Some(sample) = &raw.sample else { return };
+    let Some(sample) = &raw.sample else {
+        if matches!(points, Some(Points::Mix(_))) {
+            problems.add("sweep.sample", "nothing", "how many faults are drawn, and by which seed");
+        }
+        return;
+    };
     if sample.count == 0 {
         problems.add("sweep.sample.count", "0", "at least 1");
     }
-    if matches!(points, Some(Points::Instructions | Points::Hits)) {
-        let expected = "none unless the points are \"bits\" or \"values\"";
+    if matches!(points, Some(Points::Instructions)) != sample.of.is_some() {
+        let expected = "a number exactly where the points are \"instructions\"";
+        problems.add("sweep.sample.of", "a number or none", expected);
+    }
+    if matches!(points, Some(Points::Hits)) {
+        let expected = "none where the points are \"hits\"";
         problems.add("sweep.sample", "a table", expected);
     }
 }
@@ -226,6 +275,11 @@ fn check_expected(raw: &RawExpected, problems: &mut Problems) -> Option<Expected
         kind: raw.kind.as_deref().and_then(|name| problems.name("sweep.expect.kind", name)),
         thread: raw.thread.as_deref().and_then(|name| problems.name("sweep.expect.thread", name)),
     })
+}
+
+fn check_forbidden(name: &str, problems: &mut Problems) -> Option<Outcome> {
+    let choices = [Outcome::Masked, Outcome::DetectedRight].map(|it| (it.name(), it));
+    problems.choice("sweep.forbid", name, &choices)
 }
 
 fn check_allowed(raw: &RawAllowed, subject: Subject, problems: &mut Problems) -> Option<Allowed> {

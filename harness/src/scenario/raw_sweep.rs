@@ -21,8 +21,12 @@ pub struct RawSweep {
     pub memory: Option<RawMemory>,
     /// For `values`: which.
     pub values: Option<RawValues>,
-    /// What is done at each point; none for `values`.
+    /// For `mix`: of what.
+    pub mix: Option<RawMix>,
+    /// What is done at each point; none for `values` and `mix`.
     pub effect: Option<RawEffect>,
+    /// A second effect, in the same boot.
+    pub second: Option<RawSecond>,
     /// How often it comes.
     pub scopes: Vec<String>,
     /// Reports that are right.
@@ -34,8 +38,14 @@ pub struct RawSweep {
     /// Outcomes that do not make the sweep fail.
     #[serde(default)]
     pub allow: Vec<RawAllowed>,
+    /// Outcomes that make the sweep fail, though elsewhere they are good.
+    #[serde(default)]
+    pub forbid: Vec<String>,
     /// Some points in place of all.
     pub sample: Option<RawSample>,
+    /// Whether RAM at the end is compared with that of the golden run.
+    #[serde(default)]
+    pub latent: bool,
     /// From so many instructions after the effect on, a right report comes late.
     pub late_after_instructions: Option<u64>,
 }
@@ -88,6 +98,16 @@ pub struct RawValues {
     pub to: u32,
     /// From one to the next.
     pub step: u32,
+}
+
+/// What faults of many kinds are drawn from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawMix {
+    /// Memory whose bits are flipped.
+    pub memories: Vec<RawMemory>,
+    /// Instructions behind the trigger within which they come.
+    pub within_instructions: u64,
 }
 
 /// What is done.
@@ -143,4 +163,16 @@ pub struct RawSample {
     pub count: u64,
     /// Which.
     pub seed: u64,
+    /// For `instructions`: out of how many.
+    pub of: Option<u64>,
+}
+
+/// `second`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSecond {
+    /// At most so many instructions after the first effect.
+    pub within: u64,
+    /// What.
+    pub effect: RawEffect,
 }

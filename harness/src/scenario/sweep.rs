@@ -21,6 +21,8 @@ pub struct Sweep {
     pub until: Option<TriggerLink>,
     /// What is done at each.
     pub effect: PlannedEffect,
+    /// A second effect at each point, at most so many instructions after the first one.
+    pub second: Option<(u64, PlannedEffect)>,
     /// How often it comes; at least one.
     pub scopes: Vec<Scope>,
     /// Reports that are right.
@@ -30,8 +32,13 @@ pub struct Sweep {
     pub may_miss: Vec<Observation>,
     /// Outcomes that do not make the sweep fail, besides those that never do.
     pub allow: Vec<Allowed>,
+    /// Outcomes that make the sweep fail, of those that elsewhere never do: where nothing may stay
+    /// unnoticed, for example.
+    pub forbid: Vec<Outcome>,
     /// Some points in place of all.
     pub sample: Option<Sample>,
+    /// Whether RAM at the end is compared with that of the golden run, besides the crash region.
+    pub latent: bool,
     /// From so many instructions after the effect on, a right report comes late.
     pub late_after_instructions: Option<u64>,
 }
@@ -77,7 +84,7 @@ pub enum TriggerLink {
     },
     /// So many instructions later.
     Instructions(u64),
-    /// So many milliseconds of target time later.
+    /// So many milliseconds of target time later, in which the core does not sleep.
     Milliseconds(u64),
     /// The handler of an exception begins: what stands in the vector table of the running image.
     Interrupt {
@@ -103,6 +110,20 @@ pub struct Memory {
 pub const CRASH_PARTS: [&str; 5] =
     ["record-first", "record-last", "slot-first", "slot-last", "ledger"];
 
+/// Registers of the core that sweeps can name like memory, with their first address and size in
+/// bytes: those of the System Control Block, the MPU and the NVIC (DDI0403E B3.2.2, B3.5, B3.4).
+pub const CORE_REGISTERS: [(&str, u32, u32); 9] = [
+    ("vector-table-offset", 0xE000_ED08, 4),
+    ("configuration", 0xE000_ED14, 4),
+    ("system-handlers", 0xE000_ED24, 4),
+    ("mpu-control", 0xE000_ED94, 4),
+    ("mpu-region", 0xE000_ED9C, 4),
+    ("mpu-region-attributes", 0xE000_EDA0, 4),
+    ("interrupts-enabled", 0xE000_E100, 32),
+    ("interrupts-pending", 0xE000_E200, 32),
+    ("interrupt-priorities", 0xE000_E400, 240),
+];
+
 /// What the points of a sweep are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Points {
@@ -122,11 +143,25 @@ pub enum Points {
         /// From one to the next, at least 1.
         step: u32,
     },
+    /// Faults of many kinds, drawn by the seed of the sample.
+    Mix(Mix),
+}
+
+/// What faults of many kinds are drawn from: bits of memory and of registers, instructions that are
+/// not executed, resets, interrupts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mix {
+    /// Memory whose bits are flipped; at least one.
+    pub memories: Vec<Memory>,
+    /// Instructions behind the trigger within which they come, evenly spread; at least 1.
+    pub within_instructions: u64,
 }
 
 /// What is done at each point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlannedEffect {
+    /// What was drawn for the point.
+    Drawn,
     /// The bit that is the point is flipped.
     FlipPoint,
     /// The value that is the point is the parameter of the command.
@@ -191,14 +226,8 @@ pub struct Sample {
     pub count: u64,
     /// Which.
     pub seed: u64,
-}
-
-impl Sweep {
-    /// Whether an outcome leaves the sweep green: it always does, or the file allows it.
-    #[must_use]
-    pub fn allows(&self, outcome: Outcome) -> bool {
-        always_good(outcome) || self.allow.iter().any(|allowed| allowed.outcome == outcome)
-    }
+    /// Out of how many, where the points themselves do not say.
+    pub of: Option<u64>,
 }
 
 /// Outcomes of which no file needs to speak.

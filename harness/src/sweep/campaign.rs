@@ -7,7 +7,7 @@ use super::engine::{Engine, Trace};
 use super::plan::{Plan, PlanError};
 use super::result::PointNumber;
 use super::run::Runner;
-use super::work::{Allowance, Extent, Identity, SOURCES, SweepId, Work, Worker};
+use super::work::{Allowance, Extent, Identity, InsteadOf, SOURCES, SweepId, Work, Worker};
 use super::workload::Workload;
 use crate::execute::{JudgeError, load_image, shown};
 use crate::image::Image;
@@ -23,6 +23,9 @@ use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// How many points of a scope an engine is asked for before it begins, at least.
+const CHECKED_POINTS: u64 = 1_000;
 
 /// Which engine carries injections out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,6 +85,8 @@ pub struct Campaign {
     plan: Plan,
     image: Arc<Image>,
     engine: EngineChoice,
+    /// Whether flips that need no run are run all the same.
+    runs_all: bool,
     program: Program,
     rig: Rig,
     /// Output of the emulators; of no use once they have ended.
@@ -127,12 +132,20 @@ impl Campaign {
             plan,
             image: Arc::new(image),
             engine,
+            runs_all: false,
             program,
             rig: rig.clone(),
             run_folder: OnceLock::new(),
             workers: AtomicUsize::new(0),
             golden: OnceLock::new(),
         })
+    }
+
+    /// The same with a run for each injection, also for those that need none.
+    #[must_use]
+    pub fn without_pruning(mut self) -> Self {
+        self.runs_all = true;
+        self
     }
 
     /// The folder of this session's evidence, made when it is first asked for.
@@ -187,6 +200,7 @@ fn identity(test: &Test, image: &Image, plan: &Plan, seed: u64) -> Identity {
         allowed: allow
             .map(|it| Allowance { outcome: it.outcome, reason: it.reason.clone() })
             .collect(),
+        forbidden: plan.sweep.forbid.clone(),
     }
 }
 
@@ -203,10 +217,24 @@ impl Campaign {
         let folder = folder.join("inside");
         let mut engine = PluginEngine::new(Arc::clone(workload), plugin, &folder, processor);
         engine.start()?;
-        let scope = self.plan.scopes().first();
-        let first = scope.and_then(|scope| self.plan.point(PointNumber(1), *scope));
-        first.map_or(Ok(()), |(fault, _)| engine.abilities().check(&fault))?;
+        self.check(&engine)?;
         Ok(engine)
+    }
+
+    /// Whether an engine carries the faults of this sweep out. All points of a scope differ in
+    /// nothing that matters for that but where their memory lies: the outermost two and some of the
+    /// others are asked for.
+    fn check(&self, engine: &dyn Engine) -> Result<(), BenchError> {
+        let abilities = engine.abilities();
+        let last = self.plan.count().unwrap_or(1).max(1);
+        let stride = usize::try_from(last / CHECKED_POINTS).unwrap_or(usize::MAX).max(1);
+        for scope in self.plan.scopes() {
+            for point in (1..last).step_by(stride).chain([last]) {
+                let fault = self.plan.point(PointNumber(point), *scope);
+                fault.map_or(Ok(()), |(fault, _)| abilities.check(&fault))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -226,10 +254,18 @@ impl Work for Campaign {
         let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
         let workload = Arc::new(workload);
         let inside = match self.engine {
-            EngineChoice::Plugin => Some(self.inside(&workload, &folder, processor)?),
-            // Whatever stands in its way, there are others; the report names the one that was used.
-            EngineChoice::Auto => self.inside(&workload, &folder, processor).ok(),
+            EngineChoice::Plugin | EngineChoice::Auto => {
+                Some(self.inside(&workload, &folder, processor))
+            }
             EngineChoice::Process | EngineChoice::Snapshot => None,
+        };
+        // Whatever stands in its way, there are others; the report says which one, and why.
+        let (inside, instead_of) = match inside {
+            Some(Err(error)) if self.engine == EngineChoice::Auto => {
+                let (engine, reason) = ("plugin".to_owned(), error.to_string());
+                (None, Some(InsteadOf { engine, reason }))
+            }
+            inside => (inside.transpose()?, None),
         };
         let is_slow = self.engine == EngineChoice::Process
             || (self.engine == EngineChoice::Auto && workload.has_host_models);
@@ -241,12 +277,13 @@ impl Work for Campaign {
             }
             None => Box::new(SnapshotEngine::new(workload, &folder, processor)),
         };
-        let runner = Runner::new(&self.plan, engine)?;
+        self.check(engine.as_ref())?;
+        let runner = Runner::new(&self.plan, engine)?.instead_of(instead_of);
         // Each worker has shown that it repeats itself. They must repeat each other as well.
         if self.golden.get_or_init(|| runner.golden().clone()) != runner.golden() {
             let text = "repeat the golden run: two workers came to different ones".to_owned();
             return Err(BenchError(text));
         }
-        Ok(Box::new(runner))
+        Ok(Box::new(if self.runs_all { runner } else { runner.pruning()? }))
     }
 }

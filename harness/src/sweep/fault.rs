@@ -42,7 +42,8 @@ pub enum Link {
         /// How many; 0 is met at once.
         count: u64,
     },
-    /// So much more of the target's own time has passed.
+    /// So much more of the target's own time has passed in which the core did not sleep: a number of
+    /// instructions. What passes while it sleeps depends on when a debugger stops it.
     TargetTime {
         /// Nanoseconds.
         nanoseconds: u64,
@@ -134,4 +135,18 @@ pub struct Fault {
     pub scope: Scope,
     /// For effects with noise.
     pub seed: u64,
+    /// A second effect in the same boot; only with [`Scope::Once`], and not behind a reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<Second>,
+}
+
+/// A second effect of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Second {
+    /// Instructions after the first effect, at least 1; if the boot is over before, it does not
+    /// come.
+    pub after: u64,
+    /// What; no reset.
+    pub effect: Effect,
 }

@@ -11,6 +11,7 @@
 //! * [`plan`]: which fault each point is, resolved against an image.
 //! * [`engine`]: what carries one injection out, and what it saw; [`workload`]: what it runs.
 //! * [`classify`]: what became of it, by its trace and the golden run's; [`run`]: one by one.
+//! * `prune`: which flips need no run, since nobody reads what they flip.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
 //! * [`campaign`]: a sweep's file, image and engine as work; [`session`]: from its golden run to
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod hash;
 pub mod outcome;
 pub mod plan;
+mod prune;
 pub mod report;
 pub mod result;
 pub mod run;

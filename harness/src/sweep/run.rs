@@ -10,8 +10,9 @@ use super::engine::{Engine, Trace};
 use super::fault::{Fault, Scope};
 use super::outcome::Outcome;
 use super::plan::Plan;
+use super::prune::Pruning;
 use super::result::{InjectionResult, PointNumber};
-use super::work::Worker;
+use super::work::{InsteadOf, Worker};
 use crate::target::{BenchError, Boundary};
 
 /// The place of a point that a plan does not have.
@@ -22,6 +23,12 @@ pub struct Runner<'a> {
     plan: &'a Plan,
     engine: Box<dyn Engine + 'a>,
     golden: Trace,
+    /// The engine in whose place this one is used.
+    instead_of: Option<InsteadOf>,
+    /// Flips that need no run.
+    pruning: Pruning,
+    /// How many there were since somebody asked.
+    pruned: u64,
     /// How many points there are before where the sweep says that they end.
     limit: Option<u64>,
 }
@@ -36,9 +43,28 @@ impl<'a> Runner<'a> {
         let undisturbed = engine.run(None)?;
         let golden = golden(plan, engine.as_mut(), undisturbed)?;
         let limit = limit(plan, engine.as_mut(), &golden)?;
-        let mut runner = Self { plan, engine, golden, limit };
+        let (instead_of, pruning) = (None, Pruning::default());
+        let mut runner = Self { plan, engine, golden, instead_of, pruning, pruned: 0, limit };
         runner.check()?;
         Ok(runner)
+    }
+
+    /// The same, in place of an engine that cannot be used.
+    #[must_use]
+    pub fn instead_of(mut self, other: Option<InsteadOf>) -> Self {
+        self.instead_of = other;
+        self
+    }
+
+    /// The same without runs of flips that are overwritten before they are read.
+    ///
+    /// # Errors
+    /// The bench failed.
+    pub fn pruning(mut self) -> Result<Self, BenchError> {
+        if self.golden.fired > 0 {
+            self.pruning = Pruning::of(self.plan, self.engine.as_mut())?;
+        }
+        Ok(self)
     }
 
     /// The run by which injections are judged.
@@ -62,6 +88,10 @@ impl Worker for Runner<'_> {
         self.engine.name()
     }
 
+    fn instead_of(&self) -> Option<&InsteadOf> {
+        self.instead_of.as_ref()
+    }
+
     fn run(&mut self, point: PointNumber, scope: Scope) -> Result<InjectionResult, BenchError> {
         let result = self.run_all(&[(point, scope)])?.pop();
         result.ok_or_else(|| BenchError(format!("inject at point {}: no result", point.0)))
@@ -71,20 +101,34 @@ impl Worker for Runner<'_> {
         self.engine.together()
     }
 
+    fn take_pruned(&mut self) -> u64 {
+        std::mem::take(&mut self.pruned)
+    }
+
     fn run_all(
         &mut self,
         injections: &[(PointNumber, Scope)],
     ) -> Result<Vec<InjectionResult>, BenchError> {
-        let planned: Vec<_> =
-            injections.iter().map(|(point, scope)| self.planned(*point, *scope)).collect();
-        let faults: Vec<_> = planned.iter().flatten().map(|(fault, _)| fault.clone()).collect();
-        let mut traces = self.engine.run_all(&faults)?.into_iter();
+        let planned = injections.iter().map(|(point, scope)| self.planned(*point, *scope));
+        let planned: Vec<_> = planned.collect();
+        let (mut faults, mut are_dead) = (Vec::new(), Vec::new());
+        for (fault, _) in planned.iter().flatten() {
+            let is_dead = self.pruning.is_dead(fault, self.engine.as_mut(), &self.golden)?;
+            are_dead.push(is_dead);
+            faults.extend((!is_dead).then(|| fault.clone()));
+        }
+        self.pruned += are_dead.iter().filter(|is_dead| **is_dead).count() as u64;
+        let (mut traces, mut are_dead) =
+            (self.engine.run_all(&faults)?.into_iter(), are_dead.into_iter());
         let region = self.plan.crash_region.clone();
         let classifier = Classifier::new(&self.plan.sweep, region, &self.golden);
         let mut results = Vec::with_capacity(injections.len());
         for ((point, scope), planned) in injections.iter().zip(planned) {
             results.push(match planned {
                 Err(place) => nowhere(*point, *scope, place),
+                Ok((fault, place)) if are_dead.next() == Some(true) => {
+                    judged(&classifier, *point, &fault, place, &self.golden)
+                }
                 Ok((fault, place)) => {
                     let lost = || BenchError(format!("inject at point {}: no trace", point.0));
                     let trace = traces.next().ok_or_else(lost)?;

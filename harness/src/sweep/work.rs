@@ -37,11 +37,16 @@ impl Display for SweepId {
     }
 }
 
+/// Most points of a scope whose number nobody knows before. One that has no end by then is taken
+/// to have none: the sweep is red.
+pub const OPEN_LIMIT: u64 = 1_000_000;
+
 /// How many points each scope of a sweep has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Extent {
-    /// Nobody knows before: a scope ends at its first point that is not activated.
+    /// Nobody knows before: a scope ends at its first point that is not activated, and must do so
+    /// within [`OPEN_LIMIT`] points.
     Open,
     /// So many, all of which are run.
     Exhaustive {
@@ -102,13 +107,17 @@ pub struct Identity {
     pub scopes: Vec<Scope>,
     /// Outcomes that are allowed beside those that always are ([`always_good`]).
     pub allowed: Vec<Allowance>,
+    /// Outcomes that are not, of those that elsewhere always are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<Outcome>,
 }
 
 impl Identity {
     /// Whether an outcome leaves the sweep green.
     #[must_use]
     pub fn allows(&self, outcome: Outcome) -> bool {
-        always_good(outcome) || self.allowed.iter().any(|entry| entry.outcome == outcome)
+        (always_good(outcome) && !self.forbidden.contains(&outcome))
+            || self.allowed.iter().any(|entry| entry.outcome == outcome)
     }
 
     /// The command that runs one injection again.
@@ -131,11 +140,26 @@ pub trait Work: Sync {
     fn worker(&self, processor: usize) -> Result<Box<dyn Worker + '_>, BenchError>;
 }
 
+/// The engine that was wanted first, and why another one is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InsteadOf {
+    /// Its name.
+    pub engine: String,
+    /// What stood in its way.
+    pub reason: String,
+}
+
 /// Carries out injections of one sweep. The same point and scope always give the same result,
 /// whichever worker is asked.
 pub trait Worker {
     /// Name of the engine, for the report: `process`, `snapshot` or `plugin`.
     fn engine(&self) -> &str;
+
+    /// The engine in whose place it is used, if there is one.
+    fn instead_of(&self) -> Option<&InsteadOf> {
+        None
+    }
 
     /// One injection.
     ///
@@ -146,6 +170,11 @@ pub trait Worker {
     /// How many injections are best handed to it together, at least 1.
     fn together(&self) -> usize {
         1
+    }
+
+    /// How many of the injections since it was last asked needed no run.
+    fn take_pruned(&mut self) -> u64 {
+        0
     }
 
     /// Many injections, in their order: what [`Worker::run`] says of each.

@@ -55,6 +55,12 @@ pub struct Workload {
     pub reset_hook: Option<u32>,
     /// Whether the scenario needs devices that the host supplies.
     pub has_host_models: bool,
+    /// Whether traces have a hash over RAM.
+    pub hashes_ram: bool,
+    /// First address and length of what such a hash leaves out: what is judged by itself, and, in a
+    /// sweep that asks for RAM, the stacks of the image. What lies there at the end of a boot is
+    /// left of calls that have returned or never will, and the next boot writes before it reads.
+    not_hashed: Vec<(u32, usize)>,
 }
 
 impl Workload {
@@ -91,6 +97,15 @@ impl Workload {
         let boots = boots.collect();
         let reset_hook = image.symbol(RESET_HOOK).map(|symbol| symbol.address);
         let has_host_models = target.has_host_models(&scenario.needs);
+        let hashes_ram = scenario.sweep.as_ref().is_some_and(|sweep| sweep.latent);
+        let stacks = image.areas().iter().filter(|_| hashes_ram);
+        let stacks = stacks.filter(|area| area.name.ends_with("-stack"));
+        let stacks = stacks.map(|area| (area.start, area.end.saturating_sub(area.start) as usize));
+        let judged = [
+            (mailbox, MAILBOX_LENGTH),
+            (marker, MARKER_LENGTH),
+            (crash_start, crash_size as usize),
+        ];
         Ok(Self {
             launch,
             ram,
@@ -101,6 +116,8 @@ impl Workload {
             crash_size,
             reset_hook,
             has_host_models,
+            hashes_ram,
+            not_hashed: judged.into_iter().chain(stacks).collect(),
         })
     }
 
@@ -120,21 +137,16 @@ impl Workload {
         (1..SILENT_BOOT_BUDGET).contains(&silent).then(|| self.boots.len() - 1)
     }
 
-    /// A hash over all RAM of the device but mailbox, end marker and crash region. `ram` has the
-    /// bytes of each range.
+    /// A hash over all RAM of the device but mailbox, end marker and crash region, and but for
+    /// stacks where the sweep asks for it. `ram` has the bytes of each range.
     #[must_use]
     pub fn hash_of_ram(&self, ram: Vec<Vec<u8>>) -> u64 {
-        let judged = [
-            (self.mailbox, MAILBOX_LENGTH),
-            (self.marker, MARKER_LENGTH),
-            (self.crash_start, self.crash_size as usize),
-        ];
         let mut hash = Fnv::default();
         for ((start, _), mut bytes) in self.ram.iter().zip(ram) {
-            for (address, length) in judged {
+            for (address, length) in &self.not_hashed {
                 let Some(first) = address.checked_sub(*start) else { continue };
                 let first = first as usize;
-                if let Some(part) = bytes.get_mut(first..first + length) {
+                if let Some(part) = bytes.get_mut(first..first + *length) {
                     part.fill(0);
                 }
             }

@@ -41,6 +41,7 @@ impl FakeWork {
                 extent,
                 scopes: vec![Scope::Once, Scope::FromThenOn],
                 allowed: vec![allow(Outcome::Latent), allow(Outcome::DetectedLate)],
+                forbidden: Vec::new(),
             },
             ends: ends.to_vec(),
             duration: Duration::ZERO,

@@ -5,6 +5,7 @@ use crashrig_harness::decode::records::new_record;
 use crashrig_harness::sweep::engine::{BootTrace, Engine, Trace};
 use crashrig_harness::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crashrig_harness::target::Boundary;
+use crashrig_qemu::{Emulator, Limits, Stop};
 use crashrig_wire::EndMarker;
 
 const CRASH: &str = "sweep/reset_in_crash_writer.toml";
@@ -91,7 +92,14 @@ fn a_trigger_that_is_not_met_is_said_to_be_so() {
     let bench = Bench::of(CRASH);
     let mut engine = bench.engine();
     let link = Link::Address { address: bench.address(ENTRY), count: 2 };
-    let fault = Fault { boot: 1, trigger: vec![link], effect: RESET, scope: Scope::Once, seed: 1 };
+    let fault = Fault {
+        boot: 1,
+        trigger: vec![link],
+        effect: RESET,
+        scope: Scope::Once,
+        seed: 1,
+        second: None,
+    };
     let trace = engine.run(Some(&fault)).unwrap();
     assert_eq!((trace.fired, trace.fired_at), (0, None));
     assert_eq!(trace.boots.len(), 2, "the run goes on to its end");
@@ -107,7 +115,7 @@ fn a_flipped_bit_of_the_record_is_not_believed() {
     let hook = bench.address("crashrig_reset_hook");
     let fault = |effect| {
         let trigger = vec![Link::Address { address: hook, count: 1 }];
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
     };
     let golden = engine.run(Some(&fault(NOTHING))).unwrap();
     assert!(record(&golden, 0), "nothing was flipped");
@@ -129,7 +137,7 @@ fn after_a_lockup_the_next_run_is_as_ever() {
     let vectors = bench.address("__crashrig_vectors_start");
     let effect = Effect::Bytes { address: vectors + 12, bytes: vec![0; 16] };
     let trigger = vec![Link::Address { address: bench.address("crashrig_ready"), count: 1 }];
-    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 };
+    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None };
     let trace = engine.run(Some(&fault)).unwrap();
     let [boot] = trace.boots.as_slice() else { panic!("one boot, found {:?}", trace.boots) };
     assert!(matches!(boot.boundary, Boundary::Lockup { .. }), "{:?}", boot.boundary);
@@ -143,12 +151,44 @@ fn an_effect_can_come_again_and_again() {
     let sealed = Link::Address { address: bench.address("crashrig_sealed"), count: 1 };
     let mut fired = |scope| {
         let trigger = vec![sealed.clone()];
-        let fault = Fault { boot: 1, trigger, effect: NOTHING, scope, seed: 1 };
+        let fault = Fault { boot: 1, trigger, effect: NOTHING, scope, seed: 1, second: None };
         engine.run(Some(&fault)).unwrap().fired
     };
     assert_eq!(fired(Scope::Once), 1);
     assert_eq!(fired(Scope::Window(1)), 2);
     assert_eq!(fired(Scope::FromThenOn), 3, "a record has three phases");
+}
+
+/// QEMU does not save that a floating-point context is live. A run from there would be another one.
+#[test]
+fn a_state_that_would_not_be_whole_is_refused() {
+    let version = crashrig_qemu::discover::find().unwrap().version;
+    if version.major < 8 {
+        eprintln!("not looked for: QEMU {version} does not say whether a context is live");
+        return;
+    }
+    let bench = Bench::of("kernel/services.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let mut launch = bench.workload.launch.clone();
+    (launch.output_folder, launch.snapshots) = (folder.path().to_owned(), true);
+    let mut emulator = Emulator::start(&launch).unwrap();
+    let planned = &bench.workload.boots[0];
+    for (address, bytes) in planned.memory.as_ref().unwrap() {
+        emulator.write(*address, bytes).unwrap();
+    }
+    emulator.write(bench.workload.mailbox, &planned.mailbox).unwrap();
+    assert_eq!(emulator.has_live_float().unwrap(), Some(false), "before the first instruction");
+    emulator.save("first").unwrap();
+    let counting = "crashrig_image::faults::services::float_is_kept::count";
+    let place = emulator.break_at(bench.address(counting)).unwrap();
+    emulator.resume().unwrap();
+    let stop = emulator.wait(&Limits::default()).unwrap();
+    assert_eq!(stop, Stop::Breakpoint { token: place });
+    emulator.remove(place).unwrap();
+    let mut is_live = || emulator.step(1).unwrap() && emulator.has_live_float().unwrap().unwrap();
+    assert!((0..500).any(|_| is_live()), "a thread that counts in floating point");
+    let message = emulator.save("second").unwrap_err().to_string();
+    assert!(message.contains("floating-point"), "{message}");
 }
 
 #[test]
@@ -160,7 +200,7 @@ fn what_never_ends_is_a_hang() {
     let ready = bench.address("crashrig_ready");
     let effect = Effect::Register { name: "lr".into(), flip: 0, value: Some(ready | 1) };
     let trigger = vec![Link::Address { address: ready, count: 1 }];
-    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 };
+    let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None };
     let trace = engine.run(Some(&fault)).unwrap();
     assert!(matches!(trace.boots[0].boundary, Boundary::Hang { .. }), "{:?}", trace.boots);
     assert_eq!(engine.run(Some(&fault)).unwrap(), trace);

@@ -28,7 +28,7 @@ fn left(trace: &Trace) -> Vec<(&Boundary, &[u8], &[u8])> {
 /// A fault at a function of the image.
 fn at(bench: &Bench, symbol: &str, effect: Effect) -> Fault {
     let trigger = vec![Link::Address { address: bench.address(symbol), count: 1 }];
-    Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+    Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
 }
 
 #[test]

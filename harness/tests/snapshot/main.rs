@@ -9,4 +9,5 @@
 mod determinism;
 mod injections;
 mod inside;
+mod memory;
 mod support;

@@ -36,7 +36,8 @@ impl Bench {
         Self::with(std::fs::read_to_string(&path).unwrap(), &path)
     }
 
-    fn with(text: String, path: &Path) -> Self {
+    /// That of a scenario's text, as if it stood at a path.
+    pub fn with(text: String, path: &Path) -> Self {
         let rig = Rig::here();
         let board = Board::load(&rig.boards(), DEFAULT_BOARD).unwrap();
         let scenario: Scenario = parse(path, text).expect("a sound scenario");
@@ -79,6 +80,6 @@ impl Bench {
     pub fn after(&self, symbol: &str, instructions: u64, effect: Effect) -> Fault {
         let place = Link::Address { address: self.address(symbol), count: 1 };
         let trigger = vec![place, Link::Instructions { count: instructions }];
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
     }
 }

@@ -1,6 +1,7 @@
 //! Sweeps against the image they are about: their plans, and some of their points under QEMU.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may stop anywhere")]
 
+mod agreement;
 mod engines;
 mod process;
 

@@ -104,6 +104,7 @@ fn a_reset_comes_before_the_instruction_that_is_asked_for() {
         effect: Effect::Reset { ram: RamPolicy::Kept },
         scope: Scope::Once,
         seed: 1,
+        second: None,
     };
     let late = engine.run(Some(&late)).expect("a run");
     assert_eq!(first(&late, 1), first(&golden, 1));
@@ -128,7 +129,7 @@ fn effects_come_as_often_as_their_scope_says() {
         // Changes nothing: only how often it comes is looked at.
         let effect = Effect::Register { name: "r12".to_owned(), flip: 0, value: None };
         let trigger = vec![Link::Address { address, count }];
-        let fault = Fault { boot: 1, trigger, effect, scope, seed: 1 };
+        let fault = Fault { boot: 1, trigger, effect, scope, seed: 1, second: None };
         let trace = engine.run(Some(&fault)).expect("a run");
         assert_eq!(trace.boots, golden.boots, "{scope:?}");
         trace.fired
@@ -147,7 +148,7 @@ fn a_skipped_branch_and_a_moved_stack_pointer_are_noticed() {
     let address = image().symbol("crashrig_main").expect("a symbol").address & !1;
     let trigger = vec![Link::Address { address, count: 1 }];
     let effect = Effect::Register { name: "sp".to_owned(), flip: 0, value: Some(0x6000_0000) };
-    let fault = Fault { boot: 2, trigger, effect, scope: Scope::Once, seed: 1 };
+    let fault = Fault { boot: 2, trigger, effect, scope: Scope::Once, seed: 1, second: None };
     let trace = engine.run(Some(&fault)).expect("a run");
     assert_eq!(trace.boots[1].boundary, Boundary::Reset);
     assert_eq!(marker(&trace, 1), None, "the boot did not come to its end");

@@ -22,11 +22,14 @@
 //! | 12 TRACE | on: u8 | |
 //! | 13 STATE | | hash, instructions begun: u64 each, time in ns: i64 |
 //! | 14 COMPARE | slot: u8 | whether RAM is the same: u8 |
+//! | 15 WATCH | start, size: u32 each | |
+//! | 16 FIRST | | for each watched byte what came first: u8 (0 neither, 1 a load, 2 a store) |
 //!
 //! The slots of snapshots are numbered from 0; a number is taken when it is first used.
 
 use crate::control::Control;
 use crate::effect;
+use crate::first;
 use crate::snapshot::{Ram, Snapshot};
 use crate::stop::{Kind, Until};
 use crate::trace;
@@ -81,6 +84,8 @@ pub fn carry_out_next(control: &mut Control) -> Option<()> {
         }
         13 => Ok(state(control)),
         14 => compare(take(control)?, control),
+        15 => watch(words(control)?),
+        16 => Ok(first::take()),
         _ => return None,
     };
     match answer {
@@ -214,6 +219,14 @@ fn state(control: &Control) -> Vec<u8> {
     let trace::State { hash, begun } = trace::state();
     let time = control.time_ns();
     [hash.to_le_bytes(), begun.to_le_bytes(), time.to_le_bytes()].concat()
+}
+
+fn watch([start, size_bytes]: [u32; 2]) -> Answer {
+    if size_bytes > LIMIT_BYTES {
+        return Err("too many bytes");
+    }
+    first::watch(start, size_bytes);
+    Ok(Vec::new())
 }
 
 fn compare([slot]: [u8; 1], control: &Control) -> Answer {

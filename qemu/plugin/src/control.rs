@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::commands;
 use crate::effect;
+use crate::first;
 use crate::internals::{Object, internals, symbol};
 use crate::snapshot::{Machine, Ram, Snapshot};
 use crate::stop::{self, Reason, Until};
@@ -244,7 +245,8 @@ impl Control {
             Until::Address { address, .. } => stop::add_point(address)?,
             _ => false,
         };
-        must_forget |= stop::report_accesses(matches!(until, Until::Access { .. }));
+        let is_reported = matches!(until, Until::Access { .. }) || first::is_watching();
+        must_forget |= stop::report_accesses(is_reported);
         if must_forget {
             self.forget_blocks();
         }

@@ -32,6 +32,7 @@ mod commands;
 mod control;
 mod count;
 mod effect;
+mod first;
 mod interface;
 mod internals;
 mod link;

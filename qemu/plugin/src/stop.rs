@@ -16,6 +16,7 @@ use std::ptr::{null_mut, without_provenance_mut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::control;
+use crate::first;
 use crate::interface::{
     Instruction, LOADS_AND_STORES, MemoryInformation, NO_REGISTERS, qemu_plugin_insn_vaddr,
     qemu_plugin_mem_is_store, qemu_plugin_mem_size_shift, qemu_plugin_register_vcpu_insn_exec_cb,
@@ -237,12 +238,16 @@ extern "C" fn at_access(
     _data: *mut c_void,
     caller: usize,
 ) {
+    // SAFETY: the word is the one that QEMU passes.
+    let size_bytes = 1_u32 << unsafe { qemu_plugin_mem_size_shift(what) };
+    // SAFETY: as above.
+    let is_store = unsafe { qemu_plugin_mem_is_store(what) };
+    let kind = if is_store { Kind::Store } else { Kind::Load };
+    first::note(kind, at as u32, size_bytes);
     let range = RANGE.load(Ordering::Relaxed);
     if range == 0 {
         return;
     }
-    // SAFETY: the word is the one that QEMU passes.
-    let size_bytes = 1_u32 << unsafe { qemu_plugin_mem_size_shift(what) };
     let (address, start, watched_bytes) = (at as u32, (range >> 32) as u32, range as u32);
     // The access begins inside, or the range begins inside the access.
     let is_inside =
@@ -250,9 +255,6 @@ extern "C" fn at_access(
     if !is_inside {
         return;
     }
-    // SAFETY: as above.
-    let is_store = unsafe { qemu_plugin_mem_is_store(what) };
-    let kind = if is_store { Kind::Store } else { Kind::Load };
     if KIND.load(Ordering::Relaxed) == kind as u32 && is_last() {
         met(Reason::Access, caller);
     }

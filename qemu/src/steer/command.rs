@@ -81,7 +81,14 @@ pub enum Command {
     State,
     /// Whether RAM is that of a slot.
     Compare(u8),
+    /// Notes what instructions do first to each byte of a range, in the runs that follow.
+    Watch(RamRange),
+    /// What was noted of so many bytes, as many as are watched. None are then.
+    First(u32),
 }
+
+/// What [`Command::First`] answers of a byte that was stored to before it was loaded.
+pub const STORED_FIRST: u8 = 2;
 
 /// What of a slot is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,6 +240,8 @@ impl Command {
             Self::Trace(on) => out.extend([12, u8::from(*on)]),
             Self::State => out.push(13),
             Self::Compare(slot) => out.extend([14, *slot]),
+            Self::Watch(range) => put(out, 15, &[range.address, range.size_bytes]),
+            Self::First(_) => out.push(16),
         }
     }
 
@@ -245,7 +254,7 @@ impl Command {
                 Reply::Saved { devices_bytes, is_short: short != 0 }
             }
             Self::Run { .. } => Reply::Stopped(read_stopped(replies)?),
-            Self::Read { size_bytes, .. } => {
+            Self::Read { size_bytes, .. } | Self::First(size_bytes) => {
                 let mut bytes = vec![0; *size_bytes as usize];
                 fill(replies, &mut bytes)?;
                 Reply::Bytes(bytes)

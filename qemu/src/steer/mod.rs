@@ -11,7 +11,7 @@
 
 mod command;
 
-pub use command::{Command, Reason, Reply, Restored, Stopped, Until};
+pub use command::{Command, Reason, Reply, Restored, STORED_FIRST, Stopped, Until};
 
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;

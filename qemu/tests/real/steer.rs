@@ -1,6 +1,6 @@
 //! Steering from inside of QEMU: stops, snapshots and what is done to the guest.
 
-use crashrig_qemu::steer::{Command, Reason, Reply, Restored, Stopped, Until};
+use crashrig_qemu::steer::{Command, Reason, Reply, Restored, STORED_FIRST, Stopped, Until};
 use crashrig_qemu::{Emulator, Launch, Program, RamRange, Steered};
 
 use crate::observer;
@@ -86,6 +86,29 @@ fn a_snapshot_is_put_back_whole() {
         }
         assert!(results.iter().all(|result| *result == results[0]), "found {results:x?}");
         assert_eq!(results[0].0.1, WORK_EXECUTES);
+    });
+}
+
+#[test]
+fn what_comes_first_to_each_byte_is_noted() {
+    on_each(|program| {
+        let (mut steered, _folder) = steer(program, WORK);
+        let range = RamRange { address: COUNTER - 1, size_bytes: 6 };
+        let mut check = |until, limit, expected: [u8; 6]| {
+            steered.run(ENOUGH, until).unwrap();
+            steered.one(&Command::Watch(range)).unwrap();
+            steered.run(limit, Until::End).unwrap();
+            let noted = steered.one(&Command::First(range.size_bytes)).unwrap();
+            assert_eq!(noted, Reply::Bytes(expected.to_vec()));
+            // Nothing is watched any more.
+            steered.run(10, Until::End).unwrap();
+            assert_eq!(steered.one(&Command::First(0)).unwrap(), Reply::Bytes(Vec::new()));
+        };
+        let at = |address| Until::Address { address, count: 1 };
+        let (loaded, stored) = (1, STORED_FIRST);
+        check(at(WORK_LOAD), 20, [0, loaded, loaded, loaded, loaded, 0]);
+        check(at(WORK_STORE), 20, [0, stored, stored, stored, stored, 0]);
+        check(at(WORK_LOAD + 2), 1, [0; 6]);
     });
 }
 

@@ -17,8 +17,15 @@ static TABLE: [AtomicU32; WORDS] = [const { AtomicU32::new(0) }; WORDS];
 /// What the compiler came to.
 const SUM: u32 = expected(ROUNDS);
 
-/// Computes so many rounds, or those whose sum is known.
-pub fn run(rounds: u32) {
+/// Set in the parameter: no clock ticks meanwhile, nor afterwards.
+const WITHOUT_TICK: u32 = 1 << 31;
+
+/// Computes as many rounds as the parameter says, or those whose sum is known.
+pub fn run(parameter: u32) {
+    if parameter & WITHOUT_TICK != 0 {
+        crashrig_port::clock::stop_tick();
+    }
+    let rounds = parameter & !WITHOUT_TICK;
     let sum = compute(if rounds == 0 { ROUNDS } else { rounds });
     note(Observation::Computed, rounds == 0 && sum == SUM);
 }

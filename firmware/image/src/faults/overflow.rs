@@ -25,6 +25,8 @@ const FLOAT_LEFT_BYTES: u32 = 96;
 const NESTED_LEFT_BYTES: u32 = 200;
 /// How often the loop turns that waits to be noticed: about a hundred clock ticks.
 const WAIT_TURNS: u32 = 1_000_000;
+/// The same for three clock ticks or so.
+const TICK_TURNS: u32 = 50_000;
 /// Room for the frames of [`frame`] and [`take_frame`], which must not write over their own.
 const OWN_FRAMES_BYTES: u32 = 64;
 /// What is written into a frame.
@@ -239,11 +241,13 @@ fn frame(stack_pointer: u32, from: u32, down_to: u32) {
     unsafe { take_frame(stack_pointer, from, down_to, WAIT_TURNS) }
 }
 
-/// The same down to an address, if that lies below what is in use.
+/// A frame down to an address, or a small one if more is in use; all of it written, and held for
+/// some clock ticks.
 fn eat(lowest: u32) {
-    if lowest < stack_pointer() - OWN_FRAMES_BYTES {
-        large_frame(lowest);
-    }
+    let from = stack_pointer() - OWN_FRAMES_BYTES;
+    let lowest = lowest.min(from - OWN_FRAMES_BYTES);
+    // SAFETY: none beyond the limit; within it, what lies there is this thread's.
+    unsafe { take_frame(lowest, from, lowest, TICK_TURNS) }
 }
 
 /// One frame down to `lowest`, all of it written, held for long.

@@ -71,11 +71,17 @@ struct Run {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Run this one point and keep nothing.
-    #[arg(long, value_name = "POINT", conflicts_with_all = ["shard", "jobs", "out"])]
+    #[arg(long, value_name = "POINT", conflicts_with_all = ["shard", "jobs", "out", "report"])]
     only: Option<u64>,
     /// With --only: the scope. Without it, the sweep's first.
     #[arg(long, value_name = "SCOPE", requires = "only")]
     scope: Option<Scope>,
+    /// Run flips of bytes that are overwritten before they are read, too. The results are the same.
+    #[arg(long)]
+    no_prune: bool,
+    /// Write the reports into this file as well, as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print JSON: with --only the result, otherwise the reports.
     #[arg(long)]
     json: bool,

@@ -1,26 +1,35 @@
-//! How far a sweep is, on one line of a terminal that is written over. Where there is none, nothing
-//! is written: a log is no place for it.
+//! How far a sweep is, on one line of a terminal that is written over. In a log, which may be of
+//! hours, each half minute has a line of its own.
 
 use crate::sweep::schedule::Progress;
 use crate::sweep::words::thousands;
+use std::cell::Cell;
 use std::io::{IsTerminal, Write, stderr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// From one line of a log to the next.
+const LOGGED_EVERY: Duration = Duration::from_secs(30);
 
 /// The line.
 pub(super) struct ProgressLine {
     is_terminal: bool,
+    /// When the last line of a log was written, or the first may be.
+    logged: Cell<Instant>,
 }
 
 impl ProgressLine {
     /// The line of this process.
     pub(super) fn new() -> Self {
-        Self { is_terminal: stderr().is_terminal() }
+        Self { is_terminal: stderr().is_terminal(), logged: Cell::new(Instant::now()) }
     }
 
     /// Writes it anew. A terminal that is gone is no reason to stop.
     pub(super) fn show(&self, progress: &Progress) {
         if self.is_terminal {
             let _ = write!(stderr(), "\r\x1b[K{}", text(progress));
+        } else if self.logged.get().elapsed() >= LOGGED_EVERY {
+            self.logged.set(Instant::now());
+            let _ = writeln!(stderr(), "{}", text(progress));
         }
     }
 

@@ -32,7 +32,10 @@ pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
     for file in &arguments.files {
         let Run { board, engine, .. } = arguments;
         let campaign = Campaign::open(&rig, file, board, *engine, seed);
-        campaigns.push(campaign.map_err(SweepError::from)?);
+        let campaign = campaign.map_err(SweepError::from)?;
+        // Of one point that is run again, somebody wants to see the run.
+        let runs_all = arguments.no_prune || arguments.only.is_some();
+        campaigns.push(if runs_all { campaign.without_pruning() } else { campaign });
     }
     if let Some(point) = arguments.only {
         return only(arguments, PointNumber(point), &campaigns);
@@ -74,6 +77,10 @@ pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
     }
     if arguments.json {
         say!("{}", json(&reports));
+    }
+    if let Some(path) = &arguments.report {
+        std::fs::write(path, json(&reports))
+            .map_err(|source| CommandError::Output { path: path.clone(), source })?;
     }
     Ok(worst(codes))
 }

@@ -111,7 +111,7 @@ fn fault(tail: &Tail, image: &Image, workload: &Workload, seed: u64) -> Result<F
         Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 }
     };
     let trigger = vec![Link::Address { address, count }];
-    Ok(Fault { boot: 1, trigger, effect, scope: Scope::Once, seed })
+    Ok(Fault { boot: 1, trigger, effect, scope: Scope::Once, seed, second: None })
 }
 
 fn measure(

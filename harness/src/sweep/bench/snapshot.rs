@@ -137,7 +137,7 @@ fn measure(
             // The last word of RAM, which is the end of a stack.
             (vec![place], Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 })
         };
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed, second: None }
     };
     let workload = Arc::new(workload);
     let mut engine = SnapshotEngine::new(Arc::clone(&workload), folder, 0);

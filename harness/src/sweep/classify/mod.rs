@@ -12,7 +12,7 @@ mod view;
 
 use self::view::{View, in_words, same_crash, same_report, says};
 use super::engine::{BootTrace, Trace};
-use super::fault::{Effect, Fault, RamPolicy};
+use super::fault::{Effect, Fault, RamPolicy, Second};
 use super::hash::Fnv;
 use super::outcome::Outcome;
 use crate::run::SILENT_BOOT_BUDGET;
@@ -107,6 +107,13 @@ impl Case<'_> {
         let is_within = |address: u32, size_bytes: usize| {
             address >= start && u64::from(address) + size_bytes as u64 <= u64::from(end)
         };
+        let is_second_alone = |second: &Second| match &second.effect {
+            Effect::Word { address, .. } => is_within(*address, 4),
+            _ => false,
+        };
+        if !self.fault.second.as_ref().is_none_or(is_second_alone) {
+            return false;
+        }
         match &self.fault.effect {
             Effect::Reset { .. } => true,
             Effect::Word { address, .. } => is_within(*address, 4),

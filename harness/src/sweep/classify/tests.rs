@@ -87,6 +87,9 @@ fn sweep(subject: Subject) -> Sweep {
         may_miss: vec![Observation::HeapCallbacksCame],
         allow: Vec::new(),
         sample: None,
+        latent: true,
+        second: None,
+        forbid: Vec::new(),
         late_after_instructions: Some(800),
     }
 }
@@ -94,7 +97,7 @@ fn sweep(subject: Subject) -> Sweep {
 const RESET: Effect = Effect::Reset { ram: RamPolicy::Kept };
 
 fn fault(boot: u32, effect: Effect) -> Fault {
-    Fault { boot, trigger: vec![Link::Boot], effect, scope: Scope::Once, seed: 0 }
+    Fault { boot, trigger: vec![Link::Boot], effect, scope: Scope::Once, seed: 0, second: None }
 }
 
 /// What a change of the golden run is judged as.

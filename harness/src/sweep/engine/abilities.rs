@@ -35,9 +35,21 @@ impl Abilities {
     /// # Errors
     /// Why it is not.
     pub fn check(&self, fault: &Fault) -> Result<(), BenchError> {
-        let Self { engine, .. } = self;
         self.check_trigger(fault)?;
-        match &fault.effect {
+        if let Some(second) = &fault.second {
+            if fault.scope != Scope::Once || matches!(second.effect, Effect::Reset { .. }) {
+                return refuse(
+                    "carry out a second effect: it is no reset, and comes once".to_owned(),
+                );
+            }
+            self.check_effect(&second.effect)?;
+        }
+        self.check_effect(&fault.effect)
+    }
+
+    fn check_effect(&self, effect: &Effect) -> Result<(), BenchError> {
+        let Self { engine, .. } = self;
+        match effect {
             Effect::Word { address, .. } | Effect::Bytes { address, .. }
                 if *address < END_OF_FLASH && !self.changes_flash =>
             {
@@ -117,7 +129,7 @@ mod tests {
     const ALL: Abilities = Abilities { changes_flash: true, watches_devices: true, ..SOME };
 
     fn fault(trigger: Vec<Link>, effect: Effect) -> Fault {
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 }
+        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
     }
 
     #[test]

@@ -92,6 +92,21 @@ pub trait Engine {
     /// carry out ([`Abilities::check`]).
     fn run(&mut self, fault: Option<&Fault>) -> Result<Trace, BenchError>;
 
+    /// Whether instructions overwrite each byte of some memory before they read it, in the boot of
+    /// the golden run in which a fault's trigger is met, from there on; nothing where the engine
+    /// cannot tell. What the core reads of itself is not looked at.
+    ///
+    /// # Errors
+    /// As for [`Engine::run`].
+    fn overwritten(
+        &mut self,
+        _fault: &Fault,
+        _start: u32,
+        _size_bytes: u32,
+    ) -> Result<Option<Vec<bool>>, BenchError> {
+        Ok(None)
+    }
+
     /// Runs with many faults, in their order: what [`Engine::run`] says of each.
     ///
     /// # Errors

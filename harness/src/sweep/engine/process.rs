@@ -24,8 +24,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Host time after which a boot is trouble of the bench.
-const WALL_LIMIT: Duration = Duration::from_secs(60);
+/// Host time after which a boot is looked at: one that has executed nothing in it sleeps for ever.
+const LOOK: Duration = Duration::from_secs(5);
+/// How often, before it is trouble of the bench.
+const LOOKS: usize = 12;
+/// What a wait says that has used up its host time.
+const WALL_TIME: &str = "wall time";
 
 /// Instructions that are stepped at most for one link of target time: some 15 seconds of the host.
 const STEPS: u64 = 100_000;
@@ -59,6 +63,7 @@ impl ProcessEngine {
     ) -> Result<Self, BenchError> {
         // A sweep's scenario damages no application: nothing of this noise is used.
         let application = in_flash(&image, scenario.application, &mut Noise::new(0))?;
+        let hashes_ram = workload.hashes_ram;
         Ok(Self {
             target,
             image,
@@ -66,13 +71,12 @@ impl ProcessEngine {
             needs: scenario.needs.clone(),
             workload,
             folder,
-            hashes_ram: false,
+            hashes_ram,
             golden_instructions: None,
         })
     }
 
-    /// The same with a hash over RAM in its traces. Other engines have none: with it, what is
-    /// masked for them may be latent.
+    /// The same with a hash over RAM in its traces, also where the sweep does not ask for that.
     #[must_use]
     pub const fn hashing_ram(mut self) -> Self {
         self.hashes_ram = true;
@@ -90,7 +94,7 @@ impl ProcessEngine {
 
     fn deadline(&self) -> Deadline {
         let target_ms = (self.budget() << self.shift()).div_ceil(1_000_000);
-        Deadline { target_ms, wall: WALL_LIMIT, ..Deadline::default() }
+        Deadline { target_ms, wall: LOOK, ..Deadline::default() }
     }
 }
 
@@ -201,13 +205,24 @@ impl Run {
 
     /// Waits for a boundary or a breakpoint. A hang that is none of the device's is an error.
     fn wait(&mut self) -> Result<Wait, BenchError> {
-        let wait = self.session.wait(&self.deadline)?;
-        match &wait {
-            Wait::Boundary(Boundary::Hang { limit, .. }) if limit != TARGET_TIME => {
-                Err(BenchError(format!("wait for the end of a boot: {limit} is used up")))
+        let mut executed = None;
+        for _ in 0..LOOKS {
+            let wait = self.session.wait(&self.deadline)?;
+            let limit = match &wait {
+                Wait::Boundary(Boundary::Hang { limit, .. }) if limit != TARGET_TIME => limit,
+                _ => return Ok(wait),
+            };
+            if limit != WALL_TIME {
+                return Err(BenchError(format!("wait for the end of a boot: {limit} is used up")));
             }
-            _ => Ok(wait),
+            let now = self.session.instructions()?;
+            if executed == Some(now) {
+                return Ok(Wait::Boundary(hang()));
+            }
+            executed = Some(now);
+            self.session.resume()?;
         }
+        Err(BenchError(format!("wait for the end of a boot: {WALL_TIME} is used up")))
     }
 
     /// What the boot left. Of a hang only that: where exactly the device was stopped is up to the
@@ -255,4 +270,9 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// The end of a boot that has none.
+fn hang() -> Boundary {
+    Boundary::Hang { limit: TARGET_TIME.to_owned(), pc: None }
 }

@@ -116,7 +116,7 @@ mod tests {
     fn target_time_is_a_number_of_instructions() {
         let trigger = vec![Link::Boot, Link::TargetTime { nanoseconds: 1_000_000 }];
         let effect = Effect::Skip;
-        let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1 };
+        let fault = Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None };
         let found = counted(&fault, Some(5)).unwrap();
         assert_eq!(found.trigger, [Link::Boot, Link::Instructions { count: 31_250 }]);
         assert!(counted(&fault, None).is_err(), "nobody counts");

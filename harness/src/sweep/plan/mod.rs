@@ -1,13 +1,16 @@
 //! A sweep and an image, resolved: which fault each point is. Touches no device.
 
+mod mix;
 mod resolve;
 mod sample;
 
+use self::mix::Mixture;
 use self::resolve::{Bytes, Resolver};
 use super::commands::commands;
-use super::fault::{Effect, Fault, Link, Scope};
+use super::fault::{Effect, Fault, Link, Scope, Second};
 use super::result::PointNumber;
 use crate::image::Image;
+use crate::noise::Noise;
 use crate::scenario::sweep::{PlannedEffect, Points, Sweep, TriggerLink};
 use crate::scenario::{BootPlan, Scenario};
 use crashrig_wire::command::{MAILBOX_SYMBOL, Mailbox};
@@ -58,6 +61,7 @@ enum ResolvedPoints {
     Hits,
     Bits(Bytes),
     Values { from: u32, step: u32, count: u64 },
+    Mix(Mixture),
 }
 
 /// What is done at a point.
@@ -65,6 +69,8 @@ enum ResolvedPoints {
 enum ResolvedEffect {
     /// The same at each.
     Fixed(Effect),
+    /// What was drawn for the point.
+    Drawn,
     /// The bit that is the point is flipped.
     Bit,
     /// The value that is the point becomes the command's parameter.
@@ -86,6 +92,10 @@ pub struct Plan {
     trigger_name: String,
     points: ResolvedPoints,
     effect: ResolvedEffect,
+    /// Memory that the core reads and writes without instructions: vectors and stacks.
+    of_the_core: Vec<Range<u32>>,
+    /// A second effect, and within how many instructions it comes.
+    second: Option<(u64, Effect)>,
     /// The points of a sample.
     drawn: Option<Vec<u64>>,
     seed: u64,
@@ -104,6 +114,7 @@ impl Plan {
             Points::Instructions => ResolvedPoints::Instructions,
             Points::Hits => ResolvedPoints::Hits,
             Points::Bits(memory) => ResolvedPoints::Bits(names.memory(memory)?),
+            Points::Mix(mix) => ResolvedPoints::Mix(Mixture::new(mix, sweep.sample, &names)?),
             Points::Values { from, to, step } => ResolvedPoints::Values {
                 from: *from,
                 step: *step,
@@ -122,7 +133,9 @@ impl Plan {
             trigger: sweep.trigger.iter().map(|link| names.link(link)).collect::<Result<_, _>>()?,
             trigger_name: sweep.trigger.iter().map(name_of).collect::<Vec<_>>().join(", then "),
             points,
+            second: sweep.second.as_ref().map(|second| fixed(second, &names)).transpose()?,
             effect: resolved_effect(&sweep.effect, &names, command, boot)?,
+            of_the_core: of_the_core(image),
             drawn: None,
             seed,
             sweep,
@@ -134,23 +147,42 @@ impl Plan {
     /// How many points there are; nothing where only the stop rule can say.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
+        if let ResolvedPoints::Mix(mixture) = &self.points {
+            return Some(mixture.count());
+        }
         self.drawn.as_ref().map(|drawn| drawn.len() as u64).or_else(|| self.all())
     }
 
     /// Whether the points are some of all.
     #[must_use]
     pub const fn is_sampled(&self) -> bool {
-        self.drawn.is_some()
+        self.drawn.is_some() || matches!(self.points, ResolvedPoints::Mix(_))
     }
 
     /// How many points there are without a sample.
     #[must_use]
     pub fn all(&self) -> Option<u64> {
         match &self.points {
-            ResolvedPoints::Instructions | ResolvedPoints::Hits => None,
+            ResolvedPoints::Instructions => self.sweep.sample.and_then(|sample| sample.of),
+            ResolvedPoints::Hits | ResolvedPoints::Mix(_) => None,
             ResolvedPoints::Bits(bytes) => Some(8 * u64::from(bytes.size_bytes)),
             ResolvedPoints::Values { count, .. } => Some(*count),
         }
+    }
+
+    /// First address and size in bytes of the memory whose bits are the points, if they are that.
+    #[must_use]
+    pub const fn bits(&self) -> Option<(u32, u32)> {
+        match &self.points {
+            ResolvedPoints::Bits(bytes) => Some((bytes.start, bytes.size_bytes)),
+            _ => None,
+        }
+    }
+
+    /// Whether the core itself may read or write a byte, with no instruction that says so.
+    #[must_use]
+    pub fn is_of_the_core(&self, address: u32) -> bool {
+        self.of_the_core.iter().any(|range| range.contains(&address))
     }
 
     /// How often the effect comes, in each of the sweeps that this is.
@@ -177,6 +209,15 @@ impl Plan {
                 trigger.push(Link::Instructions { count: ordinal - 1 });
                 format!("instruction {ordinal} from {}", self.trigger_name)
             }
+            ResolvedPoints::Mix(mixture) => {
+                let drawn = mixture.draw(ordinal)?;
+                let (after, trigger_name) = (drawn.after, &self.trigger_name);
+                trigger.push(Link::Instructions { count: after });
+                let place = format!("{}, {after} instructions from {trigger_name}", drawn.name);
+                let (boot, effect) = (self.boot, drawn.effect);
+                let seed = self.seed ^ ordinal;
+                return Some((Fault { boot, trigger, effect, scope, seed, second: None }, place));
+            }
             ResolvedPoints::Hits => {
                 set_count(trigger.last_mut()?, ordinal);
                 format!("time {ordinal} of {}", self.trigger_name)
@@ -189,8 +230,16 @@ impl Plan {
                 format!("parameter {}", value(*from, *step, ordinal))
             }
         };
-        let effect = self.effect(ordinal);
-        Some((Fault { boot: self.boot, trigger, effect, scope, seed: self.seed ^ ordinal }, place))
+        let (effect, seed) = (self.effect(ordinal), self.seed ^ ordinal);
+        let second = self.second.as_ref().map(|(within, effect)| {
+            let after = 1 + Noise::new(seed).next_word() % (*within).max(1);
+            Second { after, effect: effect.clone() }
+        });
+        let place = match &second {
+            Some(second) => format!("{place}, and {} instructions later", second.after),
+            None => place,
+        };
+        Some((Fault { boot: self.boot, trigger, effect, scope, seed, second }, place))
     }
 
     /// The first point with nothing done: what the device does anyway where it is stopped there.
@@ -199,7 +248,7 @@ impl Plan {
         let (fault, _) = self.point(PointNumber(1), Scope::Once)?;
         // No bit of the first word of the crash region is another.
         let effect = Effect::Word { address: self.crash_region.start, flip: 0, set: 0, clear: 0 };
-        Some(Fault { effect, ..fault })
+        Some(Fault { effect, second: None, ..fault })
     }
 
     /// The same where the points end, for a sweep that says where they do.
@@ -234,6 +283,12 @@ impl Plan {
     }
 }
 
+fn of_the_core(image: &Image) -> Vec<Range<u32>> {
+    let areas = image.areas().iter();
+    let areas = areas.filter(|area| area.name == "vectors" || area.name.ends_with("-stack"));
+    areas.map(|area| area.start..area.end).collect()
+}
+
 fn value(from: u32, step: u32, ordinal: u64) -> u32 {
     let steps = u32::try_from(ordinal - 1).unwrap_or(0);
     from.wrapping_add(step.wrapping_mul(steps))
@@ -254,34 +309,22 @@ fn resolved_effect(
     command: Mailbox,
     boot: &BootPlan,
 ) -> Result<ResolvedEffect, PlanError> {
-    Ok(ResolvedEffect::Fixed(match effect {
-        PlannedEffect::FlipPoint => return Ok(ResolvedEffect::Bit),
+    Ok(match effect {
+        PlannedEffect::FlipPoint => ResolvedEffect::Bit,
+        PlannedEffect::Drawn => ResolvedEffect::Drawn,
         PlannedEffect::Parameter => {
-            let mailbox_address = names.symbol(MAILBOX_SYMBOL)?;
-            return Ok(ResolvedEffect::Parameter {
-                mailbox_address,
-                command,
-                boot: Box::new(boot.clone()),
-            });
+            let (mailbox_address, boot) = (names.symbol(MAILBOX_SYMBOL)?, Box::new(boot.clone()));
+            ResolvedEffect::Parameter { mailbox_address, command, boot }
         }
-        PlannedEffect::Flip { memory, bits } => {
-            let address = names.memory(memory)?.start;
-            if address % 4 != 0 {
-                return Err(PlanError::Alignment(address));
-            }
-            Effect::Word { address, flip: *bits, set: 0, clear: 0 }
-        }
-        PlannedEffect::Write { memory, bytes } => {
-            Effect::Bytes { address: names.memory(memory)?.start, bytes: bytes.clone() }
-        }
-        PlannedEffect::Register { name, flip, value } => {
-            Effect::Register { name: name.clone(), flip: *flip, value: *value }
-        }
-        PlannedEffect::Interrupt(number) => Effect::Interrupt { number: *number },
-        PlannedEffect::Nmi => Effect::Nmi,
-        PlannedEffect::Skip => Effect::Skip,
-        PlannedEffect::Reset(ram) => Effect::Reset { ram: *ram },
-    }))
+        other => ResolvedEffect::Fixed(names.effect(other)?),
+    })
+}
+
+fn fixed(
+    (within, effect): &(u64, PlannedEffect),
+    names: &Resolver<'_>,
+) -> Result<(u64, Effect), PlanError> {
+    Ok((*within, names.effect(effect)?))
 }
 
 /// A link in words.

@@ -3,8 +3,8 @@
 use super::PlanError;
 use crate::image::Image;
 use crate::scenario::Place;
-use crate::scenario::sweep::{CRASH_PARTS, Memory, TriggerLink};
-use crate::sweep::fault::Link;
+use crate::scenario::sweep::{CORE_REGISTERS, CRASH_PARTS, Memory, PlannedEffect, TriggerLink};
+use crate::sweep::fault::{Effect, Link};
 use crashrig_wire::ledger::LEDGER_LENGTH;
 use crashrig_wire::record::RECORD_LENGTH;
 use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
@@ -64,6 +64,33 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// An effect that does not depend on the point.
+    pub(super) fn effect(&self, effect: &PlannedEffect) -> Result<Effect, PlanError> {
+        Ok(match effect {
+            PlannedEffect::Flip { memory, bits } => {
+                let address = self.memory(memory)?.start;
+                if address % 4 != 0 {
+                    return Err(PlanError::Alignment(address));
+                }
+                Effect::Word { address, flip: *bits, set: 0, clear: 0 }
+            }
+            PlannedEffect::Write { memory, bytes } => {
+                Effect::Bytes { address: self.memory(memory)?.start, bytes: bytes.clone() }
+            }
+            PlannedEffect::Register { name, flip, value } => {
+                Effect::Register { name: name.clone(), flip: *flip, value: *value }
+            }
+            PlannedEffect::Interrupt(number) => Effect::Interrupt { number: *number },
+            PlannedEffect::Nmi => Effect::Nmi,
+            PlannedEffect::Reset(ram) => Effect::Reset { ram: *ram },
+            // The checks of the file keep what the point decides with its points.
+            PlannedEffect::Skip
+            | PlannedEffect::FlipPoint
+            | PlannedEffect::Drawn
+            | PlannedEffect::Parameter => Effect::Skip,
+        })
+    }
+
     /// The first instruction of an exception's handler: by its name where it has one, otherwise by
     /// the vector table in flash.
     fn handler(&self, number: u32) -> Result<u32, PlanError> {
@@ -118,6 +145,9 @@ impl<'a> Resolver<'a> {
         if let Some(area) = area(name) {
             return Ok((area.start, area.end.saturating_sub(area.start)));
         }
+        if let Some((_, start, size)) = CORE_REGISTERS.iter().find(|(known, ..)| *known == name) {
+            return Ok((*start, *size));
+        }
         let Some(crash) = area("crash-region").filter(|_| CRASH_PARTS.contains(&name)) else {
             return Err(self.missing("region", name));
         };
@@ -152,7 +182,8 @@ impl<'a> Resolver<'a> {
             return String::new();
         }
         let areas = self.image.areas().iter().map(|area| area.name);
-        let names: Vec<_> = areas.chain(CRASH_PARTS).collect();
+        let registers = CORE_REGISTERS.map(|(name, ..)| name);
+        let names: Vec<_> = areas.chain(CRASH_PARTS).chain(registers).collect();
         format!(", expected one of {}", names.join(", "))
     }
 }

@@ -35,17 +35,17 @@ mod tests {
     #[test]
     fn a_sample_has_so_many_different_points_and_is_the_same_again() {
         for (count, total) in [(1, 2), (5, 6), (100, 32_768), (999, 1_000)] {
-            let points = drawn(Sample { count, seed: 7 }, total).unwrap();
+            let points = drawn(Sample { count, seed: 7, of: None }, total).unwrap();
             assert_eq!(points.len() as u64, count);
             assert!(points.is_sorted_by(|a, b| a < b), "each once");
             assert!(points.iter().all(|point| (1..=total).contains(point)));
-            assert_eq!(drawn(Sample { count, seed: 7 }, total), Some(points));
+            assert_eq!(drawn(Sample { count, seed: 7, of: None }, total), Some(points));
         }
         assert_ne!(
-            drawn(Sample { count: 9, seed: 1 }, 99),
-            drawn(Sample { count: 9, seed: 2 }, 99)
+            drawn(Sample { count: 9, seed: 1, of: None }, 99),
+            drawn(Sample { count: 9, seed: 2, of: None }, 99)
         );
-        assert_eq!(drawn(Sample { count: 9, seed: 1 }, 9), None);
+        assert_eq!(drawn(Sample { count: 9, seed: 1, of: None }, 9), None);
     }
 
     /// Each point must have its chance: none is left out, however many samples are drawn.
@@ -53,7 +53,7 @@ mod tests {
     fn every_point_is_drawn_sooner_or_later() {
         let mut times = [0_u32; 10];
         for seed in 0..2_000 {
-            for point in drawn(Sample { count: 3, seed }, 10).unwrap() {
+            for point in drawn(Sample { count: 3, seed, of: None }, 10).unwrap() {
                 times[point as usize - 1] += 1;
             }
         }

@@ -1,5 +1,6 @@
 //! Reports as one table for a document. Only what is the same in every run stands in it.
 
+use super::text::replaced;
 use super::{Report, ScopeReport};
 use crate::sweep::outcome::Outcome;
 use crate::sweep::words::thousands;
@@ -26,7 +27,14 @@ pub fn table(reports: &[Report]) -> String {
             rows.push(cells);
         }
     }
-    rows.iter().map(|cells| format!("| {} |\n", cells.join(" | "))).collect()
+    let mut text: String =
+        rows.iter().map(|cells| format!("| {} |\n", cells.join(" | "))).collect();
+    for report in reports {
+        for replacement in &report.cost.replacements {
+            text += &format!("\n`{}`: {}\n", report.sweep.name, replaced(replacement));
+        }
+    }
+    text
 }
 
 fn points(report: &Report, scope: &ScopeReport) -> String {
@@ -41,6 +49,7 @@ fn points(report: &Report, scope: &ScopeReport) -> String {
         }
         (Extent::Exhaustive { count }, _) => format!("all {}", thousands(count)),
         (Extent::Open, Some(end)) => format!("all {}", thousands(end.saturating_sub(1))),
+        (Extent::Open, None) if scope.is_endless => "no end".to_owned(),
         (Extent::Open, None) => "end not reached".to_owned(),
     };
     text + &missing

@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::result::InjectionResult;
 use super::shard::Shard;
 use super::store::table::{Cost, Table, TableError};
-use super::work::{Extent, Identity};
+use super::work::{Extent, Identity, OPEN_LIMIT};
 use crate::exit;
 use crate::scenario::sweep::always_good;
 use serde::Serialize;
@@ -44,6 +44,8 @@ pub struct ScopeReport {
     pub activated: u64,
     /// Points that are to be run; `None` while the end of an open sweep is not found.
     pub points: Option<u64>,
+    /// Whether an open sweep came to its most points without an end.
+    pub is_endless: bool,
     /// Points that are still to be run, as far as that is known.
     pub missing: u64,
     /// The outcomes there are, in the order of [`Outcome::ALL`].
@@ -108,7 +110,7 @@ impl Report {
     fn look_at(&mut self, result: InjectionResult) {
         let outcome = result.outcome;
         let is_first = self.examples.iter().all(|example| example.result.outcome != outcome);
-        if is_first && !always_good(outcome) {
+        if is_first && (!always_good(outcome) || self.sweep.forbidden.contains(&outcome)) {
             let allowance = self.sweep.allowed.iter().find(|entry| entry.outcome == outcome);
             let allowed = allowance.map(|entry| entry.reason.clone());
             let command = self.sweep.replay(result.point, result.scope);
@@ -139,6 +141,12 @@ impl Report {
             .sum()
     }
 
+    /// Whether a scope of an open sweep came to [`OPEN_LIMIT`] without an end.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.is_endless)
+    }
+
     /// Injections that were activated.
     #[must_use]
     pub fn activated(&self) -> u64 {
@@ -149,7 +157,7 @@ impl Report {
     /// to have no point of its own, nothing can be said.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.not_allowed() > 0 {
+        if self.not_allowed() > 0 || self.is_endless() {
             exit::FAIL
         } else if self.count(Outcome::HarnessError) > 0 {
             exit::INFRASTRUCTURE
@@ -169,6 +177,8 @@ struct Tally {
     counts: [u64; Outcome::ALL.len()],
     /// The first point that was not activated, of whatever shard.
     end: Option<u64>,
+    /// The last point of the shard that has a result.
+    last: u64,
     /// Results of the shard, without those of a failed bench.
     done: u64,
 }
@@ -182,6 +192,7 @@ impl Tally {
         if !shard.has(point) {
             return;
         }
+        self.last = self.last.max(point);
         self.done += u64::from(outcome != Outcome::HarnessError);
         for (count, other) in self.counts.iter_mut().zip(Outcome::ALL) {
             *count += u64::from(other == outcome);
@@ -206,6 +217,7 @@ impl Tally {
             scope: scope.to_string(),
             activated,
             points,
+            is_endless: last.is_none() && self.last.saturating_add(shard.step()) > OPEN_LIMIT,
             missing: points.map_or(0, |points| points.saturating_sub(self.done)),
             counts: counts.collect(),
         }

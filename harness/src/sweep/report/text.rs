@@ -3,8 +3,9 @@
 use super::{Count, Example, Report, ScopeReport};
 use crate::sweep::outcome::Outcome;
 use crate::sweep::shard::Shard;
+use crate::sweep::store::table::Replacement;
 use crate::sweep::words::{share, thousands};
-use crate::sweep::work::Extent;
+use crate::sweep::work::{Extent, InsteadOf, OPEN_LIMIT};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -58,6 +59,10 @@ impl Report {
     fn write_cost(&self, out: &mut Formatter<'_>) -> fmt::Result {
         writeln!(out, "\n{} instructions in all", thousands(self.instructions))?;
         let cost = &self.cost;
+        if cost.pruned > 0 {
+            let pruned = thousands(cost.pruned);
+            writeln!(out, "{pruned} pruned: nobody reads what they flip before it is overwritten")?;
+        }
         let Some(rate) = cost.per_second_and_worker() else { return Ok(()) };
         let engines: Vec<_> = cost
             .engines
@@ -72,7 +77,8 @@ impl Report {
             cost.milliseconds % 1_000,
             thousands(rate),
             engines.join(", ")
-        )
+        )?;
+        cost.replacements.iter().try_for_each(|it| writeln!(out, "{}", replaced(it)))
     }
 
     /// One line.
@@ -82,6 +88,8 @@ impl Report {
         let (bad, failed) = (self.not_allowed(), self.count(Outcome::HarnessError));
         if bad > 0 {
             format!("FAILED: {} injections came to what is not allowed", thousands(bad))
+        } else if self.is_endless() {
+            format!("FAILED: no end within {} points", thousands(OPEN_LIMIT))
         } else if failed > 0 {
             let failed = thousands(failed);
             format!("no verdict: the bench failed in {failed} injections; they are run again")
@@ -137,4 +145,10 @@ fn write_example(out: &mut Formatter<'_>, example: &Example, count: u64) -> fmt:
         writeln!(out, "    {line}")?;
     }
     writeln!(out, "  {}", example.command)
+}
+
+/// Which engine was used in place of which, and why.
+pub(super) fn replaced(it: &Replacement) -> String {
+    let InsteadOf { engine, reason } = &it.instead_of;
+    format!("engine {} in place of {engine}: {reason}", it.engine)
 }

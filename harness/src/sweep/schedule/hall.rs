@@ -6,7 +6,7 @@ use super::queue::Queue;
 use crate::sweep::fault::Scope;
 use crate::sweep::outcome::Outcome;
 use crate::sweep::result::{InjectionResult, PointNumber};
-use crate::sweep::work::{Work, Worker};
+use crate::sweep::work::{InsteadOf, Work, Worker};
 use crate::target::BenchError;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,8 +22,13 @@ pub(super) enum Event {
     Began {
         number: u64,
         engine: String,
+        instead_of: Option<InsteadOf>,
     },
-    Over(Vec<InjectionResult>),
+    Over {
+        results: Vec<InjectionResult>,
+        /// How many of them needed no run.
+        pruned: u64,
+    },
     /// Results that it said, and that are none.
     Void(Vec<(PointNumber, Scope)>),
     NoEngine(BenchError),
@@ -105,7 +110,9 @@ impl<'a> Place<'a> {
             let mut queue = locked(self.hall.queue);
             results.iter().for_each(|result| queue.note(result));
         }
-        self.say(Event::Over(results)) && (self.unchecked.len() < CHECKED_EVERY || self.check())
+        let pruned = self.worker.as_mut().map_or(0, |worker| worker.take_pruned());
+        self.say(Event::Over { results, pruned })
+            && (self.unchecked.len() < CHECKED_EVERY || self.check())
     }
 
     /// One injection; whether to go on.
@@ -131,7 +138,8 @@ impl<'a> Place<'a> {
                 Err(error) => problem = error.to_string(),
             }
         }
-        self.say(Event::Over(vec![bench_failed(point, scope, problem)]))
+        let results = vec![bench_failed(point, scope, problem)];
+        self.say(Event::Over { results, pruned: 0 })
     }
 
     /// The worker, a new one if need be.
@@ -142,7 +150,8 @@ impl<'a> Place<'a> {
         let worker = self.hall.work.worker(self.processor)?;
         let number = self.hall.engines.fetch_add(1, Ordering::Relaxed) + 1;
         // Nobody hears it: then nobody hears the result either.
-        self.say(Event::Began { number, engine: worker.engine().to_owned() });
+        let (engine, instead_of) = (worker.engine().to_owned(), worker.instead_of().cloned());
+        self.say(Event::Began { number, engine, instead_of });
         Ok(worker)
     }
 

@@ -130,6 +130,8 @@ struct Keeper<'a> {
     began: Instant,
     /// Injections of this session.
     injections: u64,
+    /// Those of them since the last line of time that needed no run.
+    pruned: u64,
     failures_in_a_row: u32,
     /// Lines of time written, when the last was, and how many injections there were then.
     spent: (u64, Instant, u64),
@@ -149,6 +151,7 @@ impl<'a> Keeper<'a> {
             session: format!("{:x}-{:x}", time.as_nanos(), std::process::id()),
             began,
             injections: 0,
+            pruned: 0,
             failures_in_a_row: 0,
             spent: (0, began, 0),
             told: began,
@@ -194,14 +197,15 @@ impl<'a> Keeper<'a> {
     /// An event as lines.
     fn take_down(&mut self, event: Event, lines: &mut Vec<Line>) -> Result<(), ScheduleError> {
         match event {
-            Event::Began { number, engine } => {
+            Event::Began { number, engine, instead_of } => {
                 let session = self.session.clone();
-                lines.push(Line::Worker(WorkerStart { session, number, engine }));
+                lines.push(Line::Worker(WorkerStart { session, number, engine, instead_of }));
             }
             Event::Void(injections) => lines.push(Line::Void(Void { injections })),
             Event::NoEngine(error) => return Err(ScheduleError::NoEngine(error)),
             Event::Unrepeatable(error) => return Err(ScheduleError::Unrepeatable(error)),
-            Event::Over(results) => {
+            Event::Over { results, pruned } => {
+                self.pruned += pruned;
                 for result in results {
                     self.count(&result)?;
                     lines.push(Line::Result(result));
@@ -238,6 +242,7 @@ impl<'a> Keeper<'a> {
             milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX),
             workers: self.workers,
             injections: self.injections - injections,
+            pruned: std::mem::take(&mut self.pruned),
         })])?;
         self.store.synchronise()?;
         self.spent = (sequence + 1, now, self.injections);

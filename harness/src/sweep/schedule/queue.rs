@@ -5,7 +5,7 @@ use crate::sweep::fault::Scope;
 use crate::sweep::result::{InjectionResult, PointNumber};
 use crate::sweep::shard::Shard;
 use crate::sweep::store::append::Done;
-use crate::sweep::work::{Extent, Identity};
+use crate::sweep::work::{Extent, Identity, OPEN_LIMIT};
 
 /// What is left of a shard.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Queue {
     fn is_behind_end(&self, scope: Scope, point: u64) -> bool {
         match self.extent.last() {
             Some(last) => point > last,
-            None => self.done.end(scope).is_some_and(|end| point > end),
+            None => point > self.done.end(scope).unwrap_or(OPEN_LIMIT),
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::sweep::fault::Scope;
 use crate::sweep::result::{InjectionResult, PointNumber};
 use crate::sweep::shard::Shard;
-use crate::sweep::work::Identity;
+use crate::sweep::work::{Identity, InsteadOf};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format. Readers refuse every other.
@@ -48,6 +48,9 @@ pub struct WorkerStart {
     pub number: u64,
     /// Its engine.
     pub engine: String,
+    /// The engine that is used wherever it can be, and why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<InsteadOf>,
 }
 
 /// Results of a worker that did not come to the golden run any more.
@@ -72,4 +75,6 @@ pub struct Spent {
     pub workers: u64,
     /// Injections that were over in it.
     pub injections: u64,
+    /// Those of them that needed no run: of bytes that are overwritten before they are read.
+    pub pruned: u64,
 }

@@ -92,20 +92,23 @@ impl Merge<'_> {
             Line::Header(_) | Line::Void(_) => Ok(()),
             Line::Result(result) if self.is_void(number, &result) => self.remove(&sweep, &result),
             Line::Result(result) => self.result(number, &sweep, &result),
-            Line::Worker(WorkerStart { session, number, engine }) => {
-                let values = params![sweep, session, self.small(number)?, engine];
-                self.execute("INSERT OR IGNORE INTO worker VALUES (?, ?, ?, ?)", values).map(|_| ())
+            Line::Worker(WorkerStart { session, number, engine, instead_of }) => {
+                let (of, why) = instead_of.map(|it| (it.engine, it.reason)).unzip();
+                let values = params![sweep, session, self.small(number)?, engine, of, why];
+                let query = "INSERT OR IGNORE INTO worker VALUES (?, ?, ?, ?, ?, ?)";
+                self.execute(query, values).map(|_| ())
             }
-            Line::Spent(Spent { session, sequence, milliseconds, workers, injections }) => {
+            Line::Spent(Spent { session, sequence, milliseconds, workers, injections, pruned }) => {
                 let values = params![
                     sweep,
                     session,
                     self.small(sequence)?,
                     self.small(milliseconds)?,
                     self.small(workers)?,
-                    self.small(injections)?
+                    self.small(injections)?,
+                    self.small(pruned)?
                 ];
-                let query = "INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?, ?, ?)";
+                let query = "INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?, ?, ?, ?)";
                 self.execute(query, values).map(|_| ())
             }
         }

@@ -7,7 +7,7 @@
 
 use super::{StoreError, row};
 use crate::sweep::result::InjectionResult;
-use crate::sweep::work::{Identity, SweepId};
+use crate::sweep::work::{Identity, InsteadOf, SweepId};
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -24,17 +24,17 @@ CREATE TABLE IF NOT EXISTS result (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS worker (
     sweep TEXT NOT NULL, session TEXT NOT NULL, number INTEGER NOT NULL, engine TEXT NOT NULL,
-    PRIMARY KEY (session, number)
+    instead_of TEXT, reason TEXT, PRIMARY KEY (session, number)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS spent (
     sweep TEXT NOT NULL, session TEXT NOT NULL, sequence INTEGER NOT NULL,
     milliseconds INTEGER NOT NULL, workers INTEGER NOT NULL, injections INTEGER NOT NULL,
-    PRIMARY KEY (session, sequence)
+    pruned INTEGER NOT NULL, PRIMARY KEY (session, sequence)
 ) WITHOUT ROWID;";
 
-/// Says that a database is one of ours, and in which version: `CRSW` and 1.
+/// Says that a database is one of ours, and in which version: `CRSW` and 2.
 const APPLICATION_ID: i32 = 0x4352_5357;
-const USER_VERSION: i32 = 1;
+const USER_VERSION: i32 = 2;
 
 /// Why results cannot be merged.
 #[derive(Debug, thiserror::Error)]
@@ -104,8 +104,21 @@ pub struct Cost {
     pub worker_milliseconds: u64,
     /// Injections in that time.
     pub injections: u64,
+    /// Those of them that needed no run: of bytes that are overwritten before they are read.
+    pub pruned: u64,
     /// Engines, and how many of each were started.
     pub engines: Vec<(String, u64)>,
+    /// Those that were used in place of others.
+    pub replacements: Vec<Replacement>,
+}
+
+/// An engine that was used in place of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Replacement {
+    /// Its name.
+    pub engine: String,
+    /// The other one, and why it was not used.
+    pub instead_of: InsteadOf,
 }
 
 impl Cost {
@@ -205,7 +218,8 @@ impl Table {
     pub fn cost(&self, sweep: &SweepId) -> Result<Cost, TableError> {
         let id = sweep.to_string();
         let query = "SELECT count(DISTINCT session), coalesce(sum(milliseconds), 0), \
-                     coalesce(sum(milliseconds * workers), 0), coalesce(sum(injections), 0) \
+                     coalesce(sum(milliseconds * workers), 0), coalesce(sum(injections), 0), \
+                     coalesce(sum(pruned), 0) \
                      FROM spent WHERE sweep = ?";
         let mut cost = self
             .connection
@@ -215,7 +229,9 @@ impl Table {
                     milliseconds: whole(row.get(1)?),
                     worker_milliseconds: whole(row.get(2)?),
                     injections: whole(row.get(3)?),
+                    pruned: whole(row.get(4)?),
                     engines: Vec::new(),
+                    replacements: Vec::new(),
                 })
             })
             .map_err(|source| self.error(source))?;
@@ -226,7 +242,19 @@ impl Table {
             .query_map([&id], |row| Ok((row.get(0)?, whole(row.get(1)?))))
             .and_then(Iterator::collect)
             .map_err(|source| self.error(source))?;
+        cost.replacements = self.replacements(&id).map_err(|source| self.error(source))?;
         Ok(cost)
+    }
+
+    fn replacements(&self, sweep: &str) -> rusqlite::Result<Vec<Replacement>> {
+        let query = "SELECT DISTINCT engine, instead_of, reason FROM worker \
+                     WHERE sweep = ? AND instead_of IS NOT NULL ORDER BY engine, reason";
+        let mut statement = self.connection.prepare(query)?;
+        let rows = statement.query_map([sweep], |row| {
+            let instead_of = InsteadOf { engine: row.get(1)?, reason: row.get(2)? };
+            Ok(Replacement { engine: row.get(0)?, instead_of })
+        })?;
+        rows.collect()
     }
 
     /// Calls a function with each result of a sweep, in the order of points; of scopes, `once` is

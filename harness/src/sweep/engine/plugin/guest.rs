@@ -160,7 +160,14 @@ impl Guest {
     pub(super) fn trace(&mut self, end: Stopped, budget: u64) -> Result<BootTrace, BenchError> {
         let read = self.reads();
         let replies = self.carry_out(&read)?;
-        Ok(Self::trace_of(end, budget, &replies))
+        let mut trace = Self::trace_of(end, budget, &replies);
+        if self.workload.hashes_ram && trace.boundary == Boundary::Reset {
+            let workload = Arc::clone(&self.workload);
+            let ranges = workload.ram.iter();
+            let ram = ranges.map(|(start, size_bytes)| self.read(*start, *size_bytes));
+            trace.ram_hash = Some(workload.hash_of_ram(ram.collect::<Result<_, _>>()?));
+        }
+        Ok(trace)
     }
 
     /// The commands that read what a boot leaves.

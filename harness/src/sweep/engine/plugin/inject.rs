@@ -7,7 +7,8 @@ use crate::sweep::engine::trigger::{Next, endless, is_access, next, split};
 use crate::sweep::engine::{BootTrace, Trace};
 use crate::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crate::target::BenchError;
-use crashrig_qemu::steer::{Command, Reason, Reply, Stopped, Until};
+use crashrig_qemu::RamRange;
+use crashrig_qemu::steer::{Command, Reason, Reply, STORED_FIRST, Stopped, Until};
 use std::slice::SliceIndex;
 
 /// A run with a fault, up to the end of its boot.
@@ -54,7 +55,7 @@ impl Warm {
         let pc_at = commands.len() - 1;
         if !matches!(fault.effect, Effect::Reset { .. }) {
             commands.push(effect::command(&fault.effect)?);
-            if fault.scope == Scope::Once {
+            if fault.scope == Scope::Once && fault.second.is_none() {
                 commands.push(to_end(self.budget.saturating_sub(after)));
                 commands.push(Command::Compare(Slot::end_of(index)));
                 commands.extend(self.guest.reads());
@@ -71,6 +72,7 @@ impl Warm {
         let (mut end, mut ram) = (Stopped { reason: Reason::Reset, pc: 0, executed: 0 }, None);
         match fault.effect {
             Effect::Reset { ram: policy } => ram = Some((policy, fault.seed)),
+            _ if fault.second.is_some() => end = self.second(fault, after)?,
             _ if fault.scope == Scope::Once => end = stopped(&replies)?,
             _ => match self.again_and_again(fault, after)? {
                 (fired, Some(stopped)) => (trace.fired, end) = (fired, stopped),
@@ -89,6 +91,25 @@ impl Warm {
         end.executed += after;
         trace.boots = self.go_on(trace.boots, end, ram)?;
         Ok(trace)
+    }
+
+    /// See [`crate::sweep::engine::Engine::overwritten`].
+    pub(super) fn overwritten(
+        &mut self,
+        fault: &Fault,
+        start: u32,
+        size_bytes: u32,
+    ) -> Result<Option<Vec<bool>>, BenchError> {
+        let (links, steps) = split(&fault.trigger);
+        if self.reach(fault.boot, links)?.is_none() {
+            return Ok(None);
+        }
+        let mut commands = self.way(steps)?;
+        commands.push(Command::Watch(RamRange { address: start, size_bytes }));
+        commands.extend([to_end(self.budget), Command::First(size_bytes)]);
+        let replies = self.guest.carry_out(&commands)?;
+        let Some(Reply::Bytes(first)) = replies.last() else { return Ok(None) };
+        Ok(Some(first.iter().map(|first| *first == STORED_FIRST).collect()))
     }
 
     /// Many runs in one message: those that begin at the same place. Each whose further boots are
@@ -127,6 +148,9 @@ impl Warm {
         if *same && end.reason == Reason::Reset {
             boots = self.golden_boots(..);
             boots.get_mut(prepared.index)?.instructions = end.executed;
+        } else if self.guest.workload.hashes_ram {
+            // Its RAM is another, and is read where it still stands: the run alone.
+            return None;
         } else {
             let read = [region.clone(), marker.clone()];
             boots.push(Guest::trace_of(end, self.budget, &read));
@@ -142,6 +166,24 @@ impl Warm {
         range: impl SliceIndex<[BootTrace], Output = [BootTrace]>,
     ) -> Vec<BootTrace> {
         self.golden.boots.get(range).unwrap_or_default().to_vec()
+    }
+
+    /// The first effect has come; the second one comes behind it. Where the boot ended, with the
+    /// instructions since the first.
+    fn second(&mut self, fault: &Fault, after: u64) -> Result<Stopped, BenchError> {
+        let Some(second) = &fault.second else {
+            return Err(BenchError("carry out a second effect: there is none".to_owned()));
+        };
+        let limit = second.after.min(self.budget.saturating_sub(after)).max(1);
+        let run = Command::Run { limit, until: Until::End, skip: 0 };
+        let way = stopped(&self.guest.carry_out(&[run])?)?;
+        if way.reason != Reason::Instructions {
+            return Ok(way);
+        }
+        let rest = self.budget.saturating_sub(after + way.executed).max(1);
+        let commands = [effect::command(&second.effect)?, to_end(rest)];
+        let end = stopped(&self.guest.carry_out(&commands)?)?;
+        Ok(Stopped { executed: way.executed + end.executed, ..end })
     }
 
     /// The effect has come once; it comes again wherever the last link is met again. How often it
@@ -170,14 +212,18 @@ impl Warm {
                 _ => 0,
             };
             if is_access(last) {
+                self.forget_near();
+                commands.push(Command::Save { slot: Slot::NEAR, whole: false });
                 commands.push(Command::Run { limit: 1, until: Until::End, skip: 0 });
             }
             let limit = self.budget.saturating_sub(after + executed).max(1);
             commands.push(Command::Run { limit, until, skip });
             let (stop, passed) = self.run(&commands)?;
             executed += passed;
-            if !matches!(stop.reason, Reason::Address | Reason::Access) {
-                return Ok((fired, Some(Stopped { executed, ..stop })));
+            match stop.reason {
+                Reason::Address => {}
+                Reason::Access => self.go_again(Slot::NEAR, passed)?,
+                _ => return Ok((fired, Some(Stopped { executed, ..stop }))),
             }
             self.guest.carry_out(std::slice::from_ref(&effect))?;
             fired += 1;

@@ -129,6 +129,17 @@ impl Engine for PluginEngine {
         }
     }
 
+    fn overwritten(
+        &mut self,
+        fault: &Fault,
+        start: u32,
+        size_bytes: u32,
+    ) -> Result<Option<Vec<bool>>, BenchError> {
+        let Abilities { instruction_shift, .. } = self.abilities();
+        let warm = self.warm()?;
+        warm.overwritten(&*counted(fault, instruction_shift)?, start, size_bytes)
+    }
+
     fn run_all(&mut self, faults: &[Fault]) -> Result<Vec<Trace>, BenchError> {
         let abilities = self.abilities();
         faults.iter().try_for_each(|fault| abilities.check(fault))?;
@@ -147,9 +158,9 @@ impl Engine for PluginEngine {
 /// Whether two runs begin at the same kept place, and each is over with its effect.
 fn are_neighbours(one: &Fault, other: &Fault) -> bool {
     let is_simple = |fault: &Fault| {
-        fault.scope == Scope::Once
-            && !matches!(fault.effect, Effect::Reset { .. })
-            && !fault.trigger.iter().any(|link| matches!(link, Link::TargetTime { .. }))
+        let resets = matches!(fault.effect, Effect::Reset { .. });
+        let is_timed = fault.trigger.iter().any(|link| matches!(link, Link::TargetTime { .. }));
+        fault.scope == Scope::Once && fault.second.is_none() && !resets && !is_timed
     };
     let ((links, steps), (same, more)) = (split(&one.trigger), split(&other.trigger));
     let begin_together = links == same && steps / STRIDE == more / STRIDE;

@@ -46,6 +46,7 @@ impl Warm {
         let mut base = Base { boot, links: links.to_vec(), after: None, near: None };
         // One that leads further is met at an address, as the one before it was.
         let mut before = (slot == Slot::BASE).then(|| links.last().cloned()).flatten();
+        let (began, has_access) = (after, way.iter().any(is_access));
         for link in way {
             let (met, executed) = self.meet(&link, before.as_ref(), after)?;
             after += executed;
@@ -55,10 +56,36 @@ impl Warm {
             }
             before = Some(link);
         }
+        if has_access {
+            self.go_again(slot, after - began)?;
+        }
         self.guest.carry_out(&[Command::Save { slot: Slot::BASE, whole: false }])?;
         base.after = Some(after);
         self.base = Some(base);
         Ok(Some(after))
+    }
+
+    /// From a slot so many instructions on. A run that ends at an access has made it already; this
+    /// one ends before.
+    pub(super) fn go_again(&mut self, slot: u8, instructions: u64) -> Result<(), BenchError> {
+        let restored = Command::Restore { slot, what: Restored::All };
+        let run = Command::Run { limit: instructions, until: Until::End, skip: 0 };
+        let commands: Vec<_> =
+            [restored].into_iter().chain((instructions > 0).then_some(run)).collect();
+        let replies = self.guest.carry_out(&commands)?;
+        match replies.last() {
+            Some(Reply::Stopped(stop)) if stop.reason != Reason::Instructions => {
+                Err(BenchError(format!("go to a place again: found {stop:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets the place behind the base, whose slot is used for another.
+    pub(super) fn forget_near(&mut self) {
+        if let Some(base) = &mut self.base {
+            base.near = None;
+        }
     }
 
     /// Lets the guest go on from where the link before is met to where a link is met. Whether it

@@ -1,10 +1,10 @@
 //! From the start of a boot through the links of a trigger to the effect, and on to the boot's end.
 
-use super::Run;
+use super::{Run, hang};
 use crate::sweep::engine::effect::{Still, carry_out};
 use crate::sweep::engine::trigger::{Next, endless, is_access, next, once_more};
 use crate::sweep::fault::{Effect, Fault, Link};
-use crate::target::{BenchError, Boundary, TARGET_TIME, Wait};
+use crate::target::{BenchError, Boundary, Wait};
 
 /// How a boot with a fault went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,12 @@ impl Run {
                 return Ok(injected);
             }
             carry_out(&mut *self, &fault.effect)?;
+            if let Some(second) = &fault.second {
+                if !self.session.step(second.after)? {
+                    return Ok(injected);
+                }
+                carry_out(&mut *self, &second.effect)?;
+            }
             let met = match (next(fault.scope, injected.fired), &again) {
                 (Next::Again, Some(again)) => self.meet(again, Some(again))?,
                 (Next::Never, _) => Met::Over(endless()),
@@ -61,7 +67,7 @@ impl Run {
             };
             let over = match met {
                 Met::Over(boundary) => Some(boundary),
-                Met::Here => self.is_budget_used_up()?.then(Self::hang),
+                Met::Here => self.is_budget_used_up()?.then(hang),
             };
             if let Some(boundary) = over {
                 injected.boundary = boundary;
@@ -74,10 +80,6 @@ impl Run {
     fn is_budget_used_up(&mut self) -> Result<bool, BenchError> {
         let count = self.session.instructions()?.unwrap_or(0);
         Ok(count.saturating_sub(self.instructions) > self.budget)
-    }
-
-    fn hang() -> Boundary {
-        Boundary::Hang { limit: TARGET_TIME.to_owned(), pc: None }
     }
 
     /// Lets the device run until a link is met. `before` is the link at which it stands.

@@ -57,6 +57,7 @@ impl SnapshotEngine {
     /// An engine whose QEMU stays on one processor of the host. Its output goes into a folder.
     #[must_use]
     pub fn new(workload: Arc<Workload>, folder: &Path, processor: usize) -> Self {
+        let hashes_ram = workload.hashes_ram;
         let shift = workload.launch.instruction_shift.unwrap_or_default();
         Self {
             workload,
@@ -66,7 +67,7 @@ impl SnapshotEngine {
             budget: GOLDEN_NS >> shift,
             behind_hook: 0,
             has_films: true,
-            hashes_ram: false,
+            hashes_ram,
             golden: None,
             warm: None,
         }

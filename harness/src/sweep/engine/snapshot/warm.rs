@@ -79,7 +79,8 @@ impl Warm {
                 }
                 passed = target;
                 if target % STRIDE == 0 {
-                    self.near = Some((passed, self.device.save("near")?));
+                    let near = self.device.save_if_whole("near")?;
+                    self.near = near.map(|near| (passed, near));
                 }
             }
         }
@@ -174,6 +175,14 @@ impl Warm {
     ) -> Result<(u32, Boundary), BenchError> {
         if matches!(fault.effect, Effect::Reset { .. }) {
             return Ok((1, Boundary::Reset));
+        }
+        if let Some(second) = &fault.second {
+            carry_out(&mut self.device, &fault.effect)?;
+            if let Met::Ended(boundary) = step(&mut self.device, second.after)? {
+                return Ok((1, boundary));
+            }
+            carry_out(&mut self.device, &second.effect)?;
+            return Ok((1, self.device.run_to_end(budget)?));
         }
         if fault.scope == Scope::Once {
             let known = self.known_word(fault)?;
