@@ -183,6 +183,12 @@ crate::names::closed_list! {
     /// of the kernel, and its sum compared. A parameter gives another number of rounds, whose sum
     /// nobody knows.
     Compute = 100, "compute";
+    /// None; blocks with `capabilities` are taken, resized and released, and everything that was
+    /// promised is looked at.
+    HeapRounds = 110, "heap-rounds";
+    /// None; the same with plain memory, while an interrupt may come whose handler uses the heap:
+    /// with a parameter of 1 it is allowed to.
+    HeapInterrupted = 111, "heap-interrupted";
 }
 
 crate::names::closed_list! {

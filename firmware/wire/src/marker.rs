@@ -117,6 +117,11 @@ crate::names::closed_list! {
     BackupKept = 37, "backup-kept";
     /// A long computation over a table in RAM came to the sum that the compiler came to.
     Computed = 38, "computed";
+    /// Something did not hold that the device was not told of: never right.
+    CheckFailed = 47, "check-failed";
+    /// Blocks of the heap were taken, resized and released; none was refused, and each kept what it
+    /// held.
+    HeapWorked = 48, "heap-worked";
 }
 
 crate::names::closed_list! {
