@@ -188,6 +188,12 @@ crate::names::closed_list! {
     /// None; threads take turns, one of them in floating point, while an interrupt handler above
     /// the switch of threads wakes a third: each wake-up must be served, however many come.
     TakeTurns = 101, "take-turns";
+    /// None; blocks with `capabilities` are taken, resized and released, and everything that was
+    /// promised is looked at.
+    HeapRounds = 110, "heap-rounds";
+    /// None; the same with plain memory, while an interrupt may come whose handler uses the heap:
+    /// with a parameter of 1 it is allowed to.
+    HeapInterrupted = 111, "heap-interrupted";
 }
 
 crate::names::closed_list! {

@@ -120,6 +120,11 @@ crate::names::closed_list! {
     /// Threads took turns in order, floating point was kept over all switches, and each wake-up by
     /// an interrupt handler was served once.
     TurnsTaken = 39, "turns-taken";
+    /// Something did not hold that the device was not told of: never right.
+    CheckFailed = 47, "check-failed";
+    /// Blocks of the heap were taken, resized and released; none was refused, and each kept what it
+    /// held.
+    HeapWorked = 48, "heap-worked";
 }
 
 crate::names::closed_list! {

@@ -39,7 +39,9 @@ pub(super) fn check_parameter(
 ) -> u32 {
     let wanted = match fault {
         Some(Fault::HeapCorrupt) => "damage",
-        Some(Fault::HeapExhaustion | Fault::HeapFragmentation) => "capabilities",
+        Some(Fault::HeapExhaustion | Fault::HeapFragmentation | Fault::HeapRounds) => {
+            "capabilities"
+        }
         _ => "parameter",
     };
     for (name, is_given) in [

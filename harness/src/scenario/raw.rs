@@ -57,7 +57,7 @@ pub struct RawBoot {
     pub way: Option<String>,
     /// For `heap-corrupt`: name of a damage.
     pub damage: Option<String>,
-    /// For `heap-exhaustion` and `heap-fragmentation`: names of capabilities.
+    /// For `heap-exhaustion`, `heap-fragmentation` and `heap-rounds`: names of capabilities.
     pub capabilities: Option<Vec<String>>,
     /// Names of detectors that are switched off.
     #[serde(default)]

@@ -35,7 +35,7 @@ pub fn is_kept() -> Result<bool, Error> {
         && errors::count() == 2
         && HOOK_CALLS.load(Ordering::Relaxed) == 2;
     errors::set_hook(None);
-    let named = names_thread_and_place()? && each_is_told();
+    let named = names_thread_and_place()? && each_is_told()?;
     errors::clear();
     Ok(held && refused && stale && named && errors::first().is_none())
 }
@@ -83,9 +83,10 @@ fn is_behind_supervisor_call(address: u32) -> bool {
     text.contains(&address) && unsafe { instruction.read_volatile() } == SVC_0
 }
 
-/// Each mistake is told once, by its own status. Those that take another thread, many calls or a
+/// Each mistake is told once, by its own status; where memory was refused before one was seen, that
+/// is told, and the answer is an error. Those that take another thread, many calls or a
 /// broken heap are left to the tests of the host.
-fn each_is_told() -> bool {
+fn each_is_told() -> Result<bool, Error> {
     const CAPS: Capabilities = Capabilities::DEFAULT;
     const TOO_LARGE: u32 = 1 << 24;
     extern "C" fn nothing(_: u32) -> u32 {
@@ -138,18 +139,23 @@ fn each_is_told() -> bool {
         (Misuse::InvalidArgument, || _ = Semaphore::new(2, 1)),
     ];
     heap::set_abort_on_corruption(false);
+    let mut was_refused = false;
     let all_told = rows.iter().all(|(misuse, make)| {
         errors::clear();
         make();
         let status = errors::last().map(|context| context.status);
-        let told = errors::count() == 1 && status == Some(misuse.status());
+        let is_refusal = [Misuse::OutOfMemory, Misuse::AllocationFailed]
+            .iter()
+            .any(|refusal| refusal != misuse && status == Some(refusal.status()));
+        was_refused |= is_refusal;
+        let told = errors::count() == 1 && (is_refusal || status == Some(misuse.status()));
         if !told {
             defmt::error!("{=str}: {=u32} warnings", misuse.name(), errors::count());
         }
         told
     });
     heap::set_abort_on_corruption(true);
-    all_told
+    if was_refused && all_told { Err(Error::OutOfMemory) } else { Ok(all_told) }
 }
 
 /// Each misuse has its error.

@@ -33,6 +33,7 @@ mod heap_external;
 mod heap_policy;
 mod heap_questions;
 mod heap_regions;
+mod heap_rounds;
 mod heap_services;
 mod heap_switches;
 mod instruction;
@@ -121,6 +122,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         | Fault::HeapSwitches
         | Fault::HeapAllocators
         | Fault::HeapTrace
+        | Fault::HeapRounds
+        | Fault::HeapInterrupted
         | Fault::HeapAccounts => {
             if carry_out_on_heap(fault, parameter) {
                 return;
@@ -213,6 +216,14 @@ fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
         #[cfg(feature = "heap-tracking")]
         Fault::HeapAccounts => {
             heap_services::check_accounts();
+            return true;
+        }
+        Fault::HeapRounds => {
+            heap_rounds::run(parameter);
+            return true;
+        }
+        Fault::HeapInterrupted => {
+            heap_rounds::run_interrupted(parameter);
             return true;
         }
         Fault::HeapExhaustion => exhaust(parameter, Shape::Full),

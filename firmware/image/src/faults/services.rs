@@ -39,8 +39,16 @@ fn check(what: Observation, result: Result<bool, Error>) {
         Ok(true) => {
             note(what, true);
         }
-        Ok(false) => defmt::error!("{=str} did not hold", what.name()),
-        Err(error) => defmt::error!("{=str}: error {=u8}", what.name(), error as u8),
+        Ok(false) => {
+            note(Observation::CheckFailed, true);
+            defmt::error!("{=str} did not hold", what.name());
+        }
+        // The check could not be made: it was told that there is no memory.
+        Err(Error::OutOfMemory) => defmt::warn!("{=str}: no memory", what.name()),
+        Err(error) => {
+            note(Observation::CheckFailed, true);
+            defmt::error!("{=str}: error {=u8}", what.name(), error as u8);
+        }
     }
 }
 

@@ -22,7 +22,6 @@ pub(super) struct Region<L> {
     caps: [Capabilities; PRIORITIES],
     /// Invariant: the union of `caps`.
     all_caps: Capabilities,
-    total_bytes: u32,
     minimum_free_bytes: u32,
     /// The minimum from before a window that is watched now.
     minimum_before: Option<u32>,
@@ -35,7 +34,6 @@ impl<L: Level> Region<L> {
         tlsf: Tlsf::EMPTY,
         caps: [Capabilities::NONE; PRIORITIES],
         all_caps: Capabilities::NONE,
-        total_bytes: 0,
         minimum_free_bytes: 0,
         minimum_before: None,
         failed_allocations: 0,
@@ -61,8 +59,7 @@ impl<L: Level> Region<L> {
         integrity::check(&self.tlsf, words).map_err(RegionError::NotMemory)?;
         self.caps = caps;
         self.all_caps = caps.iter().fold(Capabilities::NONE, |all, caps| all.union(*caps));
-        self.total_bytes = self.tlsf.free_bytes();
-        self.minimum_free_bytes = self.total_bytes;
+        self.minimum_free_bytes = self.tlsf.free_bytes();
         self.failed_allocations = 0;
         Ok(())
     }
@@ -183,13 +180,20 @@ impl<L: Level> Region<L> {
         self.minimum_free_bytes = self.minimum_free_bytes.min(before.unwrap_or(u32::MAX));
     }
 
+    /// What could be handed out if nothing were. Not kept: a wrong bit of the extent is found, one of
+    /// a number that nothing rests on would not be.
+    const fn total_bytes(&self) -> u32 {
+        let Extent { first, end } = self.tlsf.extent;
+        end.wrapping_sub(first).wrapping_sub(L::OVERHEAD_BYTES)
+    }
+
     /// What the region has to tell.
     ///
     /// # Errors
     /// A word that is wrong.
     pub fn totals(&self, words: &impl Words) -> Result<Totals, Corruption> {
         Ok(Totals {
-            total_bytes: self.total_bytes,
+            total_bytes: self.total_bytes(),
             free_bytes: self.tlsf.free_bytes(),
             minimum_free_bytes: self.minimum_free_bytes,
             largest_free_block: self.tlsf.largest_free_block(words)?,
