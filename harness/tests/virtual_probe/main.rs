@@ -2,4 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 mod bench;
+mod halts;
+mod program;
 mod session;
+mod trouble;
