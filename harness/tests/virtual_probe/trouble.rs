@@ -27,8 +27,8 @@ fn counting() -> Bench {
 fn a_probe_that_drops_off_is_gone() {
     let bench = counting();
     let mut session = bench.attach().unwrap();
-    bench.trouble(&[Trouble::DropOff(10)]);
     let mut core = session.core(0).unwrap();
+    bench.trouble(&[Trouble::DropOff(10)]);
     let error = (0..20).find_map(|_| core.read_word_32(u64::from(COUNTER)).err());
     let text = words(&error.expect("an error"));
     assert!(text.contains("left the bus"), "{text}");
@@ -90,6 +90,8 @@ fn a_reset_line_that_is_held_stops_the_core_for_good() {
     bench.trouble(&[]);
     let mut session = bench.attach().unwrap();
     let mut core = session.core(0).unwrap();
+    // The reset was caught for those who came before.
+    core.run().unwrap();
     let before = core.read_word_32(counter).unwrap();
     let end = Instant::now() + Duration::from_secs(5);
     while core.read_word_32(counter).unwrap() == before {
