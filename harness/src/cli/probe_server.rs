@@ -50,9 +50,13 @@ pub(super) struct Arguments {
     /// Trouble on the bench, on purpose; may be given several times.
     #[arg(long, value_name = "TROUBLE")]
     trouble: Vec<Trouble>,
-    /// Where to write the description of the chip; below target/ without it.
+    /// Where to write the description of the chip; into the folder without it.
     #[arg(long, value_name = "FILE")]
     chip_file: Option<PathBuf>,
+    /// For what the emulator writes, and for the socket; below target/ without it. Two servers must
+    /// not share one.
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
 }
 
 fn place(text: &str) -> Result<Place, String> {
@@ -69,7 +73,8 @@ pub(super) fn probe_server(arguments: &Arguments) -> Result<u8, CommandError> {
     let interrupt = Interrupt::listen()?;
     let board = Board::load(&rig.boards(), &arguments.board);
     let board = board.map_err(|error| RigError::Board(error.to_string()))?;
-    let folder = rig.target_folder.join("crashrig").join("probe-server").join(&board.name);
+    let below = || rig.target_folder.join("crashrig").join("probe-server").join(&board.name);
+    let folder = arguments.folder.clone().unwrap_or_else(below);
     std::fs::create_dir_all(&folder)
         .map_err(|source| CommandError::Output { path: folder.clone(), source })?;
     let chip_file = arguments.chip_file.clone().unwrap_or_else(|| folder.join("chip.yaml"));
