@@ -11,6 +11,7 @@ mod interrupt;
 mod judge;
 mod list;
 mod lock;
+mod probe_server;
 mod run;
 mod say;
 mod sweep;
@@ -61,6 +62,8 @@ enum Command {
     Lock(lock::Arguments),
     /// End the command by which a person holds a board.
     Unlock(lock::UnlockArguments),
+    /// Put an emulated board behind a socket, for the unmodified `probe-rs` command.
+    ProbeServer(probe_server::Arguments),
     /// Show every fault: boot, break, decode, print.
     Demo,
     /// Measure what overflows destroy before their detectors run.
@@ -93,6 +96,7 @@ pub fn main() -> u8 {
         Command::Boards(arguments) => boards::boards(&arguments),
         Command::Lock(arguments) => lock::lock(&arguments),
         Command::Unlock(arguments) => lock::unlock(&arguments),
+        Command::ProbeServer(arguments) => probe_server::probe_server(&arguments),
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
