@@ -310,6 +310,13 @@ impl Target for ProbeTarget {
         false
     }
 
+    fn beside(&self) -> Option<&dyn Target> {
+        match &self.link {
+            Link::Virtual { observed, .. } => Some(observed.emulator()),
+            Link::Attached => None,
+        }
+    }
+
     fn broken(&self) -> Option<String> {
         self.broken_reason().clone()
     }
