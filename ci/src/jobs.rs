@@ -3,8 +3,8 @@
 use crate::setup::{self, emulator};
 use crate::step::Step;
 use crate::{
-    bench, blast, bless, cluster, determinism, heaps, lint, mutants, performance, probe_tools, size,
-    sweeps, tidy, workspace,
+    bench, blast, bless, cluster, determinism, heaps, lint, mutants, performance, probe_tools,
+    size, sweeps, tidy, workspace,
 };
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
