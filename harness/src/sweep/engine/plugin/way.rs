@@ -49,6 +49,16 @@ impl Warm {
             let (run, wanted) = match link {
                 Link::Boot if !stands => continue,
                 Link::Instructions { count: 0 } => continue,
+                Link::Value { .. } => {
+                    let passed = self.meet_value(link, limit)?;
+                    let Some(passed) = passed else {
+                        self.base = Some(base);
+                        return Ok(None);
+                    };
+                    stands = true;
+                    after += passed;
+                    continue;
+                }
                 Link::Instructions { count } => {
                     let limit = *count;
                     (Command::Run { limit, until: Until::End, skip: 0 }, Reason::Instructions)
@@ -75,6 +85,34 @@ impl Warm {
         base.after = Some(after);
         self.base = Some(base);
         Ok(Some(after))
+    }
+
+    /// Goes on until a word was stored to and holds a value. How many instructions that took;
+    /// nothing if the boot is over before.
+    fn meet_value(&mut self, link: &Link, limit: u64) -> Result<Option<u64>, BenchError> {
+        let Link::Value { address, mask, value, count } = *link else { return Ok(None) };
+        let range = RamRange { address, size_bytes: 4 };
+        let (mut passed, mut left) = (0, count);
+        while left > 0 {
+            let rest = limit.saturating_sub(passed).max(1);
+            let to_store = Until::Store { range, count: 1 };
+            let run = Command::Run { limit: rest, until: to_store, skip: 0 };
+            let stop = stopped(&self.guest.carry_out(&[run])?)?;
+            passed += stop.executed;
+            if stop.reason != Reason::Access {
+                return Ok(None);
+            }
+            // The store itself.
+            let run = Command::Run { limit: 1, until: Until::End, skip: 0 };
+            let replies = self.guest.carry_out(&[run, Command::Read { address, size_bytes: 4 }])?;
+            passed += stopped(&replies)?.executed;
+            let word = match replies.last() {
+                Some(Reply::Bytes(bytes)) => bytes.first_chunk().copied().map(u32::from_le_bytes),
+                _ => None,
+            };
+            left -= u64::from(word.is_some_and(|word| word & mask == value));
+        }
+        Ok(Some(passed))
     }
 
     /// Whether the guest stands where a link is met, which does not count then.
@@ -129,7 +167,9 @@ pub(super) fn until(link: &Link, count_instead: u64) -> Result<Option<Until>, Be
         Link::Load { address, size_bytes, count } => {
             Some(Until::Load { range: range(address, size_bytes)?, count: counted(count) })
         }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => None,
+        Link::Boot | Link::Value { .. } | Link::Instructions { .. } | Link::TargetTime { .. } => {
+            None
+        }
     })
 }
 

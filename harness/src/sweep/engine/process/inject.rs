@@ -113,6 +113,9 @@ impl Run {
                 self.session.watch_loads(*address, *size_bytes)?;
                 self.pass(*count)
             }
+            Link::Value { .. } => Err(BenchError(
+                "stop at a value: the process engine does not look at what is stored".to_owned(),
+            )),
             Link::Instructions { count } => {
                 let is_there = self.session.step(*count)?;
                 Ok(if is_there { Met::Here } else { Met::Over(Boundary::Reset) })
@@ -192,6 +195,8 @@ fn once_more(link: &Link) -> Option<Link> {
         Link::Load { address, size_bytes, .. } => {
             Link::Load { address: *address, size_bytes: *size_bytes, count: 1 }
         }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => return None,
+        Link::Boot | Link::Value { .. } | Link::Instructions { .. } | Link::TargetTime { .. } => {
+            return None;
+        }
     })
 }

@@ -43,6 +43,9 @@ pub(super) fn meet(
             }
             Ok(met)
         }
+        Link::Value { .. } => {
+            Err(BenchError("meet a trigger: snapshots do not look at what is stored".to_owned()))
+        }
         Link::Store { count, .. } | Link::Load { count, .. } => {
             let Some(token) = watch(device, link)? else { return Ok(Met::Yes) };
             let met = meet_point(device, token, *count, false, budget)?;
@@ -62,7 +65,9 @@ pub(super) fn watch(device: &mut Device, link: &Link) -> Result<Option<Token>, B
         Link::Load { address, size_bytes, .. } => {
             emulator.watch(*address, *size_bytes, Access::Read)
         }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => return Ok(None),
+        Link::Boot | Link::Value { .. } | Link::Instructions { .. } | Link::TargetTime { .. } => {
+            return Ok(None);
+        }
     };
     token.map(Some).map_err(BenchError::of)
 }
