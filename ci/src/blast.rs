@@ -19,6 +19,16 @@ const FIGURES: &str = "target/crashrig/blast.json";
 #[derive(Debug, Deserialize)]
 struct Figures {
     overflows: Vec<Figure>,
+    sizes: Vec<SizeFigure>,
+}
+
+/// What a large frame of a certain size has written beyond the main stack.
+#[derive(Debug, Deserialize)]
+struct SizeFigure {
+    board: String,
+    detector: String,
+    size: u32,
+    bytes: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +47,7 @@ struct Figure {
 /// # Errors
 /// If something was destroyed that must not be, or a file cannot be read or written.
 pub fn run() -> Result<()> {
-    let measured = cargo(["rig", "blast", "overflow::", "--json", FIGURES]).run();
+    let measured = cargo(["rig", "blast", "overflow::", "--sizes", "--json", FIGURES]).run();
     let figures = figures::read("blast", FIGURES)?;
     measured.context("an overflow destroyed what it must not")?;
     figures::write(DOCUMENT, tables(&figures))
@@ -46,7 +56,27 @@ pub fn run() -> Result<()> {
 /// One table for each board.
 fn tables(figures: &Figures) -> Vec<Table> {
     let boards: BTreeSet<&str> = figures.overflows.iter().map(|it| it.board.as_str()).collect();
-    boards.into_iter().map(|board| table(board, figures)).collect()
+    let by_way = boards.iter().map(|board| table(board, figures));
+    by_way.chain([size_table(figures)]).collect()
+}
+
+/// Bytes written by size, one column for each board and detector.
+fn size_table(figures: &Figures) -> Table {
+    let columns: BTreeSet<(&str, &str)> =
+        figures.sizes.iter().map(|it| (it.board.as_str(), it.detector.as_str())).collect();
+    let sizes: BTreeSet<u32> = figures.sizes.iter().map(|it| it.size).collect();
+    let titles = columns.iter().map(|(board, detector)| format!("{board}, {detector}"));
+    let rows = sizes.iter().map(|size| {
+        let cells = columns.iter().map(|(board, detector)| {
+            let is_it = |it: &&SizeFigure| {
+                it.size == *size && it.board == *board && it.detector == *detector
+            };
+            figures.sizes.iter().find(is_it).map_or("–".to_owned(), |it| it.bytes.to_string())
+        });
+        [size.to_string()].into_iter().chain(cells).collect::<Vec<_>>()
+    });
+    let first = "bytes beyond the limit".to_owned();
+    Table { titles: [first].into_iter().chain(titles).collect(), rows: rows.collect() }
 }
 
 fn table(board: &str, figures: &Figures) -> Table {
@@ -91,8 +121,11 @@ mod tests {
             instructions: 94,
             source: if bytes == 0 { "log" } else { "stops" }.into(),
         };
-        let figures = Figures { overflows: vec![figure("mpu-guard", 0), figure("sp-range", 21)] };
-        let [table] = &tables(&figures)[..] else { panic!("one board, one table") };
+        let figures = Figures {
+            overflows: vec![figure("mpu-guard", 0), figure("sp-range", 21)],
+            sizes: Vec::new(),
+        };
+        let [table, _] = &tables(&figures)[..] else { panic!("one board, one table") };
         let lines = table.lines();
         assert_eq!(lines[0], "| b | way | limit | guard | canary | range |");
         assert_eq!(lines[2], "| main | recursion | – | 0 / 94 | – | 21 / 94* |");

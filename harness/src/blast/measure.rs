@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where the fault path begins.
-const FAULT_ENTRY: &str = "crashrig_fault_entry";
+pub(super) const FAULT_ENTRY: &str = "crashrig_fault_entry";
 /// Where the check of canaries and stack pointers begins.
-const CHECK: &str = "crashrig_check_stacks";
+pub(super) const CHECK: &str = "crashrig_check_stacks";
 /// The handlers that lead to the check; the core has pushed a frame before each.
 const HANDLERS: [&str; 2] = ["crashrig_systick_entry", "crashrig_pendsv_entry"];
 /// How far below its stack the first store of an overflow is looked for: more than a guard and what

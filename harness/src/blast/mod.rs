@@ -13,6 +13,7 @@
 
 mod count;
 mod measure;
+pub mod sizes;
 
 pub use measure::measure;
 

@@ -3,20 +3,28 @@
 use super::CommandError;
 use super::run::Selection;
 use super::say::say;
+use crate::blast::sizes::{SIZES, written};
 use crate::blast::{FirstWrite, Injection, measure};
 use crate::evidence;
 use crate::execute::JudgeError;
 use crate::exit;
 use crate::image::Image;
 use crate::rig::{Rig, RigError, seed};
-use serde_json::json;
-use std::path::PathBuf;
+use crate::suite::Test;
+use crashrig_layout::Need;
+use crashrig_wire::Way;
+use crashrig_wire::thread::Context;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `blast`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Parts of the names of scenarios; without any, every overflow there is.
     filters: Vec<String>,
+    /// Measure as well what large frames of certain sizes write, on boards with an observer.
+    #[arg(long)]
+    sizes: bool,
     /// Write the figures into this file as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -70,14 +78,51 @@ pub(super) fn blast(arguments: &Arguments) -> Result<u8, CommandError> {
             "source": source,
         }));
     }
+    let sizes =
+        if arguments.sizes { by_size(&rig, &tests, seed, &run_folder)? } else { Vec::new() };
     if rows.is_empty() {
         return Err(CommandError::NothingSelected(arguments.filters.join(", ")));
     }
     if let Some(path) = &arguments.json {
-        let text = format!("{:#}\n", json!({ "schema": 1, "overflows": rows }));
+        let text = format!("{:#}\n", json!({ "schema": 1, "overflows": rows, "sizes": sizes }));
         std::fs::write(path, text)
             .map_err(|source| CommandError::Output { path: path.clone(), source })?;
     }
     say!("{} overflows, {destroyed} destroyed what they must not", rows.len());
     Ok(if destroyed == 0 { exit::PASS } else { exit::FAIL })
+}
+
+/// What a large frame on the main stack writes beyond it, by its size and by what notices it.
+fn by_size(
+    rig: &Rig,
+    tests: &[Test],
+    seed: u64,
+    run_folder: &Path,
+) -> Result<Vec<Value>, CommandError> {
+    let mut rows = Vec::new();
+    for test in tests.iter().filter(|test| test.ignored.is_none()) {
+        let Some(injection) = Injection::of(&test.scenario) else { continue };
+        let is_meant = injection.stack == Context::Main && injection.way == Way::LargeFrame;
+        let target = test.target.as_ref();
+        if !is_meant || target.has(Need::LockupRam).is_err() {
+            continue;
+        }
+        let path = rig.image(&target.board().name, &[])?;
+        let bytes = evidence::read_file(&path).map_err(JudgeError::from)?;
+        let image = Image::parse(bytes, &path).map_err(JudgeError::from)?;
+        for size in SIZES {
+            let folder = run_folder.join(format!("{}.{size}", test.name.replace("::", ".")));
+            let scenario = &test.scenario;
+            let bytes = written(target, &image, scenario, &injection, size, (seed, &folder))
+                .map_err(RigError::from)?;
+            say!("{}  {size} bytes beyond the limit: {bytes} written", test.name);
+            rows.push(json!({
+                "board": target.board().name,
+                "detector": injection.detector.name(),
+                "size": size,
+                "bytes": bytes,
+            }));
+        }
+    }
+    Ok(rows)
 }

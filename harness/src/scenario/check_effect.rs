@@ -29,6 +29,7 @@ pub(super) fn check_link(key: &str, raw: &RawLink, problems: &mut Problems) -> O
         ("instructions", raw.instructions.is_some(), false),
         ("milliseconds", raw.milliseconds.is_some(), false),
         ("interrupt", raw.interrupt.is_some(), true),
+        ("thread", raw.thread.is_some(), true),
     ];
     let given: Vec<_> = ways.iter().filter(|(_, is_given, _)| *is_given).collect();
     let &[(way, _, can_count)] = given.as_slice() else {
@@ -48,6 +49,10 @@ pub(super) fn check_link(key: &str, raw: &RawLink, problems: &mut Problems) -> O
         let expected = "an even number, only with symbol";
         problems.add(format_args!("{key}.offset"), "another", expected);
     }
+    if (raw.value.is_some() && *way != "store") || (raw.mask.is_some() && raw.value.is_none()) {
+        let expected = "one only with store, and a mask only with a value";
+        problems.add(format_args!("{key}.value"), "a value or a mask", expected);
+    }
     let count = raw.count.unwrap_or(1);
     let memory = |raw: &Option<RawMemory>, problems: &mut Problems| {
         check_memory(&format!("{key}.{way}"), raw.as_ref()?, problems)
@@ -62,7 +67,20 @@ pub(super) fn check_link(key: &str, raw: &RawLink, problems: &mut Problems) -> O
             let name = raw.symbol.clone()?;
             Some(TriggerLink::Symbol { name, offset: raw.offset.unwrap_or(0), count })
         }
-        "store" => Some(TriggerLink::Store { memory: memory(&raw.store, problems)?, count }),
+        "store" => {
+            let memory = memory(&raw.store, problems)?;
+            Some(match raw.value {
+                Some(value) => {
+                    let mask = raw.mask.unwrap_or(u32::MAX);
+                    TriggerLink::Value { memory, mask, value: value & mask, count }
+                }
+                None => TriggerLink::Store { memory, count },
+            })
+        }
+        "thread" => {
+            let context = problems.name(&format!("{key}.thread"), raw.thread.as_deref()?)?;
+            Some(TriggerLink::Thread { context, count })
+        }
         "load" => Some(TriggerLink::Load { memory: memory(&raw.load, problems)?, count }),
         "instructions" => raw.instructions.map(TriggerLink::Instructions),
         "milliseconds" => raw.milliseconds.map(TriggerLink::Milliseconds),

@@ -146,8 +146,13 @@ fn check_mix(raw: &RawMix, problems: &mut Problems) -> Option<Mix> {
     })
 }
 
-/// Whether a link can be met more than once.
+/// Whether an effect can come again wherever the link is met again.
 const fn can_recur(link: &TriggerLink) -> bool {
+    can_count(link) && !matches!(link, TriggerLink::Value { .. } | TriggerLink::Thread { .. })
+}
+
+/// Whether a link can be met more than once.
+const fn can_count(link: &TriggerLink) -> bool {
     !matches!(link, TriggerLink::Boot | TriggerLink::Instructions(_) | TriggerLink::Milliseconds(_))
 }
 
@@ -157,7 +162,7 @@ fn check_until(
     problems: &mut Problems,
 ) -> Option<TriggerLink> {
     let until = check_link("sweep.until", raw.until.as_ref()?, problems)?;
-    if points.is_some_and(|points| *points != Points::Instructions) || !can_recur(&until) {
+    if points.is_some_and(|points| *points != Points::Instructions) || !can_count(&until) {
         let expected = "a place that can be reached, with points \"instructions\"";
         problems.add("sweep.until", "a table", expected);
     }
@@ -172,7 +177,7 @@ fn check_points_against_trigger(
 ) {
     let Some(last) = trigger.last() else { return };
     let counts = raw.trigger.last().and_then(|link| link.count).is_some();
-    let can_count = can_recur(last);
+    let can_count = can_count(last);
     match points {
         Some(Points::Hits) if counts || !can_count => {
             let expected = "a last link that can be met often, without a count: the point is it";

@@ -62,6 +62,12 @@ pub struct RawLink {
     pub offset: Option<u32>,
     /// Memory that is written.
     pub store: Option<RawMemory>,
+    /// With `store`: what the word must hold then.
+    pub value: Option<u32>,
+    /// With `value`: bits of it that count.
+    pub mask: Option<u32>,
+    /// A thread that is switched to.
+    pub thread: Option<String>,
     /// Memory that is read.
     pub load: Option<RawMemory>,
     /// So many instructions later.

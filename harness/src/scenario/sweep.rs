@@ -75,6 +75,24 @@ pub enum TriggerLink {
         /// Which time, from 1.
         count: u64,
     },
+    /// A word was stored to and holds a value.
+    Value {
+        /// Where.
+        memory: Memory,
+        /// Bits that count.
+        mask: u32,
+        /// What they must be.
+        value: u32,
+        /// Which time, from 1.
+        count: u64,
+    },
+    /// The kernel has switched to a thread, which runs as soon as the switch is left.
+    Thread {
+        /// Which.
+        context: Context,
+        /// Which time, from 1.
+        count: u64,
+    },
     /// A load from memory.
     Load {
         /// Where.

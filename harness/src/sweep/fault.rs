@@ -37,6 +37,17 @@ pub enum Link {
         /// Which time, from 1.
         count: u64,
     },
+    /// A word was just stored to, and holds a value.
+    Value {
+        /// Its address, a multiple of 4.
+        address: u32,
+        /// Bits that count.
+        mask: u32,
+        /// What they must be.
+        value: u32,
+        /// Which time, from 1.
+        count: u64,
+    },
     /// So many more instructions were executed.
     Instructions {
         /// How many; 0 is met at once.

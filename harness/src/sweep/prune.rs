@@ -85,6 +85,7 @@ mod tests {
                 engine: "fake",
                 changes_flash: true,
                 watches_devices: true,
+                looks_at_values: true,
                 steps: 0,
                 instruction_shift: None,
             }

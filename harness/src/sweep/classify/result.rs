@@ -157,6 +157,17 @@ impl Case<'_> {
         None
     }
 
+    /// A ledger that counts more nested faults, and nothing else otherwise: a fault behind a record
+    /// that was whole by then.
+    fn nested_count_alone(&self, number: usize, boot: &View<'_>, golden: &View<'_>) -> Option<Found> {
+        let (found, expected) = (boot.ledger?, golden.ledger?);
+        let counted = found.nested_count.checked_sub(expected.nested_count).filter(|it| *it > 0)?;
+        let is_alone = Ledger { nested_count: expected.nested_count, ..found } == expected;
+        let is_told = self.all.sweep.subject == Subject::Record && !self.leaves_the_crash_alone();
+        let words = format!("boot {number}: the ledger counts {counted} nested faults");
+        (is_alone && is_told).then_some((Outcome::DetectedRight, words))
+    }
+
     /// Memory that is kept over the end of a boot. A reset of the effect's leaves its traces in the
     /// stack: they say nothing.
     fn kept(&self) -> Option<Found> {
@@ -165,6 +176,9 @@ impl Case<'_> {
         }
         for (index, (boot, golden)) in self.boots.iter().zip(&self.all.golden).enumerate() {
             let number = index + 1;
+            if let Some(found) = self.nested_count_alone(number, boot, golden) {
+                return Some(found);
+            }
             if boot.ledger != golden.ledger {
                 let words = format!("boot {number}: the ledger counts otherwise");
                 return Some((Outcome::SilentDataCorruption, words));

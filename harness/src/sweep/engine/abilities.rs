@@ -21,6 +21,8 @@ pub struct Abilities {
     pub changes_flash: bool,
     /// Whether it stops at accesses to devices.
     pub watches_devices: bool,
+    /// Whether it looks at what is stored.
+    pub looks_at_values: bool,
     /// Instructions that it executes at most for one link of target time. One that steps them is
     /// slow.
     pub steps: u64,
@@ -97,6 +99,10 @@ impl Abilities {
                 let reason = format_args!("engine {engine} does not stop at accesses to devices");
                 refuse(format!("meet a trigger at {address:#010x}: {reason}"))
             }
+            Link::Value { address, .. } if !self.looks_at_values => {
+                let reason = format_args!("engine {engine} does not look at what is stored");
+                refuse(format!("meet a value at {address:#010x}: {reason}"))
+            }
             Link::TargetTime { nanoseconds } => match self.instruction_shift {
                 None => refuse("meet a trigger: instructions are not counted".to_owned()),
                 Some(shift) if nanoseconds >> shift > self.steps => {
@@ -123,10 +129,16 @@ mod tests {
         engine: "some",
         changes_flash: false,
         watches_devices: false,
+        looks_at_values: false,
         steps: 1_000,
         instruction_shift: Some(5),
     };
-    const ALL: Abilities = Abilities { changes_flash: true, watches_devices: true, ..SOME };
+    const ALL: Abilities = Abilities {
+        changes_flash: true,
+        watches_devices: true,
+        looks_at_values: true,
+        ..SOME
+    };
 
     fn fault(trigger: Vec<Link>, effect: Effect) -> Fault {
         Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
@@ -148,6 +160,8 @@ mod tests {
         check(Link::Boot, Effect::Bytes { address: 0, bytes: vec![1] }, "flash");
         let device = Link::Store { address: 0xe000_ed0c, size_bytes: 4, count: 1 };
         check(device, Effect::Skip, "devices");
+        let value = Link::Value { address: 0x2000_0000, mask: 1, value: 1, count: 1 };
+        check(value, Effect::Skip, "stored");
         check(Link::TargetTime { nanoseconds: 40_000 }, Effect::Skip, "steps");
     }
 

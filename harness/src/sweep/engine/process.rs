@@ -104,6 +104,7 @@ impl Engine for ProcessEngine {
             engine: "process",
             changes_flash: true,
             watches_devices: true,
+            looks_at_values: false,
             steps: STEPS,
             instruction_shift: self.workload.launch.instruction_shift,
         }

@@ -52,7 +52,9 @@ pub(super) fn once_more(link: &Link) -> Option<Link> {
             *count = 1;
             Some(again)
         }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => None,
+        Link::Boot | Link::Value { .. } | Link::Instructions { .. } | Link::TargetTime { .. } => {
+            None
+        }
     }
 }
 

@@ -296,7 +296,10 @@ fn value(from: u32, step: u32, ordinal: u64) -> u32 {
 
 const fn set_count(link: &mut Link, times: u64) {
     match link {
-        Link::Address { count, .. } | Link::Store { count, .. } | Link::Load { count, .. } => {
+        Link::Address { count, .. }
+        | Link::Store { count, .. }
+        | Link::Load { count, .. }
+        | Link::Value { count, .. } => {
             *count = times;
         }
         Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => {}
@@ -339,6 +342,12 @@ fn name_of(link: &TriggerLink) -> String {
         TriggerLink::Symbol { name, offset, count } => times(format!("{name}+{offset:#x}"), *count),
         TriggerLink::Store { memory, count } => {
             times(format!("stores to {}", memory.place), *count)
+        }
+        TriggerLink::Value { memory, value, count, .. } => {
+            times(format!("{value:#x} stored to {}", memory.place), *count)
+        }
+        TriggerLink::Thread { context, count } => {
+            times(format!("the switch to {}", context.name()), *count)
         }
         TriggerLink::Load { memory, count } => {
             times(format!("loads from {}", memory.place), *count)

@@ -8,10 +8,14 @@ use crate::sweep::fault::{Effect, Link};
 use crashrig_wire::ledger::LEDGER_LENGTH;
 use crashrig_wire::record::RECORD_LENGTH;
 use crashrig_wire::region::{Geometry, SMALLEST_REGION, Slot};
+use crashrig_wire::thread::Context;
 use std::ops::Range;
 
 /// Exceptions whose handler has one name in every image, by their number (DDI0403E B1.5.2).
 const HANDLERS: [(u32, &str); 2] = [(14, "crashrig_pendsv_entry"), (15, "crashrig_systick_entry")];
+
+/// Where the kernel keeps the code of the thread that it has switched to.
+const RUNNING: &str = "crashrig_port::kept::THREAD";
 
 /// Some bytes of the running image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +53,20 @@ impl<'a> Resolver<'a> {
             TriggerLink::Store { memory, count } => {
                 let Bytes { start, size_bytes, .. } = self.memory(memory)?;
                 Link::Store { address: start, size_bytes, count: *count }
+            }
+            TriggerLink::Value { memory, mask, value, count } => {
+                let address = self.memory(memory)?.start;
+                if address % 4 != 0 {
+                    return Err(PlanError::Alignment(address));
+                }
+                Link::Value { address, mask: *mask, value: *value, count: *count }
+            }
+            TriggerLink::Thread { context, count } => {
+                // The kernel keeps the code of who runs; each user thread has one of its own, from
+                // that of the first one on. All have this bit that stand in slots below 16.
+                let (address, value) = (self.symbol(RUNNING)?, u32::from(context.code()));
+                let mask = if *context == Context::User { value } else { u32::MAX };
+                Link::Value { address, mask, value, count: *count }
             }
             TriggerLink::Load { memory, count } => {
                 let Bytes { start, size_bytes, .. } = self.memory(memory)?;

@@ -110,6 +110,7 @@ impl Engine for PluginEngine {
             engine: "plugin",
             changes_flash: false,
             watches_devices: false,
+            looks_at_values: true,
             steps: u64::MAX,
             instruction_shift: self.workload.launch.instruction_shift,
         }

@@ -48,7 +48,10 @@ impl Warm {
         let mut before = (slot == Slot::BASE).then(|| links.last().cloned()).flatten();
         let (began, has_access) = (after, way.iter().any(is_access));
         for link in way {
-            let (met, executed) = self.meet(&link, before.as_ref(), after)?;
+            let (met, executed) = match link {
+                Link::Value { .. } => self.meet_value(&link, before.as_ref(), after)?,
+                _ => self.meet(&link, before.as_ref(), after)?,
+            };
             after += executed;
             if !met {
                 self.base = Some(base);
@@ -127,6 +130,42 @@ impl Warm {
         Ok((stop.reason == wanted, executed))
     }
 
+    /// As [`Self::meet`], to where a word was just stored to and holds a value.
+    fn meet_value(
+        &mut self,
+        link: &Link,
+        before: Option<&Link>,
+        after: u64,
+    ) -> Result<(bool, u64), BenchError> {
+        let Link::Value { address, mask, value, count } = *link else { return Ok((false, 0)) };
+        let run = |limit, until| Command::Run { limit, until, skip: 0 };
+        let to_store = Until::Store { range: RamRange { address, size_bytes: 4 }, count: 1 };
+        let is_behind_access = before.is_some_and(is_access);
+        let mut passed = 0;
+        if is_behind_access {
+            passed = self.run(&[run(1, Until::End)])?.1;
+        }
+        let mut left = count;
+        while left > 0 {
+            let limit = self.budget.saturating_sub(after.saturating_add(passed)).max(1);
+            let (stop, executed) = self.run(&[run(limit, to_store)])?;
+            passed += executed;
+            if stop.reason != Reason::Access {
+                return Ok((false, passed));
+            }
+            // The store itself.
+            let commands = [run(1, Until::End), Command::Read { address, size_bytes: 4 }];
+            let replies = self.guest.carry_out(&commands)?;
+            passed += stopped(&replies)?.executed;
+            let word = match replies.last() {
+                Some(Reply::Bytes(bytes)) => bytes.first_chunk().copied().map(u32::from_le_bytes),
+                _ => None,
+            };
+            left -= u64::from(word.is_some_and(|word| word & mask == value));
+        }
+        Ok((true, passed))
+    }
+
     /// Carries some runs out, each behind the other. The last stop, and the instructions of all.
     pub(super) fn run(&mut self, runs: &[Command]) -> Result<(Stopped, u64), BenchError> {
         let replies = self.guest.carry_out(runs)?;
@@ -178,6 +217,8 @@ pub(super) fn until(link: &Link, count_instead: u64) -> Option<Until> {
         Link::Load { address, size_bytes, count } => {
             Some(Until::Load { range: RamRange { address, size_bytes }, count: counted(count) })
         }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => None,
+        Link::Boot | Link::Value { .. } | Link::Instructions { .. } | Link::TargetTime { .. } => {
+            None
+        }
     }
 }

@@ -112,8 +112,8 @@ impl Run {
                 let is_there = self.session.step(*count)?;
                 Ok(if is_there { Met::Here } else { Met::Over(Boundary::Reset) })
             }
-            Link::TargetTime { .. } => {
-                Err(BenchError("meet a trigger: time is not counted".to_owned()))
+            Link::Value { .. } | Link::TargetTime { .. } => {
+                Err(BenchError(format!("meet a trigger: {link:?} was not refused")))
             }
         }
     }

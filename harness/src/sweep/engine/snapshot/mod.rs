@@ -180,6 +180,7 @@ impl Engine for SnapshotEngine {
             engine: "snapshot",
             changes_flash: true,
             watches_devices: true,
+            looks_at_values: false,
             steps: STEPS,
             instruction_shift: self.workload.launch.instruction_shift,
         }

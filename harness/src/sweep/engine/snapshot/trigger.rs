@@ -36,8 +36,8 @@ pub(super) fn meet(
     match link {
         Link::Boot => Ok(Met::Yes),
         Link::Instructions { count } => step(device, *count),
-        Link::TargetTime { .. } => {
-            Err(BenchError("meet a trigger: time is not counted".to_owned()))
+        Link::Value { .. } | Link::TargetTime { .. } => {
+            Err(BenchError(format!("meet a trigger: {link:?} was not refused")))
         }
         Link::Address { address, count } => {
             // Where boots end, the trigger comes first.
@@ -71,7 +71,9 @@ pub(super) fn watch(device: &mut Device, link: &Link) -> Result<Option<Token>, B
         Link::Load { address, size_bytes, .. } => {
             emulator.watch(*address, *size_bytes, Access::Read)
         }
-        Link::Boot | Link::Instructions { .. } | Link::TargetTime { .. } => return Ok(None),
+        Link::Boot | Link::Value { .. } | Link::Instructions { .. } | Link::TargetTime { .. } => {
+            return Ok(None);
+        }
     };
     token.map(Some).map_err(BenchError::of)
 }
