@@ -1,4 +1,4 @@
-//! The crash region: two ledgers in turn, slot FIRST and slot LAST, and the policy between them.
+//! The crash region: the ledger twice, slot FIRST and slot LAST, and the policy between them.
 //!
 //! Policy: the oldest record that nobody has read stays where it is, however often the device
 //! crashes again; later crashes go to the other slot, each replacing the one before. Reading is a
@@ -67,8 +67,8 @@ pub struct CrashRegion<S> {
     mirror: Option<S>,
     geometry: Geometry,
     ledger: Ledger,
-    /// The copy of the ledger to be written next; the other one holds `ledger`.
-    next_copy: usize,
+    /// The copy of the ledger to be written first; the other one holds `ledger`.
+    first_copy: usize,
     ledger_kept: bool,
 }
 
@@ -82,11 +82,11 @@ impl<S: Store> CrashRegion<S> {
     /// from its start on.
     pub fn open_mirrored(store: S, mirror: Option<S>) -> Self {
         let geometry = Geometry::new(store.size());
-        let (newest, next_copy) = ledgers::newest(&store, mirror.as_ref());
+        let (newest, first_copy) = ledgers::newest(&store, mirror.as_ref());
         // A bootloader writes one in front of the first boot.
         let ledger_kept = newest.is_some_and(|ledger| ledger.boots > 0);
         let ledger = newest.unwrap_or_default();
-        let mut region = Self { store, mirror, geometry, ledger, next_copy, ledger_kept };
+        let mut region = Self { store, mirror, geometry, ledger, first_copy, ledger_kept };
         // A ledger older than the records, or a new one, must not give out a sequence twice.
         for slot in Slot::ALL {
             if let Some(held) = region.held_in(slot) {
@@ -314,8 +314,7 @@ impl<S: Store> CrashRegion<S> {
 
     fn write_ledger(&mut self) {
         self.ledger.sequence = self.ledger.sequence.wrapping_add(1);
-        ledgers::write(&self.ledger, self.next_copy, &mut self.store, self.mirror.as_mut());
-        self.next_copy = 1 - self.next_copy;
+        ledgers::write(&self.ledger, self.first_copy, &mut self.store, self.mirror.as_mut());
         self.ledger_kept = true;
     }
 }

@@ -245,8 +245,18 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
     /// # Errors
     /// The first word found wrong.
     pub fn check_integrity(&self, caps: Capabilities) -> Result<(), Corruption> {
+        self.check_used()?;
         let mut regions = self.regions().filter(|region| region.capabilities().contains(caps));
         regions.try_for_each(|region| integrity::check(&region.tlsf, &self.words))
+    }
+
+    /// A region that is not counted would be missing without a word.
+    fn check_used(&self) -> Result<(), Corruption> {
+        let formatted = self.regions.iter().filter(|region| region.is_formatted()).count();
+        let address = core::ptr::from_ref(&self.used).addr() as u32;
+        let expected = Expected::Word(formatted as u32);
+        let wrong = Corruption { address, expected, found: self.used as u32 };
+        if self.used == formatted { Ok(()) } else { Err(wrong) }
     }
 
     /// Checks the whole region that an address lies in.

@@ -95,6 +95,11 @@ impl<L: Level> Region<L> {
         dress::payload::<L>(block) <= first && first < block.next()
     }
 
+    /// Whether it is a region at all.
+    pub const fn is_formatted(&self) -> bool {
+        self.tlsf.extent.end != 0
+    }
+
     /// All capabilities of the region.
     pub const fn capabilities(&self) -> Capabilities {
         self.all_caps
@@ -184,7 +189,7 @@ impl<L: Level> Region<L> {
     /// a number that nothing rests on would not be.
     const fn total_bytes(&self) -> u32 {
         let Extent { first, end } = self.tlsf.extent;
-        end.wrapping_sub(first).wrapping_sub(L::OVERHEAD_BYTES)
+        end.saturating_sub(first).saturating_sub(L::OVERHEAD_BYTES)
     }
 
     /// What the region has to tell.

@@ -87,6 +87,10 @@ impl<W: Words, L: Level, const REGIONS: usize> Heap<W, L, REGIONS> {
             return Ok(None);
         }
         let Some(region) = self.regions.get_mut(region) else { return Ok(None) };
+        // One wrong bit of the number must not lead to memory that is not good for this.
+        if !region.capabilities().contains(caps) {
+            return Ok(None);
+        }
         let Some(block) = region.allocate(&mut self.words, size_bytes)? else { return Ok(None) };
         dress::dress::<L>(&mut self.words, &block, size_bytes, origin, Contents::Any);
         Ok(Some(dress::payload::<L>(&block)))
