@@ -94,28 +94,29 @@ pub fn run() -> Result<u8> {
     let root = workspace::root();
     let folder =
         fs::read_dir(root.join(SWEEPS)).with_context(|| format!("cannot read {SWEEPS}"))?;
-    let mut files = Vec::new();
+    let mut names = Vec::new();
     for entry in folder {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        files.extend(name.ends_with(".toml").then(|| format!("{SWEEPS}/{name}")));
+        names.extend(name.strip_suffix(".toml").map(str::to_owned));
     }
-    files.sort();
+    names.sort();
     let place = root.join(FIGURES);
     if place.exists() {
         // Or those of an earlier build would be taken for what this one came to.
         fs::remove_file(&place).with_context(|| format!("cannot remove {FIGURES}"))?;
     }
-    let command = cargo(["rig", "sweep", "--jobs", "2", "--report", FIGURES]).args(files);
-    let code = command.exit_code()?;
+    let files = names.iter().map(|name| format!("{SWEEPS}/{name}.toml"));
+    let command = cargo(["rig", "sweep", "--jobs", "2", "--report", FIGURES]);
+    let code = command.args(files).exit_code()?;
     if place.exists() {
         let figures: Figures = figures::read("sweep", FIGURES)?;
-        figures::write(DOCUMENT, [outcomes(&figures), examples(&figures)])?;
+        figures::write(DOCUMENT, [outcomes(&figures, &names), examples(&figures)])?;
     }
     Ok(code)
 }
 
-/// One row for each scope of each sweep.
-fn outcomes(figures: &Figures) -> Table {
+/// One row for each scope of each sweep, and one for each of these names that came to nothing.
+fn outcomes(figures: &Figures, names: &[String]) -> Table {
     let titles = ["sweep", "scope", "target", "engine", "points", "what they came to"];
     let rows = figures.sweeps.iter().flat_map(|sweep| {
         sweep.scopes.iter().map(move |scope| {
@@ -133,7 +134,16 @@ fn outcomes(figures: &Figures) -> Table {
             ]
         })
     });
-    Table::new(titles, rows)
+    let is_missing = |wanted: &&String| {
+        let wanted = format!("`{wanted}`");
+        figures.sweeps.iter().all(|sweep| name(sweep) != wanted)
+    };
+    let missing = names.iter().filter(is_missing).map(|name| {
+        let [scope, target, engine, points] = ["–"; 4].map(str::to_owned);
+        let why = "**its golden run fails, or the job was stopped**".to_owned();
+        [format!("`{name}`"), scope, target, engine, points, why]
+    });
+    Table::new(titles, rows.chain(missing))
 }
 
 fn name(sweep: &Sweep) -> String {
@@ -219,11 +229,12 @@ mod tests {
         }]}"#;
         let figures: Figures = serde_json::from_str(json).unwrap();
         assert_eq!(
-            outcomes(&figures).lines()[2..],
+            outcomes(&figures, &["bits", "open", "other"].map(str::to_owned)).lines()[2..],
             [
                 "| `bits` | once | qemu 10 | plugin | 10 of 99, seed 0xff, 1 not run | \
                  hang 4 (10.0 % to 50.0 %); latent 5 |",
                 "| `open` | once | qemu 10 |  | all 7 | masked 7 |",
+                "| `other` | – | – | – | – | **its golden run fails, or the job was stopped** |",
             ]
         );
         assert_eq!(

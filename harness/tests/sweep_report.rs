@@ -138,6 +138,7 @@ hang, 4 times, not allowed
   cargo rig sweep scenarios/sweep/fake.toml --only 3 --scope once
 
 8,000 instructions in all
+16 pruned: nobody reads what they flip before it is overwritten
 5,000 injections in 2.500 s: 1,000 a second and worker; engine snapshot (1 started)
 engine snapshot in place of plugin: steer from inside: devices of the host are needed
 FAILED: 4 injections came to what is not allowed";
