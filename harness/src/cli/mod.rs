@@ -6,6 +6,7 @@ mod boards;
 mod demo;
 mod doctor;
 mod explain;
+mod health;
 mod heap_bench;
 mod interrupt;
 mod judge;
@@ -61,6 +62,8 @@ enum Command {
     Lock(lock::Arguments),
     /// End the command by which a person holds a board.
     Unlock(lock::UnlockArguments),
+    /// Run a scenario that is known to pass on boards of this bench, and say which are sound.
+    Health(health::Arguments),
     /// Show every fault: boot, break, decode, print.
     Demo,
     /// Measure what overflows destroy before their detectors run.
@@ -93,6 +96,7 @@ pub fn main() -> u8 {
         Command::Boards(arguments) => boards::boards(&arguments),
         Command::Lock(arguments) => lock::lock(&arguments),
         Command::Unlock(arguments) => lock::unlock(&arguments),
+        Command::Health(arguments) => health::health(&arguments),
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),

@@ -16,16 +16,19 @@ use crate::target::{
     BenchError, Boundary, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait,
 };
 use probe_rs::{
-    BreakpointCause, Core, CoreStatus, HaltReason, MemoryInterface as _, RegisterId,
+    BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, MemoryInterface as _, RegisterId,
     VectorCatchCondition,
 };
 use std::any::Any;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a core may take to halt.
 const HALT: Duration = Duration::from_secs(1);
 /// How long between two looks at a device that runs.
 const POLL: Duration = Duration::from_micros(300);
+/// The file of a core dump in a bundle.
+const DUMP_FILE: &str = "core.coredump";
 const NVIC_SET_PENDING: u64 = 0xE000_E200;
 const ICSR: u64 = 0xE000_ED04;
 const SET_NMI_PENDING: u32 = 1 << 31;
@@ -42,6 +45,8 @@ pub(super) struct ProbeSession {
     /// Whether RAM of a core that has locked up can be believed.
     pub keeps_lockup_ram: bool,
     pub command_line: Vec<String>,
+    /// Where core dumps go.
+    pub folder: PathBuf,
     pub state: State,
     /// What ends with the session: a lease of a board. Dropped behind the probe.
     pub _held: Box<dyn Any>,
@@ -130,6 +135,7 @@ impl ProbeSession {
             }
         }
         drop(core);
+        self.dump();
         self.state.is_running = false;
         if self.keeps_lockup_ram {
             let mut kept = Vec::new();
@@ -144,6 +150,17 @@ impl ProbeSession {
         Ok(())
     }
 
+    /// Keeps what a debugger wants of a core that came to no good end: registers and RAM, in
+    /// probe-rs's format. What cannot be had is left out: it is no evidence, only help.
+    fn dump(&mut self) {
+        let end = |&(start, size): &(u32, u32)| u64::from(start) + u64::from(size);
+        let ranges = self.ram.iter().map(|range| u64::from(range.0)..end(range)).collect();
+        let Ok(mut core) = core(&mut self.probe) else { return };
+        if let Ok(dump) = CoreDump::dump_core(&mut core, ranges) {
+            let _ = dump.store(&self.folder.join(DUMP_FILE));
+        }
+    }
+
     /// Stops a device whose time is up; what it came to meanwhile counts.
     fn hang(&mut self, limit: &str) -> Result<Wait, BenchError> {
         self.look()?;
@@ -153,6 +170,8 @@ impl ProbeSession {
         let mut core = core(&mut self.probe)?;
         core.halt(HALT).map_err(|error| failed("halt", &error))?;
         let pc = core.read_core_reg::<u32>(PC).ok();
+        drop(core);
+        self.dump();
         self.state.is_running = false;
         Ok(Wait::Boundary(Boundary::Hang { limit: limit.to_owned(), pc }))
     }

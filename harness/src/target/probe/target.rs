@@ -19,7 +19,7 @@ use crate::target::facts::used_ram;
 use crate::target::{BenchError, Lack, Session, Target};
 use crashrig_layout::parse::{Board, TargetKind};
 use crashrig_layout::{Need, RegionKind};
-use crashrig_qemu::probe::Trouble;
+use crashrig_qemu::probe::{ERASED, Trouble};
 use probe_rs::config::Registry;
 use std::any::Any;
 use std::path::Path;
@@ -331,10 +331,7 @@ impl Target for ProbeTarget {
         if let Some(reason) = self.broken() {
             return Err(BenchError(format!("use a board that is broken: {reason}")));
         }
-        let mut parts = Vec::new();
-        let program = image.bootloader().unwrap_or(image);
-        parts.push(Flash::of(program.bytes()).map_err(BenchError::of)?);
-        parts.extend(application.cloned());
+        let parts = parts_of(image, application)?;
         let taken = self.take(image, needs, folder)?;
         let result = self.connect(&taken, &parts).and_then(|probe| {
             let command_line = vec![
@@ -351,6 +348,7 @@ impl Target for ProbeTarget {
                 keeps_lockup_ram: needs.contains(&Need::LockupRam)
                     || matches!(self.link, Link::Attached),
                 command_line,
+                folder: folder.to_owned(),
                 state: State::default(),
                 _held: taken.held,
             };
@@ -361,13 +359,30 @@ impl Target for ProbeTarget {
             Ok(session) => Ok(Box::new(session)),
             Err(error) => {
                 // Another virtual board is as good as new; a board of the bench is one of a kind.
-                if self.place.is_some() {
+                if let Some(place) = &self.place {
+                    // A mark that cannot be written is only missed by the next run.
+                    let _ = place.locks.mark_broken(&place.board.probe, &error.to_string());
                     *self.broken_reason() = Some(error.to_string());
                 }
                 Err(error)
             }
         }
     }
+}
+
+/// What stands in flash: the program that starts, and an application behind it.
+fn parts_of(image: &Image, application: Option<&Flash>) -> Result<Vec<Flash>, BenchError> {
+    let of = |image: &Image| Flash::of(image.bytes()).map_err(BenchError::of);
+    let mut parts = vec![of(image.bootloader().unwrap_or(image))?];
+    if let Some(application) = application {
+        let (mut part, whole) = (application.clone(), of(image)?);
+        // A shorter one must not be followed by what stood there before.
+        if part.bytes.len() < whole.bytes.len() {
+            part.bytes.resize(whole.bytes.len(), ERASED);
+        }
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 /// The first instruction of what starts: the second word of its vector table.
