@@ -166,6 +166,9 @@ impl Pair<'_> {
             let (mut one, mut other) = (masked(one, row.class), masked(other, row.class));
             if row.section == Section::Threads {
                 [&mut one, &mut other].into_iter().for_each(|rows| clear_high_water(rows));
+                if self.how == Difference::Probe {
+                    [&mut one, &mut other].into_iter().for_each(|rows| clear_preempted(rows));
+                }
             }
             if row.section == Section::Transfers {
                 [&mut one, &mut other].into_iter().for_each(|rows| clear_items_left(rows));
@@ -219,6 +222,20 @@ impl Repeated {
 fn clear_high_water(rows: &mut [u8]) {
     for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
         if let Some(bytes) = row.get_mut(ThreadRow::HIGH_WATER_BYTES) {
+            bytes.fill(0);
+        }
+    }
+}
+
+/// Clears where the stack pointers of preempted threads stood: one that is ready and did not run was
+/// taken off the core wherever it was at that time.
+fn clear_preempted(rows: &mut [u8]) {
+    for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
+        let [_, state, _, flags, ..] = *row;
+        if state == ThreadRow::READY
+            && flags & ThreadRow::RAN == 0
+            && let Some(bytes) = row.get_mut(ThreadRow::STACK_POINTER_BYTES)
+        {
             bytes.fill(0);
         }
     }
