@@ -14,6 +14,9 @@ const USAGE: u8 = 2;
 /// The emulator of the job that has its version in its name.
 const OLD_EMULATOR: (u32, u32) = (7, 2);
 
+/// What the path to boards needs; with it the suite has virtual boards.
+pub(crate) const HARDWARE: &str = "crashrig-harness/hardware";
+
 /// Only tests that do less under Miri, which takes a thousand times as long.
 const MIRI: [&str; 10] = [
     "+nightly",
@@ -53,8 +56,8 @@ pub const JOBS: &[Job] = &[
     },
     Job {
         name: "test",
-        summary: "set up, then the whole suite",
-        run: || after_setup(&cargo(["test", "--no-fail-fast"])),
+        summary: "set up, then the whole suite, each scenario behind a virtual probe as well",
+        run: || after_setup(&cargo(["test", "--no-fail-fast", "--features", HARDWARE])),
     },
     Job {
         name: "test-qemu72",

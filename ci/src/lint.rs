@@ -3,7 +3,7 @@
 //! The crates of the chip are linted for the chip: a host build of them leaves out what has
 //! registers or assembly in it, and lets the standard library in where it must not be.
 
-use crate::jobs::cargo;
+use crate::jobs::{HARDWARE, cargo};
 use crate::step::Step;
 use crate::workspace;
 use anyhow::{Result, bail};
@@ -44,6 +44,7 @@ fn steps() -> Result<Vec<Step>> {
     let mut steps = vec![
         cargo(["fmt", "--all", "--check"]),
         cargo(["clippy", "--all-targets", "--", "-D", "warnings"]),
+        cargo(["clippy", "--all-targets", "--features", HARDWARE, "--", "-D", "warnings"]),
     ];
     for (target, board) in rust_targets(&workspace::boards()?) {
         let hal = (board.chip.family == HAL.1).then_some(&HAL.0);
@@ -53,7 +54,7 @@ fn steps() -> Result<Vec<Step>> {
             .args(["--", "-D", "warnings"]);
         steps.push(step.env("CRASHRIG_BOARD", &board.name));
     }
-    let doc = cargo(["doc", "--no-deps", "--document-private-items"]);
+    let doc = cargo(["doc", "--no-deps", "--document-private-items", "--features", HARDWARE]);
     steps.push(doc.env("RUSTDOCFLAGS", "-D warnings"));
     Ok(steps)
 }

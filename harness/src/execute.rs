@@ -1,7 +1,7 @@
 //! One test from image to verdict: run, bundle, decode, judge. The test binary and `crashrig run`
 //! both come through here, and `crashrig judge` takes the second half on a stored bundle.
 
-use crate::decode::{assemble, twin};
+use crate::decode::{assemble, beside, twin};
 use crate::evidence::{self, BOOTLOADER_FILE, BundleError, Evidence, IMAGE_FILE, SCENARIO_FILE};
 use crate::image::{Image, ImageError};
 use crate::judge::{Identity, judge};
@@ -13,6 +13,7 @@ use crate::scenario::Scenario;
 use crate::scenario::check::parse;
 use crate::scenario::error::ScenarioError;
 use crate::suite::Test;
+use crate::target::Target;
 use crate::verdict::Verdict;
 use crashrig_layout::Need;
 use crashrig_layout::parse::Board;
@@ -106,11 +107,14 @@ pub struct Setting<'a> {
 
 /// The folder in a bundle that holds the bundle of the second run.
 const SECOND_RUN: &str = "at-entry";
+/// The folder in a bundle that holds the bundle of the run without a probe.
+const RUN_BESIDE: &str = "without-probe";
 
 /// Runs a test and judges it. The bundle stays, whatever the verdict.
 ///
 /// A scenario with crashes is run a second time, stopped where each capture begins: its records
-/// must hold what the host reads there, and be those of the first run.
+/// must hold what the host reads there, and be those of the first run. One behind a virtual probe is
+/// run a third time, without: its records must be the same there.
 ///
 /// # Errors
 /// The image is not one, or the bundle cannot be written. Trouble of the bench is a verdict.
@@ -131,9 +135,15 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
     if !first.verdict.is_pass() || !is_wanted {
         return Ok(first);
     }
-    let identity = RunIdentity { stop_at_entry: true, watch: to_watch(&first), ..identity };
-    let second = run_into(&bundle.join(SECOND_RUN), test, setting, &image, &identity)?;
-    Ok(join(first, second))
+    let at_entry = RunIdentity { stop_at_entry: true, watch: to_watch(&first), ..identity };
+    let second = run_into(&bundle.join(SECOND_RUN), test, setting, &image, &at_entry)?;
+    let outcome = join(first, second);
+    let Some(emulator) = test.target.beside().filter(|_| outcome.verdict.is_pass()) else {
+        return Ok(outcome);
+    };
+    let folder = bundle.join(RUN_BESIDE);
+    let beside = run_on(emulator, &folder, test, setting, &image, &identity)?;
+    Ok(join_beside(outcome, beside, test.target.board()))
 }
 
 /// The word of the heap that the first run found wrong: the second one sees who writes to it, where
@@ -153,13 +163,25 @@ fn run_into(
     image: &Image,
     identity: &RunIdentity<'_>,
 ) -> Result<Outcome, JudgeError> {
+    run_on(test.target.as_ref(), bundle, test, setting, image, identity)
+}
+
+/// The same on another target than that of the test.
+fn run_on(
+    target: &dyn Target,
+    bundle: &Path,
+    test: &Test,
+    setting: &Setting<'_>,
+    image: &Image,
+    identity: &RunIdentity<'_>,
+) -> Result<Outcome, JudgeError> {
     std::fs::create_dir_all(bundle).map_err(|source| BundleError::File {
         action: "create",
         path: bundle.to_owned(),
         source,
     })?;
     evidence::link_image(bundle, setting.image)?;
-    let evidence = run(test.target.as_ref(), image, &test.scenario, identity, bundle);
+    let evidence = run(target, image, &test.scenario, identity, bundle);
     evidence::write(bundle, &evidence, &test.scenario.text)?;
     let scenario = test.scenario.as_ref().clone();
     Ok(conclude(scenario, evidence, image, test.target.board(), bundle.to_owned()))
@@ -183,6 +205,19 @@ fn join(mut first: Outcome, second: Outcome) -> Outcome {
     first
 }
 
+/// The outcome of a test behind a probe, with whatever differs in the emulator alone.
+fn join_beside(mut outcome: Outcome, beside: Outcome, board: &Board) -> Outcome {
+    if !beside.verdict.is_pass() {
+        return beside;
+    }
+    let declared = board.emulator().map_or(&[][..], |emulator| &emulator.probe_differences);
+    let runs = [&outcome, &beside].map(|outcome| (&outcome.evidence, &outcome.report));
+    let [one, other] = runs;
+    outcome.verdict = Verdict::of(beside::differences(&outcome.scenario, one, other, declared));
+    outcome.evidence.wall_ms += beside.evidence.wall_ms;
+    outcome
+}
+
 /// Judges a stored bundle again, without a device, and that of the second run in it.
 ///
 /// # Errors
@@ -193,17 +228,27 @@ pub fn judge_bundle(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError>
     if !first.verdict.is_pass() || !second.join(evidence::EVIDENCE_FILE).is_file() {
         return Ok(first);
     }
-    Ok(join(first, judge_run(&second, boards)?))
+    let outcome = join(first, judge_run(&second, boards)?);
+    let beside = bundle.join(RUN_BESIDE);
+    if !outcome.verdict.is_pass() || !beside.join(evidence::EVIDENCE_FILE).is_file() {
+        return Ok(outcome);
+    }
+    let board = board_of(&outcome.evidence, boards)?;
+    Ok(join_beside(outcome, judge_run(&beside, boards)?, &board))
+}
+
+fn board_of(evidence: &Evidence, boards: &Path) -> Result<Board, JudgeError> {
+    Board::load(boards, &evidence.board).map_err(|error| JudgeError::Board {
+        board: evidence.board.clone(),
+        message: error.to_string(),
+    })
 }
 
 fn judge_run(bundle: &Path, boards: &Path) -> Result<Outcome, JudgeError> {
     let evidence = evidence::read(bundle)?;
     let scenario = scenario_of(bundle, &evidence)?;
     let image = load_image(&bundle.join(IMAGE_FILE))?;
-    let board = Board::load(boards, &evidence.board).map_err(|error| JudgeError::Board {
-        board: evidence.board.clone(),
-        message: error.to_string(),
-    })?;
+    let board = board_of(&evidence, boards)?;
     Ok(conclude(scenario, evidence, &image, &board, bundle.to_owned()))
 }
 

@@ -3,7 +3,7 @@
 //! The generator is SplitMix64 (Steele, Lea, Flood 2014): a few lines, the same on every host, and
 //! the seed printed with a run gives the same bytes again.
 
-use crate::scenario::TamperKind;
+use crate::scenario::{Fill, TamperKind};
 use crashrig_wire::field::{BUILD_ID, CRC, STATE, VERSION};
 use crashrig_wire::record::{RECORD_LENGTH, State, whole_crc};
 
@@ -41,6 +41,22 @@ impl Noise {
             }
         }
     }
+}
+
+/// What ranges of RAM, `(start, size in bytes)`, hold at a power-on: start and bytes of each.
+pub fn filled(
+    fill: Fill,
+    seed: u64,
+    ranges: &[(u32, u32)],
+) -> impl Iterator<Item = (u32, Vec<u8>)> + use<> {
+    let mut noise = Noise::new(seed);
+    ranges.to_vec().into_iter().map(move |(start, size_bytes)| {
+        let mut bytes = vec![0; size_bytes as usize];
+        if fill == Fill::Noise {
+            noise.fill(&mut bytes);
+        }
+        (start, bytes)
+    })
 }
 
 /// The bytes of a tampered record. `good` is the newest good one; only

@@ -35,6 +35,15 @@ pub enum ProbeSelector {
 pub struct SelectorError;
 
 impl ProbeSelector {
+    /// Whether the probe is no USB device, which lists of those cannot hold: its serial is an
+    /// address, as of probe-rs's Glasgow driver.
+    #[must_use]
+    pub fn is_in_no_list(&self) -> bool {
+        let is_address =
+            |serial: &String| serial.starts_with("unix:") || serial.starts_with("tcp:");
+        matches!(self, Self::Attached { serial, .. } if is_address(serial))
+    }
+
     /// A name for files that stand for the probe. The same for all interfaces of one device, since
     /// USB hands out devices; different for different serials.
     #[must_use]

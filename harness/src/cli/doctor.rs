@@ -3,6 +3,7 @@
 use super::say::say;
 use crate::exit;
 use crate::rig::Rig;
+use crate::target::probe::{self, permission};
 use crashrig_layout::parse::rust_targets;
 
 /// One thing that was looked at.
@@ -27,6 +28,7 @@ pub(super) fn doctor() -> u8 {
             remedy: "cargo ci setup, or CRASHRIG_QEMU=PATH",
         },
         Finding { what: "observer", result: Ok(observer(&rig)), remedy: "none is needed" },
+        Finding { what: "probes", result: Ok(probes(&rig)), remedy: "none is needed" },
         Finding {
             what: "boards and scenarios",
             result: rig
@@ -92,6 +94,24 @@ fn observer(rig: &Rig) -> String {
     };
     let found = source.file().map(|file| file.display().to_string());
     found.unwrap_or_else(|reason| format!("none ({reason}); what needs it is ignored"))
+}
+
+/// The probes that hang on this machine, and the boards of its bench. They are optional.
+fn probes(rig: &Rig) -> String {
+    let bench = match rig.bench() {
+        Ok(bench) => format!("{} boards in {}", bench.boards.len(), bench.path.display()),
+        Err(error) => format!("no boards: failed to {error}"),
+    };
+    let usb = permission::usb().map_or_else(|reason| format!(" ({reason})"), |_| String::new());
+    let found = match probe::attached() {
+        Err(reason) => return format!("not looked for: {reason}; {bench}"),
+        Ok(found) => found,
+    };
+    let refused: Vec<_> = found.iter().filter(|probe| !probe.is_accessible).collect();
+    let mut text = format!("{} attached{usb}, {} without permission", found.len(), refused.len());
+    text.push_str(&format!("; {bench}"));
+    refused.iter().for_each(|it| text.push_str(&format!("\n      {}", permission::remedy(it))));
+    text
 }
 
 fn emulator() -> Result<String, String> {

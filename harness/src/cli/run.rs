@@ -22,7 +22,8 @@ pub(super) struct Arguments {
     /// The filters are whole names.
     #[arg(long)]
     exact: bool,
-    /// Only this target: the first part of a test's name, or the first two (`qemu::netduinoplus2`).
+    /// Only this target: the first part of a test's name, or the first two (`qemu:netduinoplus2`,
+    /// `virtual:netduinoplus2`); or a board of this bench (`probe:NAME`, `probe:auto`).
     #[arg(long)]
     target: Option<String>,
     /// Write the results as JSON, renewed after each test.
@@ -59,6 +60,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
         if interrupt.is_asked() {
             break;
         }
+        if let Some(reason) = test.target.broken().filter(|_| test.ignored.is_none()) {
+            say!("test {} ... not run, the board is broken: {reason}", test.name);
+            tally.not_run += 1;
+            continue;
+        }
         results.push(match &test.ignored {
             Some(reason) => ignored(test, reason, &mut tally),
             None => {
@@ -68,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<u8, CommandError> {
         });
         write_results(arguments.json.as_deref(), &results, results.len() == tests.len())?;
     }
-    tally.left = tests.len() - results.len();
+    tally.left = tests.len() - results.len() - tally.not_run;
     say!("\n{tally}");
     Ok(tally.exit_code())
 }
@@ -80,6 +86,8 @@ struct Tally {
     failed: usize,
     bench_failed: usize,
     ignored: usize,
+    /// Not run, since their board was broken by then.
+    not_run: usize,
     /// Not run, since the run was told to stop.
     left: usize,
 }
@@ -88,7 +96,7 @@ impl Tally {
     const fn exit_code(&self) -> u8 {
         match self {
             Self { failed: 1.., .. } => exit::FAIL,
-            Self { bench_failed: 1.., .. } => exit::INFRASTRUCTURE,
+            Self { bench_failed: 1.., .. } | Self { not_run: 1.., .. } => exit::INFRASTRUCTURE,
             Self { left: 1.., .. } => exit::INTERRUPTED,
             Self { passed: 0, .. } => exit::NOTHING_SELECTED,
             _ => exit::PASS,
@@ -98,9 +106,12 @@ impl Tally {
 
 impl Display for Tally {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let Self { passed, failed, bench_failed, ignored, left } = self;
+        let Self { passed, failed, bench_failed, ignored, not_run, left } = self;
         write!(out, "{passed} passed; {failed} failed; {bench_failed} bench failures; ")?;
         write!(out, "{ignored} ignored")?;
+        if *not_run > 0 {
+            write!(out, "; {not_run} not run on a broken board")?;
+        }
         if *left > 0 { write!(out, "; interrupted: {left} not run") } else { Ok(()) }
     }
 }
@@ -163,17 +174,23 @@ impl Selection<'_> {
             true => name == *filter,
             false => name.contains(filter.as_str()),
         };
+        let target = self.target.map(|target| target.replace("::", ":").replace(':', "::"));
+        let place = target.as_ref().and_then(|target| target.strip_prefix("probe::"));
+        let target = target.as_deref().filter(|_| place.is_none());
         let on_target =
-            |name: &str| self.target.is_none_or(|target| name.starts_with(&format!("{target}::")));
+            |name: &str| target.is_none_or(|target| name.starts_with(&format!("{target}::")));
         let is_selected = |name: &str| {
             on_target(name)
                 && (filters.is_empty() || filters.iter().any(|filter| fits(name, filter)))
         };
-        let (tests, broken) = rig.tests_wanted(is_selected)?;
+        let (tests, broken) = match place {
+            Some(name) => rig.tests_on(&[rig.probe_target(name)?], is_selected)?,
+            None => rig.tests_wanted(is_selected)?,
+        };
         for error in broken {
             complain!("warning: not selected, and not usable: failed to {error}");
         }
-        self.check_target(&tests)?;
+        target.map_or(Ok(()), |target| check_target(target, &tests))?;
         for filter in &filters {
             if !tests.iter().any(|test| fits(&test.name, filter)) {
                 let hint = self.whole_names(&tests, filter);
@@ -191,24 +208,24 @@ impl Selection<'_> {
     }
 }
 
-impl Selection<'_> {
-    /// A target that there is not.
-    fn check_target(&self, tests: &[Test]) -> Result<(), CommandError> {
-        let Some(target) = self.target else { return Ok(()) };
-        let mut known = BTreeSet::new();
-        for test in tests {
-            let (kind, board) = (test.target.name(), &test.target.board().name);
-            known.insert(kind.to_owned());
-            known.insert(format!("{kind}::{board}"));
-        }
-        if known.contains(target) {
-            return Ok(());
-        }
-        let known: Vec<_> = known.into_iter().collect();
-        let text = format!("--target: found \"{target}\", expected one of {}", known.join(", "));
-        Err(CommandError::Usage(text))
+/// Refuses a target that there is not.
+fn check_target(target: &str, tests: &[Test]) -> Result<(), CommandError> {
+    let mut known = BTreeSet::new();
+    for test in tests {
+        let (kind, board) = (test.target.name(), &test.target.board().name);
+        known.insert(kind.to_owned());
+        known.insert(format!("{kind}::{board}"));
     }
+    if known.contains(target) {
+        return Ok(());
+    }
+    known.insert("probe:NAME".to_owned());
+    let known: Vec<_> = known.into_iter().collect();
+    let text = format!("--target: found \"{target}\", expected one of {}", known.join(", "));
+    Err(CommandError::Usage(text))
+}
 
+impl Selection<'_> {
     /// For a filter that was to be a whole name: the whole names that end with it.
     fn whole_names(&self, tests: &[Test], filter: &str) -> String {
         let ends = |test: &&Test| self.exact && test.name.ends_with(&format!("::{filter}"));

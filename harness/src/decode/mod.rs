@@ -5,11 +5,12 @@
 //! [`backtrace`] and [`symbols`] (where
 //! it was), [`fault_text`] (what the registers mean), [`log`] (defmt frames), [`oracle`] (what the
 //! emulator itself saw), [`witness`] and [`entry`] (whether a record agrees with it, and with what
-//! the host read), [`twin`] (whether two runs agree).
+//! the host read), [`twin`] and [`beside`] (whether two runs agree).
 
 pub mod assemble;
 pub mod backtrace;
 pub mod backup;
+pub mod beside;
 pub mod blame;
 pub mod entry;
 pub mod fault_text;

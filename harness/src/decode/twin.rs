@@ -23,6 +23,18 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
     let mut differences = captures_not_seen(scenario, second);
     differences.extend(not_blamed(scenario, second.1));
+    differences.extend(between_records(scenario, first, second, "with and without a stop"));
+    differences
+}
+
+/// The same without any demand on the second run. `how` says in what the runs differ.
+pub(super) fn between_records(
+    scenario: &Scenario,
+    first: Run<'_>,
+    second: Run<'_>,
+    how: &str,
+) -> Vec<Mismatch> {
+    let mut differences = Vec::new();
     let mut repeated = Repeated::default();
     let (boots, others) = (first.0.boots.len(), second.0.boots.len());
     if boots != others {
@@ -36,7 +48,7 @@ pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<
         match (record(first), record(second)) {
             (None, None) => {}
             (Some((slot, one)), Some((other_slot, other))) if slot == other_slot => {
-                let pair = Pair { boot: planned, slot, one: &one, other: &other };
+                let pair = Pair { boot: planned, slot, how, one: &one, other: &other };
                 pair.fields(&mut differences);
                 // The host counts wall time until it sends a command to a device that runs.
                 let is_sent_late = scenario.boot(planned).is_some_and(|boot| boot.then.is_some());
@@ -100,6 +112,7 @@ fn not_blamed(scenario: &Scenario, report: &Report) -> Vec<Mismatch> {
 struct Pair<'a> {
     boot: u32,
     slot: Slot,
+    how: &'a str,
     one: &'a BootEvidence,
     other: &'a BootEvidence,
 }
@@ -151,7 +164,7 @@ impl Pair<'_> {
 
     fn compare(&self, name: &str, one: Vec<u8>, other: Vec<u8>, differences: &mut Vec<Mismatch>) {
         if one != other {
-            let subject = format!("{name} with and without a stop");
+            let subject = format!("{name} {}", self.how);
             differences.push(mismatch(self.boot, &subject, hex(&one), hex(&other)));
         }
     }
@@ -246,7 +259,7 @@ fn section(boot: &BootEvidence, slot: Slot, wanted: Section) -> &[u8] {
     payload.unwrap_or_default()
 }
 
-fn mismatch(boot: u32, subject: &str, expected: String, found: String) -> Mismatch {
+pub(super) fn mismatch(boot: u32, subject: &str, expected: String, found: String) -> Mismatch {
     Mismatch { kind: VerdictKind::Record, boot, subject: subject.to_owned(), expected, found }
 }
 

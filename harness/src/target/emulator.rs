@@ -7,7 +7,7 @@ mod virtual_board;
 use self::host_models::HostModels;
 pub use self::host_models::dma_controllers;
 use self::session::EmulatorSession;
-pub use self::virtual_board::breakpoint_sites;
+pub use self::virtual_board::{breakpoint_sites, identification};
 use super::facts::{running_map, used_ram};
 use super::observer::ObserverSource;
 use super::{BenchError, Lack, Session, Target};

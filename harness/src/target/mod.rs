@@ -53,6 +53,15 @@ pub trait Target: Send + Sync {
     fn has(&self, need: Need) -> Result<(), Lack>;
     /// Whether its sessions keep a record of exceptions of their own ([`Logs::witness`]).
     fn has_witness(&self) -> bool;
+    /// The same board without what stands between it and the host, where there is such a thing: what
+    /// the board does must be the same there.
+    fn beside(&self) -> Option<&dyn Target> {
+        None
+    }
+    /// Why nothing is to be run on it any more, if it has come to that.
+    fn broken(&self) -> Option<String> {
+        None
+    }
     /// Powers one device up with an image, halted before its first instruction. `folder` receives
     /// the raw streams. With an `application`, the image's bootloader is what starts, and that
     /// stands in flash behind it. `needs` are those of the scenario: what costs speed is there

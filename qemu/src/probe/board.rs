@@ -77,6 +77,11 @@ impl VirtualBoard {
         self.chip.lost()
     }
 
+    /// Instructions that the emulator has executed since it was started, where it counts them.
+    pub fn instructions(&mut self) -> Option<u64> {
+        self.chip.emulator().ok()?.instructions().ok()?
+    }
+
     /// Says where breakpoint instructions stand in the program: QEMU does not stop at one by
     /// itself. As few as there are, because code near each runs slowly.
     pub fn set_breakpoint_sites(&mut self, addresses: Vec<u32>) {

@@ -12,7 +12,7 @@ mod raw;
 mod static_layout;
 
 pub use board::emulator::{
-    Deviation, DeviationKind, Emulator, UnknownVersion, Version, VersionRange,
+    Deviation, DeviationKind, Emulator, ProbeDifference, UnknownVersion, Version, VersionRange,
 };
 pub use board::host_models::HostModel;
 pub use board::map::{ExpectedKind, ExpectedRange};

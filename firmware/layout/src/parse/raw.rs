@@ -214,7 +214,17 @@ pub(crate) struct RawEmulator {
     pub lack: Vec<RawLack>,
     #[serde(default)]
     pub deviation: Vec<RawDeviation>,
+    #[serde(default)]
+    pub probe_difference: Vec<RawProbeDifference>,
     pub version: Vec<RawVersion>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawProbeDifference {
+    pub scenario: String,
+    pub subject: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -298,6 +308,7 @@ mod tests {
         check::<RawVersion>();
         check::<RawLack>();
         check::<RawDeviation>();
+        check::<RawProbeDifference>();
         check::<RawProbe>();
     }
 }

@@ -8,7 +8,7 @@ use super::super::facts::command_line;
 use super::super::{
     BenchError, Boundary, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait,
 };
-use crate::noise::Noise;
+use crate::noise::filled;
 use crate::scenario::Fill;
 use crashrig_qemu::gdb::{Access, Token};
 use crashrig_qemu::models::Reset;
@@ -94,12 +94,7 @@ impl Session for EmulatorSession {
         }
         let reset = if battery { Reset::PowerOnWithBattery } else { Reset::PowerOn };
         self.emulator.reset_models(reset).map_err(BenchError::of)?;
-        let mut noise = Noise::new(seed);
-        for (start, size) in self.ram.clone() {
-            let mut bytes = vec![0; size as usize];
-            if fill == Fill::Noise {
-                noise.fill(&mut bytes);
-            }
+        for (start, bytes) in filled(fill, seed, &self.ram) {
             self.write(start, &bytes)?;
         }
         Ok(())

@@ -31,6 +31,14 @@ const DEBUG_UNITS: &[DebugUnit] = &[DebugUnit {
     part_number: 0x413,
 }];
 
+/// Where the chip of a board says which one it is, and what it says; nothing for a family whose
+/// debug unit is not known.
+#[must_use]
+pub fn identification(board: &Board) -> Option<(u32, u32)> {
+    let unit = DEBUG_UNITS.iter().find(|unit| unit.family == board.chip.family);
+    unit.map(|unit| unit.identification)
+}
+
 impl EmulatorTarget {
     /// The board behind a virtual probe, without power, its flash erased. `folder` receives what
     /// the emulator writes.

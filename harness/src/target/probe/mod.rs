@@ -1,11 +1,32 @@
 //! Boards behind a debug probe, real or virtual. What needs probe-rs is there with the feature
 //! `hardware`; what says so where it is missing is here.
+//!
+//! From outside to inside: `choice` (which board of the bench), [`target`] (what it has and lacks),
+//! `connect` (attach, flash), `session` (one powered-up device), `serve` (what it asks its
+//! debugger for). Only `driver` names probe-rs's raw debug traits.
 
 mod attached;
+pub mod choice;
+pub mod permission;
+pub mod registers;
+
+#[cfg(feature = "hardware")]
+mod clock;
+#[cfg(feature = "hardware")]
+mod connect;
 #[cfg(feature = "hardware")]
 pub mod driver;
 pub mod driver_chip;
-pub mod permission;
+#[cfg(feature = "hardware")]
+mod serve;
+#[cfg(feature = "hardware")]
+mod session;
+#[cfg(feature = "hardware")]
+pub mod target;
+#[cfg(feature = "hardware")]
+mod virtual_bench;
+#[cfg(feature = "hardware")]
+mod watch;
 
 pub use self::attached::attached;
 

@@ -6,7 +6,7 @@ use super::support::{Answers, Support};
 use crate::parse::chip::Chip;
 use crate::parse::problem::{Problems, listed, quoted};
 use crate::parse::range::AddressRange;
-use crate::parse::raw::{RawDeviation, RawEmulator, RawVersion};
+use crate::parse::raw::{RawDeviation, RawEmulator, RawProbeDifference, RawVersion};
 use std::fmt;
 
 crate::names::closed_list! {
@@ -40,6 +40,8 @@ pub struct Emulator {
     pub icount_shift: u8,
     /// Devices that it has not and the host supplies.
     pub host_models: Vec<HostModel>,
+    /// What is known to be different behind a virtual probe.
+    pub probe_differences: Vec<ProbeDifference>,
     /// Ranges of versions, lowest first; they never overlap.
     pub versions: Vec<VersionRange>,
 }
@@ -66,6 +68,17 @@ pub struct Deviation {
     pub kind: DeviationKind,
     /// Where the emulator has it.
     pub actual: AddressRange,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// One declared difference between a scenario in the emulator and the same behind a virtual probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeDifference {
+    /// The scenario, as `family/name`.
+    pub scenario: String,
+    /// What differs: a field or a section of the record, `boundary` or `uptime_ms`.
+    pub subject: String,
     /// Why, in words.
     pub reason: String,
 }
@@ -156,9 +169,29 @@ pub(super) fn check(raw: &RawEmulator, chip: &Chip, problems: &mut Problems<'_>)
     Emulator {
         machine: raw.machine.clone(),
         icount_shift: raw.icount_shift,
+        probe_differences: check_probe_differences(raw, problems),
         host_models: host_models::check(&raw.host_models, &versions, chip, problems),
         versions,
     }
+}
+
+fn check_probe_differences(raw: &RawEmulator, problems: &mut Problems<'_>) -> Vec<ProbeDifference> {
+    let mut differences: Vec<ProbeDifference> = Vec::new();
+    for (index, raw) in raw.probe_difference.iter().enumerate() {
+        let key = |name: &str| format!("emulator.probe_difference[{index}].{name}");
+        let is_name = raw.scenario.split('/').filter(|part| !part.is_empty()).count() == 2;
+        problems.require(is_name, &key("scenario"), quoted(&raw.scenario), "family/name");
+        for (name, value) in [("subject", &raw.subject), ("reason", &raw.reason)] {
+            problems.require(!value.trim().is_empty(), &key(name), "nothing", "words");
+        }
+        let is_twice = differences
+            .iter()
+            .any(|other| (&other.scenario, &other.subject) == (&raw.scenario, &raw.subject));
+        problems.require(!is_twice, &key("subject"), quoted(&raw.subject), "each once");
+        let RawProbeDifference { scenario, subject, reason } = raw.clone();
+        differences.push(ProbeDifference { scenario, subject, reason });
+    }
+    differences
 }
 
 fn check_range(

@@ -1,0 +1,384 @@
+//! A board behind a probe as a target: what it has and lacks, and how a session with it begins.
+//!
+//! Two kinds: a virtual board, of which a process starts as many as it needs, and one board of the
+//! bench, which this process holds from the first session to the end of the target. One that stays
+//! in trouble after everything that can be done is *broken*: nothing is run on it any more.
+
+use super::clock::Clock;
+use super::connect::{Way, attach, check_chip, flash};
+use super::driver_chip::{chip_name, description};
+use super::session::{ProbeSession, State};
+use super::virtual_bench::{Lease, VirtualBench};
+use crate::agree::Range;
+use crate::boards::holder::{Holder, Purpose};
+use crate::boards::lock::{BoardLock, Locks};
+use crate::boards::{BenchBoard, Power, ProbeSelector};
+use crate::image::{Flash, Image};
+use crate::target::emulator::{EmulatorTarget, identification};
+use crate::target::facts::used_ram;
+use crate::target::{BenchError, Lack, Session, Target};
+use crashrig_layout::parse::{Board, TargetKind};
+use crashrig_layout::{Need, RegionKind};
+use crashrig_qemu::probe::Trouble;
+use probe_rs::config::Registry;
+use std::any::Any;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The version of probe-rs, which is what stands behind a board.
+const PROBE_RS: &str = "0.32";
+/// How long a board is waited for that somebody else holds.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// See [`Target`].
+pub struct ProbeTarget {
+    name: &'static str,
+    version: String,
+    board: Board,
+    chip: String,
+    registry: Registry,
+    ram: Vec<(u32, u32)>,
+    link: Link,
+    /// The board of the bench, if it is one.
+    place: Option<Place>,
+    /// Why it is not used any more.
+    broken: Mutex<Option<String>>,
+}
+
+/// What hangs at the other end.
+enum Link {
+    /// Emulators: one kind for most needs, one whose RAM outlives a lockup.
+    Virtual { plain: Arc<VirtualBench>, observed: Arc<VirtualBench> },
+    /// A probe that probe-rs finds.
+    Attached,
+}
+
+/// A board of the bench, and the lock that this process has on it once it was used.
+struct Place {
+    board: BenchBoard,
+    locks: Locks,
+    held: Mutex<Option<BoardLock>>,
+}
+
+/// A board for one session.
+struct Taken {
+    selector: String,
+    clock: Clock,
+    power: PowerSwitch,
+    held: Box<dyn Any>,
+}
+
+/// How the board's power is switched.
+enum PowerSwitch {
+    None,
+    Commands(Power),
+    Virtual(super::driver::SharedBoard),
+}
+
+impl ProbeTarget {
+    /// Virtual boards of an emulated kind. `observed` is the same kind with an observer.
+    ///
+    /// # Errors
+    /// The chip cannot be put behind a virtual probe.
+    pub fn of_virtual(plain: EmulatorTarget, observed: EmulatorTarget) -> Result<Self, BenchError> {
+        let board = plain.board().clone();
+        let mut registry = Registry::new();
+        registry.add_target_family_from_yaml(&description(&board)?).map_err(BenchError::of)?;
+        let (ram, version) = (plain.ram(), plain.version().to_owned());
+        let link = Link::Virtual {
+            plain: VirtualBench::new(plain),
+            observed: VirtualBench::new(observed),
+        };
+        let chip = chip_name(&board);
+        let broken = Mutex::default();
+        let (name, place) = ("virtual", None);
+        Ok(Self { name, version, board, chip, registry, ram, link, place, broken })
+    }
+
+    /// A board of the bench whose probe hangs on this machine.
+    ///
+    /// # Errors
+    /// The port's file is not one of a board behind a probe.
+    pub fn of_attached(board: Board, bench: BenchBoard, locks: Locks) -> Result<Self, BenchError> {
+        let TargetKind::Probe(probe) = &board.target else {
+            return Err(BenchError(format!(
+                "use board {}: its port {} is emulated, and {} is no virtual probe",
+                bench.name, board.name, bench.probe
+            )));
+        };
+        let declared: Vec<_> = board
+            .chip
+            .regions
+            .iter()
+            .filter(|region| region.kind == RegionKind::Ram)
+            .map(|region| Range {
+                start: u64::from(region.range.start),
+                end: u64::from(region.range.start) + u64::from(region.range.size_bytes),
+                writable: true,
+                name: region.name.clone(),
+            })
+            .collect();
+        Ok(Self {
+            name: "probe",
+            version: PROBE_RS.to_owned(),
+            chip: probe.chip.clone(),
+            registry: Registry::from_builtin_families(),
+            ram: used_ram(&board, &declared),
+            link: Link::Attached,
+            place: Some(Place { board: bench, locks, held: Mutex::default() }),
+            broken: Mutex::default(),
+            board,
+        })
+    }
+
+    /// The same as a board of the bench, which this process holds while it uses it.
+    #[must_use]
+    pub fn at_place(mut self, board: BenchBoard, locks: Locks) -> Self {
+        self.name = "probe";
+        self.place = Some(Place { board, locks, held: Mutex::default() });
+        self
+    }
+
+    /// Troubles virtual boards that are used from now on; nothing on silicon.
+    pub fn set_troubles(&self, troubles: &[Trouble]) {
+        if let Link::Virtual { plain, observed } = &self.link {
+            plain.set_troubles(troubles.to_vec());
+            observed.set_troubles(troubles.to_vec());
+        }
+    }
+
+    /// A board for one session, held against everybody else.
+    fn take(&self, image: &Image, needs: &[Need], folder: &Path) -> Result<Taken, BenchError> {
+        self.place.as_ref().map_or(Ok(()), Place::hold)?;
+        let power = self.place.as_ref().and_then(|place| place.board.power.clone());
+        match &self.link {
+            Link::Attached => {
+                let selector = self.place.as_ref().map(|place| place.board.probe.to_string());
+                Ok(Taken {
+                    selector: selector.unwrap_or_default(),
+                    clock: Clock::Wall(Instant::now()),
+                    power: power.map_or(PowerSwitch::None, PowerSwitch::Commands),
+                    held: Box::new(()),
+                })
+            }
+            Link::Virtual { plain, observed } => {
+                let bench = if needs.contains(&Need::LockupRam) { observed } else { plain };
+                let lease = bench.take(image, folder)?;
+                self.taken_virtual(lease)
+            }
+        }
+    }
+
+    fn taken_virtual(&self, lease: Lease) -> Result<Taken, BenchError> {
+        let none = || BenchError("use a virtual board: it is gone".to_owned());
+        let board = lease.board().ok_or_else(none)?;
+        let shift = self.board.emulator().map(|emulator| emulator.icount_shift).unwrap_or_default();
+        Ok(Taken {
+            selector: lease.selector(),
+            clock: Clock::Counted { board: Arc::clone(&board), shift, start: 0 },
+            power: PowerSwitch::Virtual(board),
+            held: Box::new(lease),
+        })
+    }
+
+    /// A chip that runs these parts of flash. What stands in the way is tried to be mended, once:
+    /// under reset (in [`attach`]), by the board's power, by programming all of flash.
+    fn connect(&self, taken: &Taken, parts: &[Flash]) -> Result<probe_rs::Session, BenchError> {
+        let place = self.place.as_ref().map(|place| &place.board);
+        let way = Way {
+            selector: &taken.selector,
+            chip: &self.chip,
+            registry: &self.registry,
+            speed_khz: place.and_then(|board| board.speed_khz),
+            under_reset: place.is_some_and(|board| board.connect_under_reset),
+            identification: identification(&self.board),
+        };
+        let begin = |everything: bool| {
+            let mut session = attach(&way)?;
+            check_chip(&mut session, &way)?;
+            flash(&mut session, parts, everything)?;
+            Ok::<_, BenchError>(session)
+        };
+        let first = match begin(false) {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        let cycled = taken.power.cycle();
+        match begin(true) {
+            Ok(session) => Ok(session),
+            Err(last) => {
+                let also = cycled.err().map_or(String::new(), |error| format!("; {error}"));
+                let text = format!("{first}; after recovery: {last}{also}");
+                Err(BenchError(if first.0 == last.0 { format!("{last}{also}") } else { text }))
+            }
+        }
+    }
+
+    fn broken_reason(&self) -> MutexGuard<'_, Option<String>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Locks the board, if this process does not hold it yet.
+    fn hold(&self) -> Result<(), BenchError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some() {
+            return Ok(());
+        }
+        let holder = Holder::this_process(Purpose::Run, "a run of scenarios");
+        let mut say = |text: &str| eprintln!("{text}");
+        let lock = self.locks.acquire(&self.board.probe, &holder, PATIENCE, &mut say);
+        *held = Some(lock.map_err(BenchError::of)?);
+        Ok(())
+    }
+}
+
+impl PowerSwitch {
+    /// Takes the board's power away for a while.
+    fn cycle(&self) -> Result<(), BenchError> {
+        match self {
+            Self::None => Err(BenchError("its power cannot be switched".to_owned())),
+            Self::Virtual(board) => {
+                let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
+                board.power_cycle(&[]).map_err(BenchError::of)
+            }
+            Self::Commands(power) => {
+                switch(&power.off)?;
+                std::thread::sleep(power.off_time);
+                switch(&power.on)?;
+                std::thread::sleep(power.settle_time);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn switch(command: &[String]) -> Result<(), BenchError> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+    let failed =
+        |what: String| BenchError(format!("switch power by {}: {what}", command.join(" ")));
+    let output = duct::cmd(program, arguments)
+        .stdout_null()
+        .stderr_capture()
+        .unchecked()
+        .run()
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+    Err(failed(format!("{}: {said}", output.status)))
+}
+
+impl Target for ProbeTarget {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn board(&self) -> &Board {
+        &self.board
+    }
+
+    fn has(&self, need: Need) -> Result<(), Lack> {
+        let lack = |reason: &str| Err(Lack { reason: format!("needs {need}: {reason}") });
+        match (&self.link, need) {
+            (_, Need::InstructionCount) => lack("a probe counts no instructions"),
+            (Link::Attached, Need::BackupSram) => {
+                lack("a session with a probe does not open the backup domain")
+            }
+            (Link::Attached, Need::Watchdog) => {
+                lack("a session with a probe does not tell a watchdog's reset from another")
+            }
+            (Link::Attached, _) => match self.board.lacks((0, 0), need) {
+                Some(reason) => lack(&reason),
+                None => Ok(()),
+            },
+            (Link::Virtual { plain, .. }, _) if plain.emulator().has_host_models(&[need]) => {
+                lack("the model of it is one of the host, which a virtual board does not carry")
+            }
+            (Link::Virtual { observed, .. }, _) => observed.emulator().has(need),
+        }
+    }
+
+    fn has_witness(&self) -> bool {
+        false
+    }
+
+    fn beside(&self) -> Option<&dyn Target> {
+        match &self.link {
+            Link::Virtual { observed, .. } => Some(observed.emulator()),
+            Link::Attached => None,
+        }
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.broken_reason().clone()
+    }
+
+    fn open(
+        &self,
+        image: &Image,
+        application: Option<&Flash>,
+        needs: &[Need],
+        folder: &Path,
+    ) -> Result<Box<dyn Session>, BenchError> {
+        if let Some(reason) = self.broken() {
+            return Err(BenchError(format!("use a board that is broken: {reason}")));
+        }
+        let mut parts = Vec::new();
+        let program = image.bootloader().unwrap_or(image);
+        parts.push(Flash::of(program.bytes()).map_err(BenchError::of)?);
+        parts.extend(application.cloned());
+        let taken = self.take(image, needs, folder)?;
+        let result = self.connect(&taken, &parts).and_then(|probe| {
+            let command_line = vec![
+                "probe-rs".to_owned(),
+                PROBE_RS.to_owned(),
+                self.chip.clone(),
+                self.place.as_ref().map_or("virtual".to_owned(), |it| it.board.probe.to_string()),
+            ];
+            let mut session = ProbeSession {
+                probe,
+                ram: self.ram.clone(),
+                clock: taken.clock,
+                start: start_of(&parts)?,
+                keeps_lockup_ram: needs.contains(&Need::LockupRam)
+                    || matches!(self.link, Link::Attached),
+                command_line,
+                state: State::default(),
+                _held: taken.held,
+            };
+            session.reset_to_start()?;
+            Ok(session)
+        });
+        match result {
+            Ok(session) => Ok(Box::new(session)),
+            Err(error) => {
+                // Another virtual board is as good as new; a board of the bench is one of a kind.
+                if self.place.is_some() {
+                    *self.broken_reason() = Some(error.to_string());
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The first instruction of what starts: the second word of its vector table.
+fn start_of(parts: &[Flash]) -> Result<u32, BenchError> {
+    let word = parts.first().and_then(|part| part.bytes.get(4..8)?.first_chunk::<4>());
+    let none = || BenchError("find the first instruction: flash holds no vector table".to_owned());
+    Ok(u32::from_le_bytes(*word.ok_or_else(none)?) & !1)
+}
+
+/// Whether a board of the bench is emulated.
+#[must_use]
+pub const fn is_virtual(board: &BenchBoard) -> bool {
+    matches!(board.probe, ProbeSelector::Virtual { .. })
+}
