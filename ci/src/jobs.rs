@@ -3,7 +3,8 @@
 use crate::setup::{self, emulator};
 use crate::step::Step;
 use crate::{
-    bench, blast, bless, cluster, heaps, lint, mutants, performance, size, tidy, workspace,
+    bench, blast, bless, cluster, heaps, lint, mutants, performance, probe_tools, size, tidy,
+    workspace,
 };
 use anyhow::{Context as _, Result, bail};
 use crashrig_qemu::discover::OVERRIDE_VARIABLE;
@@ -121,6 +122,11 @@ pub const JOBS: &[Job] = &[
         name: "cluster",
         summary: "set up, install Slurm, run a sweep on two nodes of which one stops; same table",
         run: || cluster::run().map(|()| 0),
+    },
+    Job {
+        name: "probe-tools",
+        summary: "set up, install probe-rs and gdb-multiarch, use both on a virtual board",
+        run: || probe_tools::run().map(|()| 0),
     },
     Job {
         name: "size",

@@ -19,6 +19,7 @@ pub mod lint;
 pub mod matrix;
 pub mod mutants;
 pub mod performance;
+pub mod probe_tools;
 pub mod setup;
 pub mod size;
 pub mod step;

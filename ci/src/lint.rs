@@ -17,6 +17,7 @@ const CHIP_PACKAGES: &[&str] = &[
     "crashrig-layout",
     "crashrig-memory",
     "crashrig-port",
+    "crashrig-rtt",
     "crashrig-script",
     "crashrig-wire",
 ];

@@ -15,6 +15,8 @@ const IMAGE: &str = "crashrig-image";
 const BOOTLOADER: &str = "crashrig-bootloader";
 /// The package whose start-up is not ours: it is linked as `cortex-m-rt` wants it.
 const HAL: &str = "crashrig-hal";
+/// The same with the log of others.
+const RTT: &str = "crashrig-rtt";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rustc-check-cfg=cfg(armv8m)");
@@ -44,10 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         for folder in ["hal", "port"] {
             println!("cargo:rustc-link-search={}", firmware.join(folder).display());
         }
-        let scripts: &[_] = if package == HAL {
-            &["-Tlink.x", "-Tbuild-id.x"]
-        } else {
-            &["-Tsections.x", "-Tdefmt.x"]
+        let scripts: &[_] = match package.as_str() {
+            HAL => &["-Tlink.x", "-Tbuild-id.x"],
+            RTT => &["-Tlink.x", "-Tbuild-id.x", "-Tdefmt.x"],
+            _ => &["-Tsections.x", "-Tdefmt.x"],
         };
         for argument in scripts.iter().chain(&["--build-id=sha1", "--nmagic"]) {
             println!("cargo:rustc-link-arg-bins={argument}");

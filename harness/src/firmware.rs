@@ -18,6 +18,8 @@ const BOOTLOADER: Part = Part { package: "crashrig-bootloader", file: BOOTLOADER
 const BENCH: Part = Part { package: "crashrig-bench", file: "bench.elf" };
 /// Those of the witness for the models of DMA.
 const HAL: Part = Part { package: "crashrig-hal", file: "hal.elf" };
+/// Those of the program that debugging tools of others are tried with.
+const RTT: Part = Part { package: "crashrig-rtt", file: "rtt.elf" };
 /// Features of the bootloader; any other is one of the image.
 const BOOTLOADER_FEATURES: &[&str] = &["without-image-check"];
 /// Profile of the workspace manifest.
@@ -121,6 +123,14 @@ pub fn bench_image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
 /// See [`FirmwareError`].
 pub fn hal_image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
     part(request, &HAL, &request.folder())
+}
+
+/// The image that logs through RTT, built if it is not fresh.
+///
+/// # Errors
+/// See [`FirmwareError`].
+pub fn rtt_image(request: &Request<'_>) -> Result<PathBuf, FirmwareError> {
+    part(request, &RTT, &request.folder())
 }
 
 fn part(request: &Request<'_>, part: &Part, folder: &Path) -> Result<PathBuf, FirmwareError> {

@@ -72,6 +72,7 @@ pub const TABLE: &[Row] = &[
     row("firmware/bench", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Justified),
     row("firmware/bootloader", &[LAYOUT, MEMORY, PORT], &[], Unsafe::Forbidden),
     row("firmware/hal", &[LAYOUT], &[], Unsafe::Justified),
+    row("firmware/rtt", &[LAYOUT], &[], Unsafe::Forbidden),
     row("qemu", &[LAYOUT], &[], Unsafe::Forbidden),
     row("qemu/plugin", &[], &[], Unsafe::Justified),
     row("harness", &[WIRE, LAYOUT, "qemu"], &[], Unsafe::Forbidden),

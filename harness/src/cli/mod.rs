@@ -12,6 +12,7 @@ mod interrupt;
 mod judge;
 mod list;
 mod lock;
+mod probe_server;
 mod run;
 mod say;
 mod sweep;
@@ -64,6 +65,8 @@ enum Command {
     Unlock(lock::UnlockArguments),
     /// Run a scenario that is known to pass on boards of this bench, and say which are sound.
     Health(health::Arguments),
+    /// Put an emulated board behind a socket, for the unmodified `probe-rs` command.
+    ProbeServer(probe_server::Arguments),
     /// Show every fault: boot, break, decode, print.
     Demo,
     /// Measure what overflows destroy before their detectors run.
@@ -97,6 +100,7 @@ pub fn main() -> u8 {
         Command::Lock(arguments) => lock::lock(&arguments),
         Command::Unlock(arguments) => lock::unlock(&arguments),
         Command::Health(arguments) => health::health(&arguments),
+        Command::ProbeServer(arguments) => probe_server::probe_server(&arguments),
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),

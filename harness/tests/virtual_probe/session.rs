@@ -1,6 +1,6 @@
 //! Sessions: attach, flash, reset, halt, step, registers, memory.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, image};
 use probe_rs::{CoreStatus, HaltReason, MemoryInterface, RegisterId};
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ const PC: RegisterId = RegisterId(15);
 
 #[test]
 fn an_image_is_flashed_reset_and_stepped() {
-    let bench = Bench::new();
+    let bench = Bench::blank();
     let mut session = bench.attach().expect("a session");
-    bench.flash(&mut session).expect("flash");
+    bench.flash(&mut session, &image()).expect("flash");
     let mut core = session.core(0).unwrap();
     core.reset_and_halt(TIMEOUT).unwrap();
     let start = bench.board.chip.flash().unwrap().range.start;
@@ -30,7 +30,7 @@ fn an_image_is_flashed_reset_and_stepped() {
 
 #[test]
 fn memory_is_read_and_written_in_every_width() {
-    let bench = Bench::new();
+    let bench = Bench::blank();
     let mut session = bench.attach().expect("a session");
     let mut core = session.core(0).unwrap();
     let (address, words) = (0x2000_1000, [0x0403_0201, 0x0807_0605]);

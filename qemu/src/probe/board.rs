@@ -59,6 +59,12 @@ impl VirtualBoard {
         self.power_on(ram)
     }
 
+    /// Puts bytes into erased flash, as a maker does before power comes; false where flash does not
+    /// have all of that range. A board with power does not see them until it loses it.
+    pub fn program(&mut self, address: u32, bytes: &[u8]) -> bool {
+        self.chip.flash.program(address, bytes).is_some()
+    }
+
     /// Whether the board has power.
     #[must_use]
     pub fn has_power(&self) -> bool {

@@ -165,22 +165,15 @@ impl Chip {
         if self.life != Life::Running {
             return Ok(self.life);
         }
-        let emulator = self.emulator()?;
-        let count = emulator.instructions()?;
+        let count = self.emulator()?.instructions()?;
         let is_still = count.is_some() && count == self.seen_instructions;
-        let sleeps = is_still && self.stands_behind_wait()?;
+        // Only the program counter of a core that has executed nothing for a while can be believed.
+        let sleeps = is_still && {
+            let pc = self.emulator()?.registers()?.pc;
+            self.is_behind_wait(pc)?
+        };
         self.seen_instructions = count;
         Ok(if sleeps { Life::Sleeping } else { Life::Running })
-    }
-
-    /// Whether the instruction before the next one waits for an interrupt. Only the program counter
-    /// of a core that has executed nothing for a while can be believed.
-    fn stands_behind_wait(&mut self) -> Result<bool, Error> {
-        let emulator = self.emulator()?;
-        let pc = emulator.registers()?.pc;
-        let mut code = [0; 2];
-        emulator.read(pc.wrapping_sub(2), &mut code)?;
-        Ok(matches!(u16::from_le_bytes(code), 0xBF20 | 0xBF30))
     }
 
     fn rom_table(&self, offset: u32) -> u32 {

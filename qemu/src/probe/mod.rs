@@ -22,11 +22,13 @@ mod core_registers;
 mod dp;
 mod facts;
 mod flash;
+mod glasgow;
 mod memory;
 mod points;
 #[cfg(test)]
 mod port_tests;
 mod run;
+mod server;
 mod trouble;
 mod units;
 
@@ -37,4 +39,5 @@ pub use flash::{
     ERASED, STUB, STUB_ERASE_ALL, STUB_ERASE_SECTOR, STUB_INITIALISE, STUB_OFFSET,
     STUB_PROGRAM_PAGE,
 };
+pub use server::{Place, Server};
 pub use trouble::{TROUBLES, Trouble, UnknownTrouble};

@@ -12,12 +12,17 @@ use crate::probe::core::{BREAKPOINT, Control, HALTED, Life, VECTOR_CATCH, WATCHP
 use crate::probe::flash::Work;
 use crate::probe::points::Point;
 use crate::stop::Stop;
+use crate::thumb::is_wait;
 
 /// Bit of xPSR without which a core executes nothing.
 const THUMB: u32 = 1 << 24;
 /// Fault status registers.
 const CFSR: u32 = 0xE000_ED28;
 const HFSR: u32 = 0xE000_ED2C;
+/// Interrupt control: what makes PendSV pending, and what takes that back.
+const ICSR: u32 = 0xE000_ED04;
+const PENDSV_SET: u32 = 1 << 28;
+const PENDSV_CLEAR: u32 = 1 << 27;
 /// The exception that takes faults which no other handler takes.
 const HARD_FAULT: u32 = 3;
 
@@ -102,6 +107,11 @@ impl Chip {
         self.set_points()?;
         loop {
             match self.here()? {
+                Here::Nothing if self.is_asleep()? => {
+                    if !self.step_awake()? {
+                        return self.on_stop(&Stop::Reset);
+                    }
+                }
                 Here::Nothing => break,
                 Here::Breakpoint => {
                     self.stop_at(BREAKPOINT);
@@ -126,14 +136,17 @@ impl Chip {
                 self.work(work)?;
                 self.stop_at(HALTED);
             }
-            Here::Nothing if self.is_wait()? => {
-                // A wait may end at any time; QEMU would not come back from it.
-                self.skip(2)?;
-                self.stop_at(HALTED);
-            }
             Here::Nothing => {
-                let takes_interrupts = !self.core.masks_interrupts;
-                if self.emulator()?.step_one(takes_interrupts)? {
+                let is_stopped = if self.is_at_wait()? {
+                    // A wait may end at any time; QEMU would not come back from it.
+                    self.skip(2).map(|()| true)
+                } else if self.is_asleep()? {
+                    self.step_awake()
+                } else {
+                    let takes_interrupts = !self.core.masks_interrupts;
+                    self.emulator()?.step_one(takes_interrupts)
+                };
+                if is_stopped? {
                     self.stop_at(HALTED);
                 } else {
                     self.on_stop(&Stop::Reset)?;
@@ -141,6 +154,20 @@ impl Chip {
             }
         }
         Ok(())
+    }
+
+    /// Executes one instruction of a core that sleeps, which QEMU would not do before an interrupt:
+    /// on hardware, being halted wakes it. So one is pending meanwhile, and not taken. False when
+    /// the guest asked for its reset in it.
+    fn step_awake(&mut self) -> Result<bool, Error> {
+        let emulator = self.emulator()?;
+        let was_pending = emulator.memory().read_word(ICSR)? & PENDSV_SET != 0;
+        emulator.memory().write_word(ICSR, PENDSV_SET)?;
+        let is_stopped = emulator.step_one(false)?;
+        if !was_pending {
+            emulator.memory().write_word(ICSR, PENDSV_CLEAR)?;
+        }
+        Ok(is_stopped)
     }
 
     /// What the emulator has stopped for.
@@ -264,9 +291,7 @@ impl Chip {
         if self.core.breakpoints.addresses().contains(&pc) {
             return Ok(Here::Breakpoint);
         }
-        let mut code = [0; 2];
-        self.emulator()?.read(pc, &mut code)?;
-        let code = u16::from_le_bytes(code);
+        let code = self.code_at(pc)?;
         let in_flash = self.flash.get(pc, 2).is_some();
         Ok(match Work::of(code) {
             Some(work) if !in_flash => Here::Flash(work),
@@ -306,10 +331,32 @@ impl Chip {
         hub.write_registers(&[("pc", pc + bytes)])
     }
 
-    fn is_wait(&mut self) -> Result<bool, Error> {
-        let hub = self.emulator()?.gdb()?;
-        let pc = hub.program_counter()?;
-        Ok(matches!(hub.code(pc)?, [0xBF20 | 0xBF30, _]))
+    /// Whether the next instruction waits for an interrupt.
+    fn is_at_wait(&mut self) -> Result<bool, Error> {
+        let pc = self.emulator()?.gdb()?.program_counter()?;
+        Ok(is_wait([self.code_at(pc)?, 0]))
+    }
+
+    /// Whether the core may be asleep: the instruction before the next one waits.
+    fn is_asleep(&mut self) -> Result<bool, Error> {
+        let pc = self.emulator()?.gdb()?.program_counter()?;
+        self.is_behind_wait(pc)
+    }
+
+    /// Whether the instruction before an address waits for an interrupt.
+    pub(super) fn is_behind_wait(&mut self, pc: u32) -> Result<bool, Error> {
+        let first = self.code_at(pc.wrapping_sub(4) & !1)?;
+        let second = self.code_at(pc.wrapping_sub(2) & !1)?;
+        Ok(is_wait([second, 0]) || is_wait([first, second]))
+    }
+
+    /// A halfword of code; zero where there is none.
+    fn code_at(&mut self, address: u32) -> Result<u16, Error> {
+        let mut code = [0; 2];
+        if self.is_executable(address) {
+            self.emulator()?.read(address, &mut code)?;
+        }
+        Ok(u16::from_le_bytes(code))
     }
 
     /// Whether the core could only lock up: it cannot execute, nor the handler of that fault. QEMU

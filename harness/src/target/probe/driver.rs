@@ -138,6 +138,8 @@ struct VirtualProbe {
 
 impl Drop for VirtualProbe {
     fn drop(&mut self) {
+        // A probe that is let go drives no wire. What fails is told by the next transfer.
+        drop(self.set_reset(false));
         self.plugged.is_open.store(false, Ordering::SeqCst);
     }
 }
