@@ -9,6 +9,7 @@ use crate::sweep::outcome::Outcome;
 use crashrig_wire::marker::Found as SlotFinding;
 use crashrig_wire::record::{Reading, Record};
 use crashrig_wire::region::Slot;
+use crashrig_wire::ledger::Ledger;
 use crashrig_wire::{EndMarker, Observation};
 
 impl Case<'_> {
