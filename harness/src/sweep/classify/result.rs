@@ -6,11 +6,11 @@ use super::{Case, Found};
 use crate::scenario::sweep::Subject;
 use crate::sweep::fault::RamPolicy;
 use crate::sweep::outcome::Outcome;
+
 use crashrig_wire::marker::Found as SlotFinding;
 use crashrig_wire::record::{Reading, Record};
 use crashrig_wire::region::Slot;
-use crashrig_wire::ledger::Ledger;
-use crashrig_wire::{EndMarker, Observation};
+use crashrig_wire::{EndMarker, Ledger, Observation};
 
 impl Case<'_> {
     /// The outcome of a run in which every boot has ended in order, with a record of the golden run
@@ -160,7 +160,12 @@ impl Case<'_> {
 
     /// A ledger that counts more nested faults, and nothing else otherwise: a fault behind a record
     /// that was whole by then.
-    fn nested_count_alone(&self, number: usize, boot: &View<'_>, golden: &View<'_>) -> Option<Found> {
+    fn nested_count_alone(
+        &self,
+        number: usize,
+        boot: &View<'_>,
+        golden: &View<'_>,
+    ) -> Option<Found> {
         let (found, expected) = (boot.ledger?, golden.ledger?);
         let counted = found.nested_count.checked_sub(expected.nested_count).filter(|it| *it > 0)?;
         let is_alone = Ledger { nested_count: expected.nested_count, ..found } == expected;

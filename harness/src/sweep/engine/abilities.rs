@@ -133,12 +133,8 @@ mod tests {
         steps: 1_000,
         instruction_shift: Some(5),
     };
-    const ALL: Abilities = Abilities {
-        changes_flash: true,
-        watches_devices: true,
-        looks_at_values: true,
-        ..SOME
-    };
+    const ALL: Abilities =
+        Abilities { changes_flash: true, watches_devices: true, looks_at_values: true, ..SOME };
 
     fn fault(trigger: Vec<Link>, effect: Effect) -> Fault {
         Fault { boot: 1, trigger, effect, scope: Scope::Once, seed: 1, second: None }
