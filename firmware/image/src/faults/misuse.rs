@@ -83,6 +83,22 @@ fn is_behind_supervisor_call(address: u32) -> bool {
     text.contains(&address) && unsafe { instruction.read_volatile() } == SVC_0
 }
 
+/// Whether a mistake is told once, by its own status or by that of a refusal; and whether it was
+/// the refusal.
+fn is_told(misuse: Misuse, make: fn()) -> (bool, bool) {
+    errors::clear();
+    make();
+    let status = errors::last().map(|context| context.status);
+    let is_refusal = [Misuse::OutOfMemory, Misuse::AllocationFailed]
+        .iter()
+        .any(|refusal| *refusal != misuse && status == Some(refusal.status()));
+    let told = errors::count() == 1 && (is_refusal || status == Some(misuse.status()));
+    if !told {
+        defmt::error!("{=str}: {=u32} warnings", misuse.name(), errors::count());
+    }
+    (told, is_refusal)
+}
+
 /// Each mistake is told once, by its own status; where memory was refused before one was seen, that
 /// is told, and the answer is an error. Those that take another thread, many calls or a
 /// broken heap are left to the tests of the host.
@@ -141,17 +157,8 @@ fn each_is_told() -> Result<bool, Error> {
     heap::set_abort_on_corruption(false);
     let mut was_refused = false;
     let all_told = rows.iter().all(|(misuse, make)| {
-        errors::clear();
-        make();
-        let status = errors::last().map(|context| context.status);
-        let is_refusal = [Misuse::OutOfMemory, Misuse::AllocationFailed]
-            .iter()
-            .any(|refusal| refusal != misuse && status == Some(refusal.status()));
+        let (told, is_refusal) = is_told(*misuse, *make);
         was_refused |= is_refusal;
-        let told = errors::count() == 1 && (is_refusal || status == Some(misuse.status()));
-        if !told {
-            defmt::error!("{=str}: {=u32} warnings", misuse.name(), errors::count());
-        }
         told
     });
     heap::set_abort_on_corruption(true);

@@ -68,6 +68,30 @@ macro_rules! faults_of_dma {
     };
 }
 
+/// Every fault of the heap, as a pattern.
+macro_rules! faults_of_heap {
+    () => {
+        Fault::HeapScript
+            | Fault::HeapStackOverflow
+            | Fault::HeapOverrun
+            | Fault::HeapAndIsrStack
+            | Fault::HeapRegions
+            | Fault::HeapCallbacks
+            | Fault::HeapAbort
+            | Fault::HeapInInterrupt
+            | Fault::HeapWrongAddress
+            | Fault::HeapCorrupt
+            | Fault::HeapExhaustion
+            | Fault::HeapFragmentation
+            | Fault::HeapSwitches
+            | Fault::HeapAllocators
+            | Fault::HeapTrace
+            | Fault::HeapRounds
+            | Fault::HeapInterrupted
+            | Fault::HeapAccounts
+    };
+}
+
 /// A load from nowhere, before there is a kernel.
 pub fn crash_before_kernel([address, ..]: [u32; 4]) {
     const RESET: u32 = 1;
@@ -107,28 +131,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::Benchmark | Fault::Compute | Fault::TakeTurns => {
             return carry_out_work(fault, parameter);
         }
-        Fault::HeapScript
-        | Fault::HeapStackOverflow
-        | Fault::HeapOverrun
-        | Fault::HeapAndIsrStack
-        | Fault::HeapRegions
-        | Fault::HeapCallbacks
-        | Fault::HeapAbort
-        | Fault::HeapInInterrupt
-        | Fault::HeapWrongAddress
-        | Fault::HeapCorrupt
-        | Fault::HeapExhaustion
-        | Fault::HeapFragmentation
-        | Fault::HeapSwitches
-        | Fault::HeapAllocators
-        | Fault::HeapTrace
-        | Fault::HeapRounds
-        | Fault::HeapInterrupted
-        | Fault::HeapAccounts => {
-            if carry_out_on_heap(fault, parameter) {
-                return;
-            }
-        }
+        faults_of_heap!() if carry_out_on_heap(fault, parameter) => return,
+        faults_of_heap!() => {}
         faults_of_dma!() if dma::carry_out(fault, parameter) => return,
         faults_of_dma!() => {}
         Fault::StaticOverrun => variables::static_overrun(),

@@ -185,8 +185,8 @@ impl<L: Level> Region<L> {
         self.minimum_free_bytes = self.minimum_free_bytes.min(before.unwrap_or(u32::MAX));
     }
 
-    /// What could be handed out if nothing were. Not kept: a wrong bit of the extent is found, one of
-    /// a number that nothing rests on would not be.
+    /// What could be handed out if nothing were. Not kept: a wrong bit of the extent is found, one
+    /// of a number that nothing rests on would not be.
     const fn total_bytes(&self) -> u32 {
         let Extent { first, end } = self.tlsf.extent;
         end.saturating_sub(first).saturating_sub(L::OVERHEAD_BYTES)

@@ -1,9 +1,9 @@
 //! The reader: any bytes give sections and remarks, and come to an end.
 //!
 //! Sixteen bits of a CRC agree by chance once in 65,536 times, and the payload of a damaged section
-//! offers many words that could be heads. So what is taken for the next section
-//! stands where the damaged head says that its own ends, or it has a code that is known and leads on
-//! to another sound section or to the end. A sweep over each bit has shown the need.
+//! offers many words that could be heads. So what is taken for the next section stands where the
+//! damaged head says that its own ends, or it has a code that is known and leads on to another
+//! sound section or to the end. A sweep over each bit has shown the need.
 
 use super::{CUT_SHORT, Section};
 use crate::bytes::get_u32;
