@@ -57,26 +57,25 @@ pub fn run() -> Result<()> {
 fn tables(figures: &Figures) -> Vec<Table> {
     let boards: BTreeSet<&str> = figures.overflows.iter().map(|it| it.board.as_str()).collect();
     let by_way = boards.iter().map(|board| table(board, figures));
-    by_way.chain([size_table(figures)]).collect()
+    let measured: BTreeSet<&str> = figures.sizes.iter().map(|it| it.board.as_str()).collect();
+    by_way.chain(measured.into_iter().map(|board| size_table(board, figures))).collect()
 }
 
-/// Bytes written by size, one column for each board and detector.
-fn size_table(figures: &Figures) -> Table {
-    let columns: BTreeSet<(&str, &str)> =
-        figures.sizes.iter().map(|it| (it.board.as_str(), it.detector.as_str())).collect();
+/// Bytes written, by size and by what notices.
+fn size_table(board: &str, figures: &Figures) -> Table {
+    let titles = [board, "limit", "guard", "canary", "range"];
     let sizes: BTreeSet<u32> = figures.sizes.iter().map(|it| it.size).collect();
-    let titles = columns.iter().map(|(board, detector)| format!("{board}, {detector}"));
-    let rows = sizes.iter().map(|size| {
-        let cells = columns.iter().map(|(board, detector)| {
+    let rows = sizes.into_iter().map(|size| {
+        let cells = COLUMNS.map(|(detector, _)| {
             let is_it = |it: &&SizeFigure| {
-                it.size == *size && it.board == *board && it.detector == *detector
+                it.size == size && it.board == board && it.detector == detector.name()
             };
             figures.sizes.iter().find(is_it).map_or("–".to_owned(), |it| it.bytes.to_string())
         });
-        [size.to_string()].into_iter().chain(cells).collect::<Vec<_>>()
+        let [limit, guard, canary, range] = cells;
+        [format!("{size} bytes beyond"), limit, guard, canary, range]
     });
-    let first = "bytes beyond the limit".to_owned();
-    Table { titles: [first].into_iter().chain(titles).collect(), rows: rows.collect() }
+    Table::new(titles, rows)
 }
 
 fn table(board: &str, figures: &Figures) -> Table {
@@ -125,10 +124,28 @@ mod tests {
             overflows: vec![figure("mpu-guard", 0), figure("sp-range", 21)],
             sizes: Vec::new(),
         };
-        let [table, _] = &tables(&figures)[..] else { panic!("one board, one table") };
+        let [table] = &tables(&figures)[..] else { panic!("one board, one table") };
         let lines = table.lines();
         assert_eq!(lines[0], "| b | way | limit | guard | canary | range |");
         assert_eq!(lines[2], "| main | recursion | – | 0 / 94 | – | 21 / 94* |");
         assert_eq!(lines.len(), 2 + STACKS.len() * Way::ALL.len());
+    }
+
+    #[test]
+    fn every_size_has_its_row() {
+        let sizes = [(4, "mpu-guard", 0), (4, "stack-canary", 4), (8, "stack-canary", 8)];
+        let sizes = sizes.map(|(size, detector, bytes)| SizeFigure {
+            board: "b".into(),
+            detector: detector.into(),
+            size,
+            bytes,
+        });
+        let figures = Figures { overflows: Vec::new(), sizes: sizes.into() };
+        let [table] = &tables(&figures)[..] else { panic!("one board, one table") };
+        let lines = table.lines();
+        assert_eq!(
+            lines[2..],
+            ["| 4 bytes beyond | – | 0 | 4 | – |", "| 8 bytes beyond | – | – | 8 | – |"]
+        );
     }
 }

@@ -50,7 +50,7 @@ pub fn filled(
     ranges: &[(u32, u32)],
 ) -> impl Iterator<Item = (u32, Vec<u8>)> + use<> {
     let mut noise = Noise::new(seed);
-    ranges.to_vec().into_iter().map(move |(start, size_bytes)| {
+    Vec::from(ranges).into_iter().map(move |(start, size_bytes)| {
         let mut bytes = vec![0; size_bytes as usize];
         if fill == Fill::Noise {
             noise.fill(&mut bytes);
