@@ -1,5 +1,5 @@
-//! `crashrig probe-server`: an emulated board behind a socket, for the unmodified `probe-rs` command
-//! and everything else that knows a Glasgow probe.
+//! `crashrig probe-server`: an emulated board behind a socket, for the unmodified `probe-rs`
+//! command and everything else that knows a Glasgow probe.
 
 use super::CommandError;
 use super::interrupt::Interrupt;

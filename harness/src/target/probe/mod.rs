@@ -18,6 +18,8 @@ mod connect;
 pub mod driver;
 pub mod driver_chip;
 #[cfg(feature = "hardware")]
+mod driver_plug;
+#[cfg(feature = "hardware")]
 mod serve;
 #[cfg(feature = "hardware")]
 mod session;
