@@ -1,7 +1,7 @@
 //! The unmodified `probe-rs` command and gdb-multiarch on a virtual board behind `probe-server`.
 //!
 //! The command is that of the published crate; `cargo ci probe-tools` installs it and says where.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop")]
 
 mod bench;
 

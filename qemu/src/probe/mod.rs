@@ -23,12 +23,15 @@ mod dp;
 mod facts;
 mod flash;
 mod glasgow;
+#[cfg(test)]
+mod glasgow_tests;
 mod memory;
 mod points;
 #[cfg(test)]
 mod port_tests;
 mod run;
 mod server;
+mod stand;
 mod trouble;
 mod units;
 

@@ -6,6 +6,8 @@
 //!
 //! Those traits change with each release of probe-rs, which is why its version is pinned.
 
+use super::driver_plug::{self, Plugged, lock};
+pub use super::driver_plug::{SharedBoard, unplug};
 use crashrig_qemu::probe::{Answer, Refusal, Trouble, VirtualBoard};
 use probe_rs::architecture::arm::sequences::ArmDebugSequence;
 use probe_rs::architecture::arm::{
@@ -18,11 +20,10 @@ use probe_rs::probe::{
     DebugProbe, DebugProbeError, DebugProbeInfo, DebugProbeSelector, ProbeCreationError,
     ProbeFactory, WireProtocol,
 };
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, Once};
 
 /// The vendor in the selector of a virtual probe; no vendor of USB devices has it.
 pub const VENDOR: u16 = 0x4352;
@@ -41,19 +42,6 @@ const CLEAR_ALL: u32 = 0x1E;
 /// The reset line among the pins of a probe.
 const RESET_PIN: u32 = 1 << 7;
 
-/// A board that is shared between its probe and whoever troubles it or moves its power switch.
-pub type SharedBoard = Arc<Mutex<VirtualBoard>>;
-
-/// A board at a probe.
-#[derive(Debug, Clone)]
-struct Plugged {
-    board: SharedBoard,
-    /// Whether a session has the probe.
-    is_open: Arc<AtomicBool>,
-}
-
-/// Boards by name.
-static PLUGGED: Mutex<BTreeMap<String, Plugged>> = Mutex::new(BTreeMap::new());
 static FACTORY: Factory = Factory;
 static REGISTERED: Once = Once::new();
 
@@ -62,26 +50,13 @@ pub fn plug_in(name: &str, board: VirtualBoard) -> SharedBoard {
     REGISTERED.call_once(|| {
         register_plugin(Plugin { probe_drivers: &[&FACTORY], ..Plugin::default() });
     });
-    let board = Arc::new(Mutex::new(board));
-    let plugged = Plugged { board: Arc::clone(&board), is_open: Arc::default() };
-    lock(&PLUGGED).insert(name.to_owned(), plugged);
-    board
-}
-
-/// Takes a board away, which ends its emulator when nobody else holds it.
-pub fn unplug(name: &str) {
-    lock(&PLUGGED).remove(name);
+    driver_plug::keep(name, board)
 }
 
 /// The selector of the probe of a name.
 #[must_use]
 pub fn selector(name: &str) -> String {
     format!("{VENDOR:04x}:{PRODUCT:04x}:{name}")
-}
-
-/// What is behind a lock, also after a panic of somebody who held it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug)]
@@ -100,7 +75,7 @@ impl ProbeFactory for Factory {
             return Err(not_found());
         }
         let name = selector.serial_number.as_deref().unwrap_or_default();
-        let plugged = lock(&PLUGGED).get(name).cloned().ok_or_else(not_found)?;
+        let plugged = driver_plug::find(name).ok_or_else(not_found)?;
         let busy = || {
             let busy = io::Error::new(io::ErrorKind::ResourceBusy, "somebody else has the probe");
             DebugProbeError::from(ProbeCreationError::Usb(busy))
@@ -117,7 +92,7 @@ impl ProbeFactory for Factory {
     }
 
     fn list_probes(&self) -> Vec<ProbeListItem> {
-        let boards = lock(&PLUGGED);
+        let boards = driver_plug::all();
         let present = boards.iter().filter(|(_, plugged)| {
             !matches!(lock(&plugged.board).check_open(), Err(Trouble::DropOff(_)))
         });

@@ -63,8 +63,8 @@ fn memory(text: &mut String, region: &ChipRegion) {
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "  - !{kind}\n    name: {}\n    range:\n      start: {:#x}\n      end: {:#x}\n    cores:\n    \
-         - main\n",
+        "  - !{kind}\n    name: {}\n    range:\n      start: {:#x}\n      end: {:#x}\n    \
+         cores:\n    - main\n",
         region.name,
         range.start,
         u64::from(range.start) + u64::from(range.size_bytes)
@@ -80,12 +80,13 @@ fn algorithm(text: &mut String, flash: &ChipRegion, ram_start: u32) {
     let _ = write!(
         text,
         "flash_algorithms:\n- name: virtual\n  description: carried out by the virtual probe\n  \
-         default: true\n  instructions: {}\n  load_address: {:#x}\n  pc_init: {STUB_INITIALISE:#x}\n  \
-         pc_uninit: {STUB_INITIALISE:#x}\n  pc_program_page: {STUB_PROGRAM_PAGE:#x}\n  \
+         default: true\n  instructions: {}\n  load_address: {:#x}\n  \
+         pc_init: {STUB_INITIALISE:#x}\n  pc_uninit: {STUB_INITIALISE:#x}\n  \
+         pc_program_page: {STUB_PROGRAM_PAGE:#x}\n  \
          pc_erase_sector: {STUB_ERASE_SECTOR:#x}\n  pc_erase_all: {STUB_ERASE_ALL:#x}\n  \
-         data_section_offset: {:#x}\n  flash_properties:\n    address_range:\n      start: {:#x}\n      \
-         end: {:#x}\n    page_size: {PAGE_BYTES:#x}\n    erased_byte_value: {ERASED:#x}\n    \
-         program_page_timeout: 1000\n    erase_sector_timeout: 6000\n    sectors:\n",
+         data_section_offset: {:#x}\n  flash_properties:\n    address_range:\n      \
+         start: {:#x}\n      end: {:#x}\n    page_size: {PAGE_BYTES:#x}\n    \
+         erased_byte_value: {ERASED:#x}\n    program_page_timeout: 1000\n    erase_sector_timeout: 6000\n    sectors:\n",
         STANDARD.encode(&code),
         ram_start + STUB_OFFSET,
         code.len(),

@@ -19,6 +19,8 @@ mod connect;
 pub mod driver;
 pub mod driver_chip;
 #[cfg(feature = "hardware")]
+mod driver_plug;
+#[cfg(feature = "hardware")]
 mod look;
 #[cfg(feature = "hardware")]
 mod place;
