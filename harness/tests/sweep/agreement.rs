@@ -69,7 +69,9 @@ fn engines_agree_on_faults_of_any_kind() {
 
 /// How often an effect came, where and after how many instructions, how the boots ended and what
 /// they left.
-fn met(trace: &Trace) -> (u32, Option<u32>, Option<u64>, Vec<(&'static str, u64)>) {
+type Course = (u32, Option<u32>, Option<u64>, Vec<(&'static str, u64)>);
+
+fn met(trace: &Trace) -> Course {
     let left = |boot: &BootTrace| {
         let mut hash = Fnv::default();
         hash.add_part(&boot.region);
