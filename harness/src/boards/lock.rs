@@ -13,6 +13,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Who holds a lock and has not written down yet who it is.
+const NAMELESS: &str = "held by a process that has not said who it is";
+
 /// Names another folder for the locks. All who share a bench must name the same.
 pub const FOLDER_VARIABLE: &str = "CRASHRIG_LOCKS";
 /// Where locks of all users are, by the Filesystem Hierarchy Standard 3.0, 5.9.
@@ -40,7 +43,7 @@ pub enum LockError {
     /// Somebody else had it until the deadline.
     #[error(
         "lock {probe}: busy, {}; waited {waited}",
-        .holder.as_deref().map_or("held by a process that has not said who it is".to_owned(), Holder::words)
+        .holder.as_deref().map_or(NAMELESS.to_owned(), Holder::words)
     )]
     Busy {
         /// The probe.

@@ -35,8 +35,8 @@ pub fn remedy(probe: &AttachedProbe) -> String {
     let (vendor, product) = (numbers.next().unwrap_or("?"), numbers.next().unwrap_or("?"));
     format!(
         "put this line into {RULE_FILE}, run `udevadm control --reload`, and plug the probe in \
-         again:\n  SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{vendor}\", ATTR{{idProduct}}==\"{product}\", \
-         MODE=\"0660\", TAG+=\"uaccess\""
+         again:\n  SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{vendor}\", \
+         ATTR{{idProduct}}==\"{product}\", MODE=\"0660\", TAG+=\"uaccess\""
     )
 }
 
