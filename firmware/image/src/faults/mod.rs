@@ -103,9 +103,8 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::LeaveOutside => leave::leave_outside(),
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
-        Fault::Benchmark | Fault::Compute | Fault::TakeTurns => {
-            return carry_out_work(fault, parameter);
-        }
+        Fault::Benchmark | Fault::Compute => return carry_out_work(fault, parameter),
+        Fault::TakeTurns => return turns::take(),
         Fault::HeapScript
         | Fault::HeapStackOverflow
         | Fault::HeapOverrun
@@ -154,7 +153,6 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
 fn carry_out_work(fault: Fault, parameter: u32) {
     match fault {
         Fault::Compute => compute::run(parameter),
-        Fault::TakeTurns => turns::take(),
         _ => benchmark::run(),
     }
 }

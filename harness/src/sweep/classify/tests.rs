@@ -9,6 +9,7 @@ use crashrig_wire::marker::Found as SlotFinding;
 use crashrig_wire::record::{RECORD_LENGTH, State};
 use crashrig_wire::{Detector, EndMarker, Kind, Ledger, Observation, Thread};
 
+const RESET: Effect = Effect::Reset { ram: RamPolicy::Kept };
 const REGION_BYTES: usize = 0x1000;
 const CRASH_START: u32 = 0x2000_0200;
 const CRASH_REGION: Range<u32> = CRASH_START..CRASH_START + REGION_BYTES as u32;
@@ -92,8 +93,6 @@ fn sweep(subject: Subject) -> Sweep {
         late_after_instructions: Some(800),
     }
 }
-
-const RESET: Effect = Effect::Reset { ram: RamPolicy::Kept };
 
 fn fault(boot: u32, effect: Effect) -> Fault {
     Fault { boot, trigger: vec![Link::Boot], effect, scope: Scope::Once, seed: 0, second: None }
