@@ -128,9 +128,9 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::LeaveOutside => leave::leave_outside(),
         Fault::ManyThreads => threads::many_threads(address),
         Fault::KernelServices => return services::check_all(),
-        Fault::Benchmark | Fault::Compute | Fault::TakeTurns => {
-            return carry_out_work(fault, parameter);
-        }
+        Fault::Benchmark => return benchmark::run(),
+        Fault::Compute => return compute::run(parameter),
+        Fault::TakeTurns => return turns::take(),
         faults_of_heap!() if carry_out_on_heap(fault, parameter) => return,
         faults_of_heap!() => {}
         faults_of_dma!() if dma::carry_out(fault, parameter) => return,
@@ -155,15 +155,6 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::ErrorCall => control::error_call(),
     }
     defmt::error!("fault {=str} broke nothing", fault.name());
-}
-
-/// Carries out what breaks nothing and is measured.
-fn carry_out_work(fault: Fault, parameter: u32) {
-    match fault {
-        Fault::Compute => compute::run(parameter),
-        Fault::TakeTurns => turns::take(),
-        _ => benchmark::run(),
-    }
 }
 
 /// Carries out a fault of the heap. Answers whether nothing was to be broken.
