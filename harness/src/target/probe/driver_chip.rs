@@ -86,7 +86,8 @@ fn algorithm(text: &mut String, flash: &ChipRegion, ram_start: u32) {
          pc_erase_sector: {STUB_ERASE_SECTOR:#x}\n  pc_erase_all: {STUB_ERASE_ALL:#x}\n  \
          data_section_offset: {:#x}\n  flash_properties:\n    address_range:\n      \
          start: {:#x}\n      end: {:#x}\n    page_size: {PAGE_BYTES:#x}\n    \
-         erased_byte_value: {ERASED:#x}\n    program_page_timeout: 1000\n    erase_sector_timeout: 6000\n    sectors:\n",
+         erased_byte_value: {ERASED:#x}\n    program_page_timeout: 1000\n    \
+         erase_sector_timeout: 6000\n    sectors:\n",
         STANDARD.encode(&code),
         ram_start + STUB_OFFSET,
         code.len(),
