@@ -31,7 +31,7 @@ impl<'a> View<'a> {
         match golden.filter(|golden| golden.region == boot.region) {
             Some(View { slots, ledger, region_hash, .. }) => Self {
                 boundary: &boot.boundary,
-                slots: slots.clone(),
+                slots: *slots,
                 ledger: *ledger,
                 marker: EndMarker::read(&boot.marker),
                 region: &boot.region,
