@@ -60,8 +60,8 @@ impl Emulator {
 
     /// Brings a saved state back: the guest stands where it stood, and its instructions are counted
     /// from there. Breakpoints and watchpoints stay as they are now. A guest that stands at a reset
-    /// is reset first, which takes some 0.3 ms more; so is one with a live floating-point context, and
-    /// every one on a QEMU that does not say whether there is one (7.2).
+    /// is reset first, which takes some 0.3 ms more; so is one with a live floating-point context,
+    /// and every one on a QEMU that does not say whether there is one (7.2).
     ///
     /// # Errors
     /// As [`Emulator::save`], and when the state is not there any more.

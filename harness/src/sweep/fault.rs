@@ -42,8 +42,8 @@ pub enum Link {
         /// How many; 0 is met at once.
         count: u64,
     },
-    /// So much more of the target's own time has passed in which the core did not sleep: a number of
-    /// instructions. What passes while it sleeps depends on when a debugger stops it.
+    /// So much more of the target's own time has passed in which the core did not sleep: a number
+    /// of instructions. What passes while it sleeps depends on when a debugger stops it.
     TargetTime {
         /// Nanoseconds.
         nanoseconds: u64,

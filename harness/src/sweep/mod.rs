@@ -14,8 +14,8 @@
 //! * `prune`: which flips need no run, since nobody reads what they flip.
 //! * [`outcome`]: the closed list of what can become of an injection.
 //! * [`result`]: one injection that is over, as a line of JSON.
-//! * [`campaign`]: a sweep's file, image and engine as work; [`session`]: from its golden run to its
-//!   report.
+//! * [`campaign`]: a sweep's file, image and engine as work; [`session`]: from its golden run to
+//!   its report.
 //! * [`work`]: a sweep as numbered points and workers, which is all that the rest knows of it:
 //!   [`shard`], which points one process runs; [`schedule`], what runs them; [`store`], results on
 //!   disk; [`report`], what it came to.
