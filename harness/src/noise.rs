@@ -44,19 +44,17 @@ impl Noise {
 }
 
 /// What ranges of RAM, `(start, size in bytes)`, hold at a power-on: start and bytes of each.
-pub fn filled(
-    fill: Fill,
-    seed: u64,
-    ranges: &[(u32, u32)],
-) -> impl Iterator<Item = (u32, Vec<u8>)> + use<> {
+#[must_use]
+pub fn filled(fill: Fill, seed: u64, ranges: &[(u32, u32)]) -> Vec<(u32, Vec<u8>)> {
     let mut noise = Noise::new(seed);
-    ranges.to_vec().into_iter().map(move |(start, size_bytes)| {
-        let mut bytes = vec![0; size_bytes as usize];
+    let mut range = |(start, size_bytes): &(u32, u32)| {
+        let mut bytes = vec![0; *size_bytes as usize];
         if fill == Fill::Noise {
             noise.fill(&mut bytes);
         }
-        (start, bytes)
-    })
+        (*start, bytes)
+    };
+    ranges.iter().map(&mut range).collect()
 }
 
 /// The bytes of a tampered record. `good` is the newest good one; only

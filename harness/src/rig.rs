@@ -1,17 +1,17 @@
 //! Where things are on this machine: workspace, boards, scenarios, runs, and the targets there are.
 
-use crate::boards::lock::Locks;
-use crate::boards::{self, Bench, BenchBoard, BenchFileError};
+mod bench;
+
+use crate::boards::BenchFileError;
 use crate::execute::{JudgeError, Outcome, Setting, execute, judge_bundle, load_image};
 use crate::firmware::{BOARDS_FOLDER, FirmwareError, Request, bench_image, image};
 use crate::heaps::{self, Comparison, Wanted};
+use crate::scenario::Scenario;
 use crate::scenario::error::ScenarioError;
-use crate::suite::{self, SuiteError, Test, scenarios_wanted, tests};
+use crate::suite::{self, SuiteError, Test, scenarios_wanted, tests, tests_among};
 use crate::target::emulator::EmulatorTarget;
 use crate::target::heap_bench::HeapBench;
 use crate::target::observer::ObserverSource;
-use crate::target::probe::choice::{Found, choose};
-use crate::target::probe::{self, permission};
 use crate::target::{BenchError, Target};
 use crashrig_layout::parse::Board;
 use crashrig_qemu::Program;
@@ -25,9 +25,6 @@ pub const DEFAULT_BOARD: &str = "netduinoplus2";
 pub const DEFAULT_SEED: u64 = 0x5EED;
 /// Sets the seed.
 pub const SEED_VARIABLE: &str = "CRASHRIG_SEED";
-/// The first major version of QEMU that a virtual probe can stand in front of.
-#[cfg(feature = "hardware")]
-const VIRTUAL_PROBE_SINCE: u32 = 10;
 /// Runs whose evidence is kept; older ones are removed when a new one starts.
 const RUNS_KEPT: usize = 6;
 /// A run that changed within this time may still be in use by a process beside this one.
@@ -122,40 +119,8 @@ impl Rig {
             let target = EmulatorTarget::new(board.clone(), program.clone())?;
             targets.push(Arc::new(target.with_observer(Arc::clone(&observer))));
         }
-        targets.extend(virtual_targets(&boards, &program, &observer)?);
+        targets.extend(bench::virtual_targets(&boards, &program, &observer)?);
         Ok(targets)
-    }
-
-    /// The board of the bench that a name means, [`boards::AUTO`] for any that can be used. It is
-    /// locked when it is first used.
-    ///
-    /// # Errors
-    /// There is none: with everything that was looked for.
-    pub fn probe_target(&self, name: &str) -> Result<Arc<dyn Target>, RigError> {
-        let bench = self.bench()?;
-        let locks = Locks::of_machine();
-        let found = Found { bench: &bench, attached: probe::attached(), usb: permission::usb() };
-        let board = choose(name, &found, &locks)?;
-        self.target_of(board, locks)
-    }
-
-    #[cfg(not(feature = "hardware"))]
-    fn target_of(&self, _: BenchBoard, _: Locks) -> Result<Arc<dyn Target>, RigError> {
-        Err(BenchError(probe::NOT_BUILT_IN.to_owned()).into())
-    }
-
-    #[cfg(feature = "hardware")]
-    fn target_of(&self, bench: BenchBoard, locks: Locks) -> Result<Arc<dyn Target>, RigError> {
-        use crate::target::probe::target::{ProbeTarget, is_virtual};
-        let board = Board::load(&self.boards(), &bench.port);
-        let board = board.map_err(|error| RigError::Board(error.to_string()))?;
-        if !is_virtual(&bench) {
-            return Ok(Arc::new(ProbeTarget::of_attached(board, bench, locks)?));
-        }
-        let program = crashrig_qemu::discover::find().map_err(BenchError::of)?;
-        let observer = Arc::new(self.observer_of(&program));
-        let target = virtual_target(&board, &program, &observer)?;
-        Ok(Arc::new(target.at_place(bench, locks)))
     }
 
     /// The plug-in for the emulator of this machine.
@@ -180,14 +145,6 @@ impl Rig {
         Board::load_all(&self.boards()).map_err(|error| RigError::Board(error.to_string()))
     }
 
-    /// The boards of this machine's bench.
-    ///
-    /// # Errors
-    /// A board file, or the list, is not what it should be.
-    pub fn bench(&self) -> Result<Bench, RigError> {
-        Ok(Bench::load(&boards::place(&self.workspace), &self.all_boards()?)?)
-    }
-
     /// All tests of this machine.
     ///
     /// # Errors
@@ -204,10 +161,12 @@ impl Rig {
         &self,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<(Vec<Test>, Vec<ScenarioError>), RigError> {
-        self.tests_on(&self.targets()?, is_wanted)
+        let targets = self.targets()?;
+        let (scenarios, broken) = self.scenarios_on(&targets, is_wanted)?;
+        Ok((tests(scenarios, &targets)?, broken))
     }
 
-    /// The same on some targets.
+    /// The same on some targets: scenarios may name boards that these are not.
     ///
     /// # Errors
     /// See [`RigError`].
@@ -216,12 +175,21 @@ impl Rig {
         targets: &[Arc<dyn Target>],
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<(Vec<Test>, Vec<ScenarioError>), RigError> {
+        let (scenarios, broken) = self.scenarios_on(targets, is_wanted)?;
+        let known: Vec<_> = self.all_boards()?.into_iter().map(|board| board.name).collect();
+        Ok((tests_among(scenarios, targets, &known)?, broken))
+    }
+
+    fn scenarios_on(
+        &self,
+        targets: &[Arc<dyn Target>],
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<(Vec<Scenario>, Vec<ScenarioError>), RigError> {
         let names: Vec<_> = targets.iter().map(|target| suite::prefix(target.as_ref())).collect();
         let is_wanted =
             |name: &str| names.iter().any(|target| is_wanted(&format!("{target}::{name}")));
         let folder = self.workspace.join("scenarios");
-        let (scenarios, broken) = scenarios_wanted(&folder, is_wanted)?;
-        Ok((tests(scenarios, targets)?, broken))
+        Ok(scenarios_wanted(&folder, is_wanted)?)
     }
 
     /// The image of a board, built if need be, with its bootloader beside it if the board has one.
@@ -317,48 +285,6 @@ impl Rig {
         }
         Ok(outcome)
     }
-}
-
-/// The boards that can be put behind a virtual probe.
-#[cfg(feature = "hardware")]
-fn virtual_targets(
-    boards: &[Board],
-    program: &Program,
-    observer: &Arc<ObserverSource>,
-) -> Result<Vec<Arc<dyn Target>>, RigError> {
-    use crate::target::emulator::identification;
-    // Older ones give no access to the stack pointers and the special registers.
-    if program.version.major < VIRTUAL_PROBE_SINCE {
-        return Ok(Vec::new());
-    }
-    let can = |board: &&Board| board.emulator().is_some() && identification(board).is_some();
-    let targets = boards.iter().filter(can).map(|board| {
-        let target = virtual_target(board, program, observer)?;
-        Ok(Arc::new(target) as Arc<dyn Target>)
-    });
-    targets.collect()
-}
-
-#[cfg(not(feature = "hardware"))]
-#[expect(clippy::unnecessary_wraps, reason = "with boards behind probes it can fail")]
-fn virtual_targets(
-    _: &[Board],
-    _: &Program,
-    _: &Arc<ObserverSource>,
-) -> Result<Vec<Arc<dyn Target>>, RigError> {
-    Ok(Vec::new())
-}
-
-#[cfg(feature = "hardware")]
-fn virtual_target(
-    board: &Board,
-    program: &Program,
-    observer: &Arc<ObserverSource>,
-) -> Result<crate::target::probe::target::ProbeTarget, RigError> {
-    let plain = EmulatorTarget::new(board.clone(), program.clone())?;
-    let observed = EmulatorTarget::new(board.clone(), program.clone())?;
-    let observed = observed.with_observer(Arc::clone(observer));
-    Ok(crate::target::probe::target::ProbeTarget::of_virtual(plain, observed)?)
 }
 
 /// The seed of this run.

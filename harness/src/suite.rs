@@ -143,13 +143,25 @@ pub fn tests(
     scenarios: Vec<Scenario>,
     targets: &[Arc<dyn Target>],
 ) -> Result<Vec<Test>, SuiteError> {
+    let known: Vec<_> = targets.iter().map(|target| target.board().name.clone()).collect();
+    tests_among(scenarios, targets, &known)
+}
+
+/// The same on some of the targets there are: scenarios may name boards that others have.
+///
+/// # Errors
+/// A scenario names a board that is not among the known ones.
+pub fn tests_among(
+    scenarios: Vec<Scenario>,
+    targets: &[Arc<dyn Target>],
+    known: &[String],
+) -> Result<Vec<Test>, SuiteError> {
     let mut tests = Vec::new();
     for scenario in scenarios {
         let scenario = Arc::new(scenario);
         let wanted = &scenario.boards;
         for board in wanted {
-            if !targets.iter().any(|target| target.board().name == *board) {
-                let known: Vec<_> = targets.iter().map(|t| t.board().name.clone()).collect();
+            if !known.contains(board) {
                 return Err(SuiteError::Board {
                     scenario: scenario.path.clone(),
                     board: board.clone(),

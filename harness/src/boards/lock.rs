@@ -156,6 +156,38 @@ impl Locks {
         self.folder.join(format!("{}.lock", probe.file_name()))
     }
 
+    fn mark(&self, probe: &ProbeSelector) -> PathBuf {
+        self.folder.join(format!("{}.broken", probe.file_name()))
+    }
+
+    /// Why a board is marked as broken, if it is: by whoever met trouble last.
+    #[must_use]
+    pub fn broken(&self, probe: &ProbeSelector) -> Option<String> {
+        std::fs::read_to_string(self.mark(probe)).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// Marks a board as broken, for all who come after; a health check takes the mark away.
+    ///
+    /// # Errors
+    /// The mark cannot be written.
+    pub fn mark_broken(&self, probe: &ProbeSelector, why: &str) -> Result<(), LockError> {
+        self.make_folder()?;
+        let path = self.mark(probe);
+        std::fs::write(&path, why).map_err(|source| failed("write", &path, source))
+    }
+
+    /// Takes the mark away.
+    ///
+    /// # Errors
+    /// The mark is there and stays.
+    pub fn mark_sound(&self, probe: &ProbeSelector) -> Result<(), LockError> {
+        let path = self.mark(probe);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result.map_err(|source| failed("remove", &path, source)),
+        }
+    }
+
     /// The folder, which every user may put files into.
     fn make_folder(&self) -> Result<(), LockError> {
         let error = |source| failed("create", &self.folder, source);

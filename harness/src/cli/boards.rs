@@ -26,6 +26,14 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// A board and what is known of it.
+struct Row<'a> {
+    board: &'a BenchBoard,
+    lock: LockState,
+    /// Why it was given up when it was last used.
+    broken: Option<String>,
+}
+
 pub(super) fn boards(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
     let bench = rig.bench()?;
@@ -36,10 +44,14 @@ pub(super) fn boards(arguments: &Arguments) -> Result<u8, CommandError> {
     let locks = Locks::of_machine();
     let mut rows = Vec::new();
     for board in &bench.boards {
-        rows.push((board, locks.state(&board.probe)?));
+        rows.push(Row {
+            board,
+            lock: locks.state(&board.probe)?,
+            broken: locks.broken(&board.probe),
+        });
     }
     if arguments.json {
-        let boards: Vec<_> = rows.iter().map(|(board, lock)| in_json(board, lock)).collect();
+        let boards: Vec<_> = rows.iter().map(in_json).collect();
         let attached = attached.ok().map(|it| it.iter().map(attached_in_json).collect::<Vec<_>>());
         let file = json!({ "path": bench.path, "is_there": bench.is_there });
         say!(
@@ -72,20 +84,17 @@ fn init(rig: &Rig, bench: &Bench, attached: Vec<AttachedProbe>) -> Result<u8, Co
     }
 }
 
-fn print(
-    bench: &Bench,
-    rows: &[(&BenchBoard, LockState)],
-    attached: Result<Vec<AttachedProbe>, String>,
-) {
+fn print(bench: &Bench, rows: &[Row<'_>], attached: Result<Vec<AttachedProbe>, String>) {
     let path = bench.path.display();
     if !bench.is_there {
         say!("no boards: {path} is not there; {EXAMPLE_FILE} is its template, --init writes it");
     } else if rows.is_empty() {
         say!("no boards: {path} lists none");
     }
-    for (board, lock) in rows {
+    for row in rows {
+        let board = row.board;
         let remote = board.remote.as_ref().map_or(String::new(), |it| format!(" at {}", it.host));
-        say!("{}  {}  {}{remote}  {}", board.name, board.port, board.probe, state(board, lock));
+        say!("{}  {}  {}{remote}  {}", board.name, board.port, board.probe, state(row));
     }
     match attached {
         Err(reason) => say!("probes: not looked for: {reason}"),
@@ -105,16 +114,21 @@ fn is_of(selector: &ProbeSelector, probe: &AttachedProbe) -> bool {
     probe.selector.parse::<ProbeSelector>().is_ok_and(|found| found == *selector)
 }
 
-fn state(board: &BenchBoard, lock: &LockState) -> String {
-    match (&board.disabled, lock) {
+fn state(row: &Row<'_>) -> String {
+    let lock = match &row.lock {
+        LockState::Free => "free".to_owned(),
+        LockState::Held(holder) => holder.as_ref().map_or("held".to_owned(), Holder::words),
+    };
+    match (&row.board.disabled, &row.broken) {
         (Some(reason), _) => format!("disabled: {reason}"),
-        (None, LockState::Free) => "free".to_owned(),
-        (None, LockState::Held(holder)) => holder.as_ref().map_or("held".to_owned(), Holder::words),
+        (None, None) => lock,
+        (None, Some(why)) => format!("{lock}; broken when it was last used: {why}"),
     }
 }
 
-fn in_json(board: &BenchBoard, lock: &LockState) -> Value {
-    let (is_held, holder) = match lock {
+fn in_json(row: &Row<'_>) -> Value {
+    let board = row.board;
+    let (is_held, holder) = match &row.lock {
         LockState::Free => (false, None),
         LockState::Held(holder) => (true, holder.as_ref()),
     };
@@ -130,6 +144,7 @@ fn in_json(board: &BenchBoard, lock: &LockState) -> Value {
         "disabled": board.disabled,
         "is_held": is_held,
         "holder": holder,
+        "broken": row.broken,
     })
 }
 

@@ -6,9 +6,9 @@
 use super::CommandError;
 use super::interrupt::Interrupt;
 use super::say::{complain, say};
-use crate::boards::BenchBoard;
 use crate::boards::holder::{Holder, Purpose};
 use crate::boards::lock::{LockState, Locks};
+use crate::boards::{Bench, BenchBoard};
 use crate::exit;
 use crate::rig::Rig;
 use rustix::process::{Pid, Signal, kill_process};
@@ -93,10 +93,13 @@ pub(super) fn unlock(arguments: &UnlockArguments) -> Result<u8, CommandError> {
     }
 }
 
-/// A board of the bench, or which there are.
 fn board(name: &str) -> Result<BenchBoard, CommandError> {
-    let bench = Rig::here().bench()?;
-    bench.board(name).cloned().ok_or_else(|| {
+    board_of(&Rig::here().bench()?, name).cloned()
+}
+
+/// A board of a bench, or which there are.
+pub(super) fn board_of<'a>(bench: &'a Bench, name: &str) -> Result<&'a BenchBoard, CommandError> {
+    bench.board(name).ok_or_else(|| {
         let known: Vec<_> = bench.boards.iter().map(|board| board.name.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         let path = bench.path.display();

@@ -6,6 +6,7 @@ mod boards;
 mod demo;
 mod doctor;
 mod explain;
+mod health;
 mod heap_bench;
 mod interrupt;
 mod judge;
@@ -62,6 +63,8 @@ enum Command {
     Lock(lock::Arguments),
     /// End the command by which a person holds a board.
     Unlock(lock::UnlockArguments),
+    /// Run a scenario that is known to pass on boards of this bench, and say which are sound.
+    Health(health::Arguments),
     /// Put an emulated board behind a socket, for the unmodified `probe-rs` command.
     ProbeServer(probe_server::Arguments),
     /// Show every fault: boot, break, decode, print.
@@ -96,6 +99,7 @@ pub fn main() -> u8 {
         Command::Boards(arguments) => boards::boards(&arguments),
         Command::Lock(arguments) => lock::lock(&arguments),
         Command::Unlock(arguments) => lock::unlock(&arguments),
+        Command::Health(arguments) => health::health(&arguments),
         Command::ProbeServer(arguments) => probe_server::probe_server(&arguments),
         Command::Demo => demo::demo(),
         Command::Blast(arguments) => blast::blast(&arguments),

@@ -2,7 +2,7 @@
 //! for what depends on time, and that must be near. A difference that is known is declared in the
 //! board's file, with its reason; a declaration that nothing needs any more is a mismatch itself.
 
-use super::twin::{Run, between_records, mismatch};
+use super::twin::{Difference, Run, between_records, mismatch};
 use crate::scenario::Scenario;
 use crate::verdict::Mismatch;
 use crashrig_layout::parse::ProbeDifference;
@@ -10,9 +10,6 @@ use crashrig_layout::parse::ProbeDifference;
 /// By how much two records may differ in the time of their capture, in milliseconds. A probe stops
 /// the device for each line of its log, and the emulator's clock jumps to its next tick at a stop.
 pub const UPTIME_RANGE_MS: u32 = 100;
-
-/// In what the runs differ.
-const HOW: &str = "behind a probe and without one";
 
 /// Every difference that is not declared, and every declaration that is stale.
 #[must_use]
@@ -22,7 +19,7 @@ pub fn differences(
     emulator: Run<'_>,
     declared: &[ProbeDifference],
 ) -> Vec<Mismatch> {
-    let mut found = between_records(scenario, probe, emulator, HOW);
+    let mut found = between_records(scenario, probe, emulator, Difference::Probe);
     found.extend(boots(probe, emulator));
     let declared = declared.iter().filter(|it| it.scenario == scenario.name.replace("::", "/"));
     for difference in declared {
@@ -41,7 +38,7 @@ pub fn differences(
 }
 
 fn subject(name: &str) -> String {
-    format!("{name} {HOW}")
+    format!("{name} {}", Difference::Probe.words())
 }
 
 /// How boots ended, and when their records were captured.

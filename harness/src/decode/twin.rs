@@ -23,16 +23,36 @@ pub type Run<'a> = (&'a Evidence, &'a Report);
 pub fn differences(scenario: &Scenario, first: Run<'_>, second: Run<'_>) -> Vec<Mismatch> {
     let mut differences = captures_not_seen(scenario, second);
     differences.extend(not_blamed(scenario, second.1));
-    differences.extend(between_records(scenario, first, second, "with and without a stop"));
+    differences.extend(between_records(scenario, first, second, Difference::Stop));
     differences
 }
 
-/// The same without any demand on the second run. `how` says in what the runs differ.
+/// In what two runs differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Difference {
+    /// The second is stopped where captures begin.
+    Stop,
+    /// The first is behind a probe, which stops the device for each line of its log: from the first
+    /// line on its time is another.
+    Probe,
+}
+
+impl Difference {
+    /// The words behind what differs.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Stop => "with and without a stop",
+            Self::Probe => "behind a probe and without one",
+        }
+    }
+}
+
+/// The same without any demand on the second run.
 pub(super) fn between_records(
     scenario: &Scenario,
     first: Run<'_>,
     second: Run<'_>,
-    how: &str,
+    how: Difference,
 ) -> Vec<Mismatch> {
     let mut differences = Vec::new();
     let mut repeated = Repeated::default();
@@ -112,7 +132,7 @@ fn not_blamed(scenario: &Scenario, report: &Report) -> Vec<Mismatch> {
 struct Pair<'a> {
     boot: u32,
     slot: Slot,
-    how: &'a str,
+    how: Difference,
     one: &'a BootEvidence,
     other: &'a BootEvidence,
 }
@@ -140,12 +160,15 @@ impl Pair<'_> {
             if one.is_empty() != other.is_empty() {
                 self.compare(&name, one.to_vec(), other.to_vec(), differences);
             }
-            if is_sent_late && row.shows_time {
+            if (is_sent_late || self.how == Difference::Probe) && row.shows_time {
                 continue;
             }
             let (mut one, mut other) = (masked(one, row.class), masked(other, row.class));
             if row.section == Section::Threads {
                 [&mut one, &mut other].into_iter().for_each(|rows| clear_high_water(rows));
+                if self.how == Difference::Probe {
+                    [&mut one, &mut other].into_iter().for_each(|rows| clear_preempted(rows));
+                }
             }
             if row.section == Section::Transfers {
                 [&mut one, &mut other].into_iter().for_each(|rows| clear_items_left(rows));
@@ -164,7 +187,7 @@ impl Pair<'_> {
 
     fn compare(&self, name: &str, one: Vec<u8>, other: Vec<u8>, differences: &mut Vec<Mismatch>) {
         if one != other {
-            let subject = format!("{name} {}", self.how);
+            let subject = format!("{name} {}", self.how.words());
             differences.push(mismatch(self.boot, &subject, hex(&one), hex(&other)));
         }
     }
@@ -199,6 +222,20 @@ impl Repeated {
 fn clear_high_water(rows: &mut [u8]) {
     for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
         if let Some(bytes) = row.get_mut(ThreadRow::HIGH_WATER_BYTES) {
+            bytes.fill(0);
+        }
+    }
+}
+
+/// Clears where the stack pointers of preempted threads stood: one that is ready and did not run was
+/// taken off the core wherever it was at that time.
+fn clear_preempted(rows: &mut [u8]) {
+    for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
+        let [_, state, _, flags, ..] = *row;
+        if state == ThreadRow::READY
+            && flags & ThreadRow::RAN == 0
+            && let Some(bytes) = row.get_mut(ThreadRow::STACK_POINTER_BYTES)
+        {
             bytes.fill(0);
         }
     }

@@ -203,6 +203,10 @@ impl ThreadRow {
     pub const WORDS: usize = 4;
     /// Where in the bytes of a row the high-water mark is.
     pub const HIGH_WATER_BYTES: core::ops::Range<usize> = 10..12;
+    /// Where in the bytes of a row the stack pointer is.
+    pub const STACK_POINTER_BYTES: core::ops::Range<usize> = 12..16;
+    /// Its state when it could run.
+    pub const READY: u8 = 1;
     /// It was the one that ran.
     pub const RAN: u8 = 1 << 0;
     /// It may not do everything.

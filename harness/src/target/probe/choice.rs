@@ -27,9 +27,11 @@ pub fn choose(name: &str, found: &Found<'_>, locks: &Locks) -> Result<BenchBoard
     let usable = reasons
         .iter()
         .filter(|(board, lack)| lack.is_none() && (name == AUTO || board.name == name));
-    // A board that somebody holds can be waited for; one that nobody holds is better.
+    // A board that somebody holds can be waited for; one that nobody holds is better. One that was
+    // broken when it was last used comes last.
     let is_free = |board: &BenchBoard| matches!(locks.state(&board.probe), Ok(LockState::Free));
-    let chosen = usable.map(|(board, _)| *board).min_by_key(|board| !is_free(board));
+    let rank = |board: &&BenchBoard| (locks.broken(&board.probe).is_some(), !is_free(board));
+    let chosen = usable.map(|(board, _)| *board).min_by_key(rank);
     chosen.cloned().ok_or_else(|| BenchError(explain(name, found, &reasons)))
 }
 

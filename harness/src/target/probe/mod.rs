@@ -2,8 +2,8 @@
 //! `hardware`; what says so where it is missing is here.
 //!
 //! From outside to inside: `choice` (which board of the bench), [`target`] (what it has and lacks),
-//! `connect` (attach, flash), `session` (one powered-up device), `serve` (what it asks its
-//! debugger for). Only `driver` names probe-rs's raw debug traits.
+//! `place` (lock and power), `connect` (attach, flash), `session` (one powered-up device), `look` (while
+//! it runs), `serve` (what it asks its debugger for). Only `driver` names probe-rs's raw debug traits.
 
 mod attached;
 pub mod choice;
@@ -19,6 +19,10 @@ pub mod driver;
 pub mod driver_chip;
 #[cfg(feature = "hardware")]
 mod driver_plug;
+#[cfg(feature = "hardware")]
+mod look;
+#[cfg(feature = "hardware")]
+mod place;
 #[cfg(feature = "hardware")]
 mod serve;
 #[cfg(feature = "hardware")]

@@ -12,7 +12,9 @@ const DEVICES: &str = "/sys/bus/usb/devices";
 const RULE_FILE: &str = "/etc/udev/rules.d/69-probe.rules";
 
 /// What USB this system has, one phrase.
-#[must_use]
+///
+/// # Errors
+/// What it lacks, one phrase.
 pub fn usb() -> Result<String, String> {
     of(Path::new(DEVICES), Path::new(NODES))
 }

@@ -8,29 +8,20 @@
 use super::clock::Clock;
 use super::connect::failed;
 use super::registers;
-use super::serve::{After, serve};
 use super::watch::{self, Accesses};
 use crate::noise::filled;
 use crate::scenario::Fill;
-use crate::target::{
-    BenchError, Boundary, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait,
-};
-use probe_rs::{
-    BreakpointCause, Core, CoreStatus, HaltReason, MemoryInterface as _, RegisterId,
-    VectorCatchCondition,
-};
+use crate::target::{BenchError, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
+use probe_rs::{Core, MemoryInterface as _, RegisterId};
 use std::any::Any;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long a core may take to halt.
-const HALT: Duration = Duration::from_secs(1);
 /// How long between two looks at a device that runs.
 const POLL: Duration = Duration::from_micros(300);
 const NVIC_SET_PENDING: u64 = 0xE000_E200;
 const ICSR: u64 = 0xE000_ED04;
 const SET_NMI_PENDING: u32 = 1 << 31;
-const PC: RegisterId = RegisterId(15);
-const XPSR: RegisterId = RegisterId(16);
 
 /// See [`Session`].
 pub(super) struct ProbeSession {
@@ -42,6 +33,8 @@ pub(super) struct ProbeSession {
     /// Whether RAM of a core that has locked up can be believed.
     pub keeps_lockup_ram: bool,
     pub command_line: Vec<String>,
+    /// Where core dumps go.
+    pub folder: PathBuf,
     pub state: State,
     /// What ends with the session: a lease of a board. Dropped behind the probe.
     pub _held: Box<dyn Any>,
@@ -50,139 +43,21 @@ pub(super) struct ProbeSession {
 /// What is known of the device.
 #[derive(Default)]
 pub(super) struct State {
-    is_running: bool,
+    pub is_running: bool,
     /// It stands before its first instruction, after a reset of its own.
-    is_at_start: bool,
+    pub is_at_start: bool,
     /// What it came to while it was looked at for another reason.
-    met: Option<Wait>,
-    breakpoints: Vec<u32>,
+    pub met: Option<Wait>,
+    pub breakpoints: Vec<u32>,
     /// Watched ranges by comparator, by first address.
-    watched: Vec<u32>,
-    logs: Logs,
-    lockup_ram: Option<Vec<Vec<u8>>>,
-}
-
-impl ProbeSession {
-    /// A reset that keeps RAM; the core stands before its first instruction, and will after each
-    /// further one.
-    pub(super) fn reset_to_start(&mut self) -> Result<(), BenchError> {
-        let start = self.start;
-        let mut core = core(&mut self.probe)?;
-        core.reset_and_halt(HALT).map_err(|error| failed("reset and halt", &error))?;
-        core.enable_vector_catch(VectorCatchCondition::CoreReset)
-            .map_err(|error| failed("catch resets", &error))?;
-        let pc: u32 = core.read_core_reg(PC).map_err(|error| failed("read pc", &error))?;
-        if pc != start {
-            return Err(BenchError(format!(
-                "reset and halt: found the core at {pc:#010x}, expected its first instruction at \
-                 {start:#010x}"
-            )));
-        }
-        self.state.is_running = false;
-        self.state.is_at_start = true;
-        self.state.met = None;
-        self.state.lockup_ram = None;
-        Ok(())
-    }
-
-    /// Looks at a device that runs, and serves what it asks for. What it came to is kept.
-    fn look(&mut self) -> Result<(), BenchError> {
-        while self.state.is_running {
-            let Self { probe, state, start, .. } = self;
-            let mut core = core(probe)?;
-            let status = core.status().map_err(|error| failed("look at the core", &error))?;
-            let command = match status {
-                CoreStatus::Running | CoreStatus::Sleeping | CoreStatus::Unknown => return Ok(()),
-                CoreStatus::LockedUp => {
-                    drop(core);
-                    return self.locked_up();
-                }
-                CoreStatus::Halted(HaltReason::Breakpoint(BreakpointCause::Semihosting(call))) => {
-                    call
-                }
-                CoreStatus::Halted(reason) => {
-                    let met = stopped(&mut core, reason, *start, state)?;
-                    state.is_at_start = met == Wait::Boundary(Boundary::Reset);
-                    state.is_running = false;
-                    state.met = Some(met);
-                    return Ok(());
-                }
-            };
-            match serve(command, &mut core, &mut state.logs)? {
-                After::GoesOn => core.run().map_err(|error| failed("let it go on", &error))?,
-                After::Left(status) => {
-                    state.is_running = false;
-                    state.met = Some(Wait::Boundary(Boundary::Exit { status }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn locked_up(&mut self) -> Result<(), BenchError> {
-        let mut core = core(&mut self.probe)?;
-        // Halting is the one way out; registers can be read then.
-        core.halt(HALT).map_err(|error| failed("halt a core that has locked up", &error))?;
-        let mut text = "the core has locked up (DHCSR.S_LOCKUP)".to_owned();
-        for (name, number) in [("pc", 15), ("sp", 13), ("lr", 14), ("xpsr", 16)] {
-            if let Ok(value) = core.read_core_reg::<u32>(RegisterId(number)) {
-                text.push_str(&format!(", {name} {value:08x}"));
-            }
-        }
-        drop(core);
-        self.state.is_running = false;
-        if self.keeps_lockup_ram {
-            let mut kept = Vec::new();
-            for (start, size) in self.ram.clone() {
-                let mut bytes = vec![0; size as usize];
-                self.read(start, &mut bytes)?;
-                kept.push(bytes);
-            }
-            self.state.lockup_ram = Some(kept);
-        }
-        self.state.met = Some(Wait::Boundary(Boundary::Lockup { text }));
-        Ok(())
-    }
-
-    /// Stops a device whose time is up; what it came to meanwhile counts.
-    fn hang(&mut self, limit: &str) -> Result<Wait, BenchError> {
-        self.look()?;
-        if let Some(met) = self.state.met.take() {
-            return Ok(met);
-        }
-        let mut core = core(&mut self.probe)?;
-        core.halt(HALT).map_err(|error| failed("halt", &error))?;
-        let pc = core.read_core_reg::<u32>(PC).ok();
-        self.state.is_running = false;
-        Ok(Wait::Boundary(Boundary::Hang { limit: limit.to_owned(), pc }))
-    }
+    pub watched: Vec<u32>,
+    pub logs: Logs,
+    pub lockup_ram: Option<Vec<Vec<u8>>>,
 }
 
 /// The core, for some accesses.
-fn core(probe: &mut probe_rs::Session) -> Result<Core<'_>, BenchError> {
+pub(super) fn core(probe: &mut probe_rs::Session) -> Result<Core<'_>, BenchError> {
     probe.core(0).map_err(|error| failed("reach the core", &error))
-}
-
-/// What a core has halted for that asks for nothing.
-fn stopped(
-    core: &mut Core<'_>,
-    reason: HaltReason,
-    start: u32,
-    state: &State,
-) -> Result<Wait, BenchError> {
-    let pc: u32 = core.read_core_reg(PC).map_err(|error| failed("read pc", &error))?;
-    if state.breakpoints.contains(&pc) {
-        return Ok(Wait::Breakpoint { address: pc });
-    }
-    let xpsr: u32 = core.read_core_reg(XPSR).map_err(|error| failed("read xpsr", &error))?;
-    if pc == start && xpsr & 0x1FF == 0 {
-        return Ok(Wait::Boundary(Boundary::Reset));
-    }
-    if let Some(number) = watch::matched(core, state.watched.len())? {
-        let address = state.watched.get(number).copied().unwrap_or_default();
-        return Ok(Wait::Breakpoint { address });
-    }
-    Err(BenchError(format!("the core stopped at {pc:#010x} where nobody asked: {reason:?}")))
 }
 
 impl Session for ProbeSession {

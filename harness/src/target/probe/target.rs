@@ -7,30 +7,27 @@
 use super::clock::Clock;
 use super::connect::{Way, attach, check_chip, flash};
 use super::driver_chip::{chip_name, description};
+use super::place::{Place, PowerSwitch};
 use super::session::{ProbeSession, State};
 use super::virtual_bench::{Lease, VirtualBench};
 use crate::agree::Range;
-use crate::boards::holder::{Holder, Purpose};
-use crate::boards::lock::{BoardLock, Locks};
-use crate::boards::{BenchBoard, Power, ProbeSelector};
+use crate::boards::lock::Locks;
+use crate::boards::{BenchBoard, ProbeSelector};
 use crate::image::{Flash, Image};
 use crate::target::emulator::{EmulatorTarget, identification};
 use crate::target::facts::used_ram;
 use crate::target::{BenchError, Lack, Session, Target};
 use crashrig_layout::parse::{Board, TargetKind};
 use crashrig_layout::{Need, RegionKind};
-use crashrig_qemu::probe::Trouble;
+use crashrig_qemu::probe::{ERASED, Trouble};
 use probe_rs::config::Registry;
 use std::any::Any;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The version of probe-rs, which is what stands behind a board.
 const PROBE_RS: &str = "0.32";
-/// How long a board is waited for that somebody else holds.
-const PATIENCE: Duration = Duration::from_secs(600);
-
 /// See [`Target`].
 pub struct ProbeTarget {
     name: &'static str,
@@ -54,26 +51,12 @@ enum Link {
     Attached,
 }
 
-/// A board of the bench, and the lock that this process has on it once it was used.
-struct Place {
-    board: BenchBoard,
-    locks: Locks,
-    held: Mutex<Option<BoardLock>>,
-}
-
 /// A board for one session.
 struct Taken {
     selector: String,
     clock: Clock,
     power: PowerSwitch,
     held: Box<dyn Any>,
-}
-
-/// How the board's power is switched.
-enum PowerSwitch {
-    None,
-    Commands(Power),
-    Virtual(super::driver::SharedBoard),
 }
 
 impl ProbeTarget {
@@ -126,7 +109,7 @@ impl ProbeTarget {
             registry: Registry::from_builtin_families(),
             ram: used_ram(&board, &declared),
             link: Link::Attached,
-            place: Some(Place { board: bench, locks, held: Mutex::default() }),
+            place: Some(Place::new(bench, locks)),
             broken: Mutex::default(),
             board,
         })
@@ -136,7 +119,7 @@ impl ProbeTarget {
     #[must_use]
     pub fn at_place(mut self, board: BenchBoard, locks: Locks) -> Self {
         self.name = "probe";
-        self.place = Some(Place { board, locks, held: Mutex::default() });
+        self.place = Some(Place::new(board, locks));
         self
     }
 
@@ -220,58 +203,6 @@ impl ProbeTarget {
     }
 }
 
-impl Place {
-    /// Locks the board, if this process does not hold it yet.
-    fn hold(&self) -> Result<(), BenchError> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_some() {
-            return Ok(());
-        }
-        let holder = Holder::this_process(Purpose::Run, "a run of scenarios");
-        let mut say = |text: &str| eprintln!("{text}");
-        let lock = self.locks.acquire(&self.board.probe, &holder, PATIENCE, &mut say);
-        *held = Some(lock.map_err(BenchError::of)?);
-        Ok(())
-    }
-}
-
-impl PowerSwitch {
-    /// Takes the board's power away for a while.
-    fn cycle(&self) -> Result<(), BenchError> {
-        match self {
-            Self::None => Err(BenchError("its power cannot be switched".to_owned())),
-            Self::Virtual(board) => {
-                let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
-                board.power_cycle(&[]).map_err(BenchError::of)
-            }
-            Self::Commands(power) => {
-                switch(&power.off)?;
-                std::thread::sleep(power.off_time);
-                switch(&power.on)?;
-                std::thread::sleep(power.settle_time);
-                Ok(())
-            }
-        }
-    }
-}
-
-fn switch(command: &[String]) -> Result<(), BenchError> {
-    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
-    let failed =
-        |what: String| BenchError(format!("switch power by {}: {what}", command.join(" ")));
-    let output = duct::cmd(program, arguments)
-        .stdout_null()
-        .stderr_capture()
-        .unchecked()
-        .run()
-        .map_err(|error| failed(error.to_string()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
-    Err(failed(format!("{}: {said}", output.status)))
-}
-
 impl Target for ProbeTarget {
     fn name(&self) -> &str {
         self.name
@@ -331,10 +262,7 @@ impl Target for ProbeTarget {
         if let Some(reason) = self.broken() {
             return Err(BenchError(format!("use a board that is broken: {reason}")));
         }
-        let mut parts = Vec::new();
-        let program = image.bootloader().unwrap_or(image);
-        parts.push(Flash::of(program.bytes()).map_err(BenchError::of)?);
-        parts.extend(application.cloned());
+        let parts = parts_of(image, application)?;
         let taken = self.take(image, needs, folder)?;
         let result = self.connect(&taken, &parts).and_then(|probe| {
             let command_line = vec![
@@ -351,6 +279,7 @@ impl Target for ProbeTarget {
                 keeps_lockup_ram: needs.contains(&Need::LockupRam)
                     || matches!(self.link, Link::Attached),
                 command_line,
+                folder: folder.to_owned(),
                 state: State::default(),
                 _held: taken.held,
             };
@@ -361,13 +290,30 @@ impl Target for ProbeTarget {
             Ok(session) => Ok(Box::new(session)),
             Err(error) => {
                 // Another virtual board is as good as new; a board of the bench is one of a kind.
-                if self.place.is_some() {
+                if let Some(place) = &self.place {
+                    // A mark that cannot be written is only missed by the next run.
+                    let _ = place.locks.mark_broken(&place.board.probe, &error.to_string());
                     *self.broken_reason() = Some(error.to_string());
                 }
                 Err(error)
             }
         }
     }
+}
+
+/// What stands in flash: the program that starts, and an application behind it.
+fn parts_of(image: &Image, application: Option<&Flash>) -> Result<Vec<Flash>, BenchError> {
+    let of = |image: &Image| Flash::of(image.bytes()).map_err(BenchError::of);
+    let mut parts = vec![of(image.bootloader().unwrap_or(image))?];
+    if let Some(application) = application {
+        let (mut part, whole) = (application.clone(), of(image)?);
+        // A shorter one must not be followed by what stood there before.
+        if part.bytes.len() < whole.bytes.len() {
+            part.bytes.resize(whole.bytes.len(), ERASED);
+        }
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 /// The first instruction of what starts: the second word of its vector table.

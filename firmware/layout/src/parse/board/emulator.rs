@@ -180,14 +180,14 @@ fn check_probe_differences(raw: &RawEmulator, problems: &mut Problems<'_>) -> Ve
     for (index, raw) in raw.probe_difference.iter().enumerate() {
         let key = |name: &str| format!("emulator.probe_difference[{index}].{name}");
         let is_name = raw.scenario.split('/').filter(|part| !part.is_empty()).count() == 2;
-        problems.require(is_name, &key("scenario"), quoted(&raw.scenario), "family/name");
+        problems.require(is_name, key("scenario"), quoted(&raw.scenario), "family/name");
         for (name, value) in [("subject", &raw.subject), ("reason", &raw.reason)] {
-            problems.require(!value.trim().is_empty(), &key(name), "nothing", "words");
+            problems.require(!value.trim().is_empty(), key(name), "nothing", "words");
         }
         let is_twice = differences
             .iter()
             .any(|other| (&other.scenario, &other.subject) == (&raw.scenario, &raw.subject));
-        problems.require(!is_twice, &key("subject"), quoted(&raw.subject), "each once");
+        problems.require(!is_twice, key("subject"), quoted(&raw.subject), "each once");
         let RawProbeDifference { scenario, subject, reason } = raw.clone();
         differences.push(ProbeDifference { scenario, subject, reason });
     }
