@@ -113,8 +113,8 @@ const RUN_BESIDE: &str = "without-probe";
 /// Runs a test and judges it. The bundle stays, whatever the verdict.
 ///
 /// A scenario with crashes is run a second time, stopped where each capture begins: its records
-/// must hold what the host reads there, and be those of the first run. One behind a virtual probe is
-/// run a third time, without: its records must be the same there.
+/// must hold what the host reads there, and be those of the first run. One behind a virtual probe
+/// is run a third time, without: its records must be the same there.
 ///
 /// # Errors
 /// The image is not one, or the bundle cannot be written. Trouble of the bench is a verdict.

@@ -104,7 +104,7 @@ pub enum BenchFileError {
         message: String,
     },
     /// It says things that do not fit together.
-    #[error("accept boards in {path}:{}", .problems.iter().map(|it| format!("\n  {it}")).collect::<String>())]
+    #[error("accept boards in {path}:\n  {}", .problems.join("\n  "))]
     Invalid {
         /// The file.
         path: PathBuf,

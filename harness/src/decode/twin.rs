@@ -227,8 +227,8 @@ fn clear_high_water(rows: &mut [u8]) {
     }
 }
 
-/// Clears where the stack pointers of preempted threads stood: one that is ready and did not run was
-/// taken off the core wherever it was at that time.
+/// Clears where the stack pointers of preempted threads stood: one that is ready and did not run
+/// was taken off the core wherever it was at that time.
 fn clear_preempted(rows: &mut [u8]) {
     for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
         let [_, state, _, flags, ..] = *row;

@@ -1,4 +1,5 @@
-//! Collects what is wrong with a file that was handed in, in one form: key, what was found, what is expected.
+//! Collects what is wrong with a file that was handed in, in one form: key, what was found, what is
+//! expected.
 
 use crashrig_wire::region::Slot;
 use std::fmt::Display;

@@ -53,8 +53,8 @@ pub trait Target: Send + Sync {
     fn has(&self, need: Need) -> Result<(), Lack>;
     /// Whether its sessions keep a record of exceptions of their own ([`Logs::witness`]).
     fn has_witness(&self) -> bool;
-    /// The same board without what stands between it and the host, where there is such a thing: what
-    /// the board does must be the same there.
+    /// The same board without what stands between it and the host, where there is such a thing:
+    /// what the board does must be the same there.
     fn beside(&self) -> Option<&dyn Target> {
         None
     }
