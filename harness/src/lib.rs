@@ -1,7 +1,8 @@
 //! The pipeline: scenario → target → evidence → report → verdict → output, one way.
 //!
 //! * [`scenario`]: what is broken and what must notice, from files.
-//! * [`suite`], [`rig`]: which tests there are on this machine. [`boards`]: those of its bench.
+//! * [`suite`], [`rig`]: which tests there are on this machine.
+//! * [`boards`]: the boards of its bench.
 //! * [`target`]: the only stage that talks to a device; [`run`] drives one scenario on it, and
 //!   [`entry`] reads the core where a capture begins.
 //! * [`evidence`]: the raw bytes a run leaves, in a folder that can be judged again.

@@ -13,9 +13,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Who holds a lock and has not written down yet who it is.
-const NAMELESS: &str = "held by a process that has not said who it is";
-
 /// Names another folder for the locks. All who share a bench must name the same.
 pub const FOLDER_VARIABLE: &str = "CRASHRIG_LOCKS";
 /// Where locks of all users are, by the Filesystem Hierarchy Standard 3.0, 5.9.
@@ -41,10 +38,7 @@ pub enum LockError {
         source: io::Error,
     },
     /// Somebody else had it until the deadline.
-    #[error(
-        "lock {probe}: busy, {}; waited {waited}",
-        .holder.as_deref().map_or(NAMELESS.to_owned(), Holder::words)
-    )]
+    #[error("lock {probe}: busy, {}; waited {waited}", words(.holder.as_deref()))]
     Busy {
         /// The probe.
         probe: ProbeSelector,
@@ -254,6 +248,11 @@ impl Drop for BoardLock {
         // Before the lock ends, so that no record of ours stands in the next one's way.
         let _ = self.write(&[]);
     }
+}
+
+fn words(holder: Option<&Holder>) -> String {
+    let unknown = || "held by a process that has not said who it is".to_owned();
+    holder.map_or_else(unknown, Holder::words)
 }
 
 /// Who the file says holds it. Half a record, or none, says nothing.

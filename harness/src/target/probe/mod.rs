@@ -1,10 +1,10 @@
 //! Boards behind a debug probe, real or virtual. What needs probe-rs is there with the feature
 //! `hardware`; what says so where it is missing is here.
 //!
-//! From outside to inside: `choice` (which board of the bench), [`target`] (what it has and lacks),
-//! `place` (lock and power), `connect` (attach, flash), `session` (one powered-up device), `look`
-//! (while it runs), `serve` (what it asks its debugger for). Only `driver` names probe-rs's raw
-//! debug traits.
+//! From outside to inside: `choice` (which board of the bench), `target` (what it has and
+//! lacks), `place` (lock and power), `connect` (attach, flash), `session` (one powered-up device),
+//! `look` (while it runs), `serve` (what it asks its debugger for). Only `driver` names probe-rs's
+//! raw debug traits.
 
 mod attached;
 pub mod choice;

@@ -36,10 +36,10 @@ fn of(devices: &Path, nodes: &Path) -> Result<String, String> {
 pub fn remedy(probe: &AttachedProbe) -> String {
     let mut numbers = probe.selector.split([':', '-']);
     let (vendor, product) = (numbers.next().unwrap_or("?"), numbers.next().unwrap_or("?"));
+    let is_it = format!("ATTR{{idVendor}}==\"{vendor}\", ATTR{{idProduct}}==\"{product}\"");
     format!(
         "put this line into {RULE_FILE}, run `udevadm control --reload`, and plug the probe in \
-         again:\n  SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{vendor}\", \
-         ATTR{{idProduct}}==\"{product}\", MODE=\"0660\", TAG+=\"uaccess\""
+         again:\n  SUBSYSTEM==\"usb\", {is_it}, MODE=\"0660\", TAG+=\"uaccess\""
     )
 }
 

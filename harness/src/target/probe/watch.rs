@@ -31,7 +31,8 @@ pub(super) fn set(
 ) -> Result<(), BenchError> {
     if !size_bytes.is_power_of_two() || !address.is_multiple_of(size_bytes) {
         return Err(BenchError(format!(
-            "watch {size_bytes} bytes at {address:#010x}: expected an aligned power of two"
+            "watch {size_bytes} bytes at {address:#010x}: a comparator takes an aligned power of \
+             two"
         )));
     }
     let count = core.read_word_32(CONTROL).map_err(BenchError::of)? >> 28;
