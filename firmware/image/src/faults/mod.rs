@@ -106,8 +106,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
     let [parameter, ..] = parameters;
     let address = if parameter == 0 { board::UNMAPPED_ADDRESS } else { parameter };
     match fault {
-        // A crash before the kernel has come and gone when this runs.
-        Fault::None | Fault::Await | Fault::BootCrash => return,
+        Fault::None | Fault::Await | Fault::BootCrash => return, // the last came before the kernel
         Fault::BusRead => access::bus_read(address),
         Fault::BusWrite => access::bus_write(address),
         Fault::CaptureFault => access::capture_fault(address),
