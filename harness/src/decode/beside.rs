@@ -1,6 +1,7 @@
 //! One scenario behind a probe and once more in the emulator alone: the records must be the same
-//! but for what depends on time, and that must be near. A difference that is known is declared in the
-//! board's file, with its reason; a declaration that nothing needs any more is a mismatch itself.
+//! but for what depends on time, and that must be near. A difference that is known is declared in
+//! the board's file, with its reason; a declaration that nothing needs any more is a mismatch
+//! itself.
 
 use super::twin::{Difference, Run, between_records, mismatch};
 use crate::scenario::Scenario;
