@@ -14,6 +14,7 @@ use crashrig_harness::sweep::schedule::processors::processors;
 use crashrig_harness::sweep::session::{Conclusion, conduct};
 use crashrig_harness::sweep::shard::Shard;
 use crashrig_harness::sweep::shard::environment::COUNT_VARIABLE;
+use crashrig_layout::Need;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::process::ExitCode;
 
@@ -38,7 +39,11 @@ fn trials() -> Result<Vec<Trial>, String> {
     };
     let tests = Rig::here().tests().map_err(|error| format!("failed to {error}"))?;
     let mut trials = Vec::new();
-    for test in tests.into_iter().filter(|test| test.scenario.sweep.is_some()) {
+    // Engines count instructions.
+    let is_meant = |test: &Test| {
+        test.scenario.sweep.is_some() && test.target.has(Need::InstructionCount).is_ok()
+    };
+    for test in tests.into_iter().filter(is_meant) {
         for shard in (1..=shards).filter_map(|number| Shard::new(number, shards)) {
             let name = format!("{}::shard_{}", test.name, shard.stem().replace('-', "_"));
             let test = test.clone();

@@ -259,9 +259,9 @@ mod tests {
                 &format!("{place}:3: found `firmware/layout` {layout}"),
                 &format!("{place}:4: found `firmware/wire` {layout}"),
                 &format!(
-                    "{place}:14: found `scenarios` {uses}, layout, memory, qemu, script, wire"
+                    "{place}:15: found `scenarios` {uses}, layout, memory, qemu, script, wire"
                 ),
-                &format!("{place}:15: found `ci` {uses}, layout, qemu, wire"),
+                &format!("{place}:16: found `ci` {uses}, layout, qemu, wire"),
             ],
         );
         check_rule(

@@ -33,7 +33,9 @@ pub(super) struct Arguments {
 pub(super) fn blast(arguments: &Arguments) -> Result<u8, CommandError> {
     let rig = Rig::here();
     let selection = Selection { filters: &arguments.filters, exact: false, target: None };
-    let tests = selection.of(&rig)?;
+    // What is measured is measured in instructions.
+    let mut tests = selection.of(&rig)?;
+    tests.retain(|test| test.target.has(Need::InstructionCount).is_ok());
     let (seed, run_folder) = (seed()?, rig.run_folder()?);
     let (mut rows, mut destroyed) = (Vec::new(), 0);
     let overflows = tests

@@ -26,6 +26,7 @@ pub(super) fn demo() -> Result<u8, CommandError> {
         });
         let found = candidates.min_by_key(|test| {
             let elsewhere = test.target.board().name != DEFAULT_BOARD;
+            // By name, the emulator comes before a virtual board.
             (elsewhere, test.scenario.boots.len(), test.name.clone())
         });
         let Some(test) = found else {

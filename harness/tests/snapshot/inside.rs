@@ -143,14 +143,26 @@ fn runs_in_one_message_are_those_of_each_alone() {
     assert!((10..50).contains(&same), "found {same} that change nothing");
 }
 
-/// D3 for the warm engines: the same points of each shipped sweep have the same outcomes.
+/// Shipped sweeps whose points come before a clock tick, one of each kind.
+const WITHOUT_TICKS: [&str; 7] = [
+    "sweep::allocation_fails",
+    "sweep::allocation_of_stacks_fails",
+    "sweep::fault_in_fault_handler",
+    "sweep::heap_header_bits",
+    "sweep::record_bits",
+    "sweep::reset_in_crash_writer",
+    "sweep::vector_table_bits",
+];
+
+/// D3 for the warm engines: the same points of shipped sweeps have the same outcomes. Where a clock
+/// ticks they need not (`docs/sweep.md`): `cargo ci determinism` says how often.
 #[test]
 fn both_warm_engines_come_to_the_same_outcomes() {
     let folder = crashrig_harness::rig::Rig::here().workspace.join("scenarios");
-    let sweeps = scenarios(&folder).unwrap().into_iter().filter(|it| it.sweep.is_some());
-    for scenario in sweeps {
-        compare(&scenario);
-    }
+    let sweeps = scenarios(&folder).unwrap().into_iter();
+    let chosen: Vec<_> = sweeps.filter(|it| WITHOUT_TICKS.contains(&it.name.as_str())).collect();
+    assert_eq!(chosen.len(), WITHOUT_TICKS.len(), "the sweeps are there");
+    chosen.iter().for_each(compare);
 }
 
 fn compare(scenario: &Scenario) {
@@ -164,7 +176,7 @@ fn compare(scenario: &Scenario) {
     let (mut inside, mut outside) = (bench.inside(), bench.engine());
     let goldens = [inside.run(None).unwrap(), outside.run(None).unwrap()];
     for scope in plan.scopes() {
-        for number in (1..plan.count().unwrap_or(3_000)).step_by(331).take(40) {
+        for number in (1..plan.count().unwrap_or(3_000)).step_by(331).take(20) {
             let number = PointNumber(number);
             let found = run_point(&plan, &mut inside, &goldens[0], number, *scope).unwrap();
             let expected = run_point(&plan, &mut outside, &goldens[1], number, *scope).unwrap();

@@ -103,8 +103,7 @@ impl Warm {
         let went = went.map_err(BenchError::of)?;
         problem.map_or(Ok(()), Err)?;
         if went {
-            let near = self.device.save_if_whole("near")?;
-            self.near = near.map(|near| (film.end(), near));
+            self.near = Some((film.end(), self.device.save("near")?));
         }
         self.filmed = Some(Filmed { film, done, after: after - count });
         Ok(true)

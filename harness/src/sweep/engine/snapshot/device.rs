@@ -261,14 +261,6 @@ impl Device {
         Ok(Saved { snapshot, boot_began: self.boot_began })
     }
 
-    /// Saves the state, if this place is one whose state QEMU keeps whole.
-    pub(super) fn save_if_whole(&mut self, name: &str) -> Result<Option<Saved>, BenchError> {
-        if self.emulator.has_live_float().map_err(BenchError::of)? == Some(true) {
-            return Ok(None);
-        }
-        self.save(name).map(Some)
-    }
-
     pub(super) fn restore(&mut self, saved: &Saved) -> Result<(), BenchError> {
         self.emulator.restore(&saved.snapshot).map_err(BenchError::of)?;
         self.boot_began = saved.boot_began;

@@ -79,8 +79,7 @@ impl Warm {
                 }
                 passed = target;
                 if target % STRIDE == 0 {
-                    let near = self.device.save_if_whole("near")?;
-                    self.near = near.map(|near| (passed, near));
+                    self.near = Some((passed, self.device.save("near")?));
                 }
             }
         }
