@@ -5,7 +5,6 @@ use crashrig_harness::decode::records::new_record;
 use crashrig_harness::sweep::engine::{BootTrace, Engine, Trace};
 use crashrig_harness::sweep::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use crashrig_harness::target::Boundary;
-use crashrig_qemu::{Emulator, Limits, Stop};
 use crashrig_wire::EndMarker;
 
 const CRASH: &str = "sweep/reset_in_crash_writer.toml";
@@ -157,43 +156,6 @@ fn an_effect_can_come_again_and_again() {
     assert_eq!(fired(Scope::Once), 1);
     assert_eq!(fired(Scope::Window(1)), 2);
     assert_eq!(fired(Scope::FromThenOn), 3, "a record has three phases");
-}
-
-/// QEMU does not save whether a floating-point context is live.
-#[test]
-fn a_live_floating_point_context_comes_back_with_its_state() {
-    let version = crashrig_qemu::discover::find().unwrap().version;
-    if version.major < 8 {
-        eprintln!("not looked for: QEMU {version} does not say whether a context is live");
-        return;
-    }
-    let bench = Bench::of(CRASH);
-    let folder = tempfile::tempdir().unwrap();
-    let mut launch = bench.workload.launch.clone();
-    (launch.output_folder, launch.snapshots) = (folder.path().to_owned(), true);
-    let mut emulator = Emulator::start(&launch).unwrap();
-    let planned = &bench.workload.boots[0];
-    for (address, bytes) in planned.memory.as_ref().unwrap() {
-        emulator.write(*address, bytes).unwrap();
-    }
-    emulator.write(bench.workload.mailbox, &planned.mailbox).unwrap();
-    assert_eq!(emulator.has_live_float().unwrap(), Some(false), "before the first instruction");
-    let first = emulator.save("first").unwrap();
-    // What seals a record moves its words by way of the floating-point unit.
-    let sealed = emulator.break_at(bench.address("crashrig_sealed")).unwrap();
-    emulator.resume().unwrap();
-    let stop = emulator.wait(&Limits::default()).unwrap();
-    assert_eq!(stop, Stop::Breakpoint { token: sealed });
-    emulator.remove(sealed).unwrap();
-    assert_eq!(emulator.has_live_float().unwrap(), Some(true), "where a record is sealed");
-    let place = emulator.registers().unwrap();
-    let second = emulator.save("second").unwrap();
-    for (state, is_live) in [(&first, false), (&second, true), (&second, true), (&first, false)] {
-        emulator.restore(state).unwrap();
-        assert_eq!(emulator.has_live_float().unwrap(), Some(is_live));
-    }
-    emulator.restore(&second).unwrap();
-    assert_eq!(emulator.registers().unwrap(), place, "nothing else is changed by it");
 }
 
 #[test]
