@@ -24,6 +24,7 @@ const COUNT: u32 = 100;
 struct Lines([u8; 128]);
 
 /// Runs every check; whatever they allocate they give back.
+#[inline(never)]
 pub fn check_all() {
     let free = || heap::totals(Capabilities::NONE).map(|totals| totals.free_bytes);
     let before = free();

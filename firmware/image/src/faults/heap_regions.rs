@@ -20,6 +20,7 @@ const MOST_BLOCKS: usize = 24;
 const OFF_AND_ON_CHIP: Capabilities = Capabilities::SPIRAM.union(Capabilities::INTERNAL);
 
 /// Runs every check.
+#[inline(never)]
 pub fn check_all() {
     let checks = [
         ("plain memory", plain_memory_leaves_room_for_dma()),

@@ -64,6 +64,7 @@ struct Blocks {
 }
 
 /// Runs the sweep over one operation.
+#[inline(never)]
 pub fn switch_at_every_instruction(which: u32) {
     let operation = match which {
         0 => Operation::Allocate,

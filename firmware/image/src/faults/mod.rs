@@ -71,8 +71,7 @@ macro_rules! faults_of_dma {
 /// Every fault of the heap, as a pattern.
 macro_rules! faults_of_heap {
     () => {
-        Fault::HeapScript
-            | Fault::HeapStackOverflow
+        Fault::HeapStackOverflow
             | Fault::HeapOverrun
             | Fault::HeapAndIsrStack
             | Fault::HeapRegions
@@ -130,6 +129,11 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::Benchmark => return benchmark::run(),
         Fault::Compute => return compute::run(parameter),
         Fault::TakeTurns => return turns::take(),
+        // Not from there: a batch needs most of the stack.
+        #[cfg(feature = "injection")]
+        Fault::HeapScript => return script::run(),
+        #[cfg(not(feature = "injection"))]
+        Fault::HeapScript => {}
         faults_of_heap!() if carry_out_on_heap(fault, parameter) => return,
         faults_of_heap!() => {}
         faults_of_dma!() if dma::carry_out(fault, parameter) => return,
@@ -156,15 +160,11 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
     defmt::error!("fault {=str} broke nothing", fault.name());
 }
 
-/// Carries out a fault of the heap. Answers whether nothing was to be broken.
+/// Carries out a fault of the heap. Answers whether nothing was to be broken. What it calls has a
+/// frame of its own: some of it needs most of the stack.
 fn carry_out_on_heap(fault: Fault, parameter: u32) -> bool {
     use heap_exhaustion::{Shape, exhaust};
     match fault {
-        #[cfg(feature = "injection")]
-        Fault::HeapScript => {
-            script::run();
-            return true;
-        }
         #[cfg(feature = "injection")]
         Fault::HeapCorrupt => heap_damage::corrupt(parameter),
         Fault::HeapStackOverflow if parameter == 0 => heap::heap_stack_overflow(),
