@@ -7,9 +7,10 @@ use super::services::worker;
 use crate::observe::note;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crashrig_layout::Capabilities;
 use crashrig_port::interrupts;
 use crashrig_port::kernel::sync::Semaphore;
-use crashrig_port::kernel::thread::{self, Stack};
+use crashrig_port::kernel::thread;
 use crashrig_port::kernel::{Error, FOREVER, priority};
 use crashrig_wire::Observation;
 
@@ -24,8 +25,9 @@ const TURNS: u32 = 3;
 /// More wake-ups than a storm of interrupts brings before the third thread can run.
 const WAKE_UP_LIMIT: u32 = 10_000;
 
-static PARTNER_STACK: Stack<2048> = Stack::new();
-static SERVER_STACK: Stack<2048> = Stack::new();
+/// Of the partner and of the server, from the heap: static ones would take from it what scripts of
+/// its own need.
+const STACK_BYTES: u32 = 2_048;
 
 static WAKE_UPS: AtomicU32 = AtomicU32::new(0);
 static OURS: AtomicU32 = AtomicU32::new(0);
@@ -50,9 +52,9 @@ fn all_is_well() -> Result<bool, Error> {
     interrupts::install(WAKING_INTERRUPT, crashrig_wake);
     interrupts::enable(SPURIOUS_INTERRUPT);
     let server = worker("server", priority::HIGH);
-    let server = thread::spawn_static(&server, &SERVER_STACK, serve, 0)?;
+    let server = thread::spawn(&server, STACK_BYTES, Capabilities::DEFAULT, serve, 0)?;
     let partner = worker("partner", priority::LOW);
-    let partner = thread::spawn_static(&partner, &PARTNER_STACK, answer, 0)?;
+    let partner = thread::spawn(&partner, STACK_BYTES, Capabilities::DEFAULT, answer, 0)?;
     // Enables it, too.
     interrupts::pend_above(WAKING_INTERRUPT);
     let in_turn = crashrig_take_turns(ours, theirs);
