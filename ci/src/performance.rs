@@ -19,22 +19,41 @@ struct Figures {
     inside: Vec<InsideRow>,
 }
 
+/// What both engines are measured by.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct Rates {
     what: String,
     instructions: u64,
     engine_per_second: f64,
     floor_per_second: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    rates: Rates,
     fresh_per_second: f64,
 }
 
 #[derive(Debug, Deserialize)]
 struct InsideRow {
-    what: String,
-    instructions: u64,
-    engine_per_second: f64,
-    floor_per_second: f64,
+    #[serde(flatten)]
+    rates: Rates,
     two_per_second: f64,
+}
+
+impl Rates {
+    /// The columns that both tables begin with.
+    fn columns(&self) -> [String; 5] {
+        let Self { what, instructions, engine_per_second, floor_per_second } = self;
+        [
+            what.clone(),
+            instructions.to_string(),
+            format!("{engine_per_second:.0}"),
+            format!("{floor_per_second:.0}"),
+            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
+        ]
+    }
 }
 
 /// Measures, and writes the tables of the document.
@@ -58,17 +77,11 @@ fn table(figures: &Figures) -> Table {
         "fresh process",
         "times a fresh process",
     ];
-    let rows = figures.rows.iter().map(|row| {
-        let Row { what, instructions, engine_per_second, floor_per_second, fresh_per_second } = row;
-        [
-            what.clone(),
-            instructions.to_string(),
-            format!("{engine_per_second:.0}"),
-            format!("{floor_per_second:.0}"),
-            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
-            format!("{fresh_per_second:.1}"),
-            format!("{:.0}", engine_per_second / fresh_per_second),
-        ]
+    let rows = figures.rows.iter().map(|Row { rates, fresh_per_second }| {
+        let [what, instructions, engine, floor, of_floor] = rates.columns();
+        let times = rates.engine_per_second / fresh_per_second;
+        let fresh = format!("{fresh_per_second:.1}");
+        [what, instructions, engine, floor, of_floor, fresh, format!("{times:.0}")]
     });
     Table::new(titles, rows)
 }
@@ -83,17 +96,10 @@ fn inside(figures: &Figures) -> Table {
         "of the bare restore",
         "two on two processors",
     ];
-    let rows = figures.inside.iter().map(|row| {
-        let InsideRow { what, instructions, engine_per_second, floor_per_second, two_per_second } =
-            row;
-        [
-            what.clone(),
-            instructions.to_string(),
-            format!("{engine_per_second:.0}"),
-            format!("{floor_per_second:.0}"),
-            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
-            format!("{:.2} times", two_per_second / engine_per_second),
-        ]
+    let rows = figures.inside.iter().map(|InsideRow { rates, two_per_second }| {
+        let [what, instructions, engine, floor, of_floor] = rates.columns();
+        let times = two_per_second / rates.engine_per_second;
+        [what, instructions, engine, floor, of_floor, format!("{times:.2} times")]
     });
     Table::new(titles, rows)
 }
@@ -104,20 +110,14 @@ mod tests {
 
     #[test]
     fn ratios_stand_beside_the_rates() {
-        let row = Row {
+        let rates = || Rates {
             what: "a bit".into(),
             instructions: 17,
             engine_per_second: 800.0,
             floor_per_second: 1000.0,
-            fresh_per_second: 32.0,
         };
-        let beside = InsideRow {
-            what: "a bit".into(),
-            instructions: 17,
-            engine_per_second: 800.0,
-            floor_per_second: 1000.0,
-            two_per_second: 1520.0,
-        };
+        let row = Row { rates: rates(), fresh_per_second: 32.0 };
+        let beside = InsideRow { rates: rates(), two_per_second: 1520.0 };
         let figures = Figures { rows: vec![row], inside: vec![beside] };
         let lines = table(&figures).lines();
         assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 32.0 | 25 |"]);

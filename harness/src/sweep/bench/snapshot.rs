@@ -3,15 +3,12 @@
 use super::super::engine::Engine;
 use super::super::engine::snapshot::SnapshotEngine;
 use super::super::engine::snapshot::bench::in_fresh_process;
-use super::super::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use super::super::workload::Workload;
-use super::{COMPUTE, CRASH, Place, address, judged, median, tail_of, workload};
-use crate::image::Image;
+use super::{Bench, COMPUTE, CRASH, Injection, Rates, Tail, each, judged, median, tail_of, timed};
 use crate::target::BenchError;
-use crate::target::emulator::EmulatorTarget;
+use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Runs of one batch of the warm ways.
 const BATCH: u32 = 50;
@@ -26,149 +23,97 @@ end = "clean"
 first = "unread"
 "#;
 
-/// What is measured.
-struct Tail {
-    what: &'static str,
-    scenario: fn() -> String,
-    /// Where the injection comes: the function, and which time.
-    place: Place,
-    /// A bit is flipped that nobody reads; or the device is reset, one instruction later in each
-    /// run.
-    is_reset: bool,
-}
-
 const TAILS: [Tail; 4] = [
     Tail {
         what: "bit flipped, short tail: behind the last phase of a record",
         scenario: || CRASH.to_owned(),
         place: ("crashrig_sealed", 3),
-        is_reset: false,
+        injection: Injection::Word,
     },
     Tail {
         what: "bit flipped, long tail: a computation",
         scenario: || COMPUTE.to_owned(),
         place: ("crashrig_ready", 1),
-        is_reset: false,
+        injection: Injection::Word,
     },
     Tail {
         what: "bit flipped, crash path: from the fault entry on",
         scenario: || CRASH.to_owned(),
         place: ("crashrig_fault_entry", 1),
-        is_reset: false,
+        injection: Injection::Word,
     },
     Tail {
         what: "reset before each instruction of the crash writer, next boot included",
         scenario: || CRASH.replace("\n[[crash]]", &format!("{RECOVERY}\n[[crash]]")),
         place: ("crashrig_fault_entry", 1),
-        is_reset: true,
+        injection: Injection::Reset,
     },
 ];
 
-/// What was measured of one tail.
-#[derive(Debug, Clone, PartialEq)]
+/// What was measured of one tail. The floor is `loadvm` and the tail, or a reset and the boot that
+/// follows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// The tail.
-    pub what: &'static str,
-    /// Instructions from the injection to the end of the run; boots that follow included.
-    pub instructions: u64,
-    /// Injections in a second, each judged.
-    pub engine_per_second: f64,
-    /// Runs in a second of the same loop without injection, reading and judging: `loadvm` and the
-    /// tail, or a reset and the boot that follows.
-    pub floor_per_second: f64,
+    /// The engine and its floor.
+    #[serde(flatten)]
+    pub rates: Rates,
     /// Injections in a second with a QEMU for each, judged.
     pub fresh_per_second: f64,
 }
 
 impl Row {
-    /// What of the floor's rate the engine reaches.
-    #[must_use]
-    pub fn of_floor(&self) -> f64 {
-        self.engine_per_second / self.floor_per_second
-    }
-
     /// How many times the rate of fresh processes it is.
     #[must_use]
     pub fn times_fresh(&self) -> f64 {
-        self.engine_per_second / self.fresh_per_second
+        self.rates.engine_per_second / self.fresh_per_second
     }
 }
 
-/// Measures the snapshot engine on one processor of the host, each way so many batches.
+/// Measures the snapshot engine on one processor of the host.
 ///
 /// # Errors
 /// The bench failed.
-pub fn snapshot(
-    target: &EmulatorTarget,
-    image: &Image,
-    seed: u64,
-    folder: &Path,
-    batches: usize,
-) -> Result<Vec<Row>, BenchError> {
-    let mut rows = Vec::new();
-    for (number, tail) in TAILS.iter().enumerate() {
-        let folder = folder.join(format!("tail-{number}"));
-        let workload = workload(target, image, (tail.scenario)(), seed, &folder)?;
-        rows.push(measure(tail, workload, image, seed, &folder, batches)?);
-    }
-    Ok(rows)
+pub fn snapshot(bench: Bench<'_>) -> Result<Vec<Row>, BenchError> {
+    each(bench, "tail", &TAILS, |tail, workload, folder| measure(bench, tail, workload, folder))
 }
 
 fn measure(
+    bench: Bench<'_>,
     tail: &Tail,
     workload: Workload,
-    image: &Image,
-    seed: u64,
     folder: &Path,
-    batches: usize,
 ) -> Result<Row, BenchError> {
-    let (address, count) = (address(image, tail.place)?, tail.place.1);
-    let (start, size) = workload.ram.last().copied().unwrap_or_default();
-    let fault = |number| {
-        let place = Link::Address { address, count };
-        let (trigger, effect) = if tail.is_reset {
-            let trigger = vec![place, Link::Instructions { count: number }];
-            (trigger, Effect::Reset { ram: RamPolicy::Kept })
-        } else {
-            // The last word of RAM, which is the end of a stack.
-            (vec![place], Effect::Word { address: start + size - 4, flip: 1, set: 0, clear: 0 })
-        };
-        Fault { boot: 1, trigger, effect, scope: Scope::Once, seed }
-    };
+    let fault = tail.fault(bench, &workload)?;
+    let is_reset = matches!(tail.injection, Injection::Reset);
     let mut engine = SnapshotEngine::new(Arc::new(workload), folder, 0);
     let first = engine.run(Some(&fault(0)))?;
     let instructions = tail_of(&first);
     let (mut warm, mut floor, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
     let mut numbers = 0..;
-    for _ in 0..batches.max(1) {
+    for _ in 0..bench.batches.max(1) {
         warm.push(timed(BATCH, || {
-            judged(&engine.run(Some(&fault(numbers.next().unwrap_or(0))))?)
+            let mut faults = numbers.by_ref().take(BATCH as usize).map(&fault);
+            faults.try_for_each(|fault| judged(&engine.run(Some(&fault))?))
         })?);
-        floor.push(timed(BATCH, || match tail.is_reset {
-            true => engine.reset_and_run(),
-            false => engine.restore_and_run(),
+        floor.push(timed(BATCH, || {
+            (0..BATCH).try_for_each(|_| match is_reset {
+                true => engine.reset_and_run(),
+                false => engine.restore_and_run(),
+            })
         })?);
         fresh.push(timed(FRESH_BATCH, || {
-            judged(&in_fresh_process(&engine, &fault(0), &folder.join("fresh"))?)
+            let fresh = folder.join("fresh");
+            (0..FRESH_BATCH)
+                .try_for_each(|_| judged(&in_fresh_process(&engine, &fault(0), &fresh)?))
         })?);
     }
     Ok(Row {
-        what: tail.what,
-        instructions,
-        engine_per_second: 1.0 / median(warm),
-        floor_per_second: 1.0 / median(floor),
+        rates: Rates {
+            what: tail.what,
+            instructions,
+            engine_per_second: 1.0 / median(warm),
+            floor_per_second: 1.0 / median(floor),
+        },
         fresh_per_second: 1.0 / median(fresh),
     })
-}
-
-/// The time of one run, from a batch of them.
-fn timed(
-    runs: u32,
-    mut run: impl FnMut() -> Result<(), BenchError>,
-) -> Result<Duration, BenchError> {
-    let started = Instant::now();
-    for _ in 0..runs {
-        run()?;
-    }
-    Ok(started.elapsed() / runs)
 }
