@@ -19,29 +19,51 @@ struct Figures {
     inside: Vec<InsideRow>,
 }
 
+/// What both engines are measured by.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct Rates {
     what: String,
     instructions: u64,
     engine_per_second: f64,
     floor_per_second: f64,
-    fresh_per_second: f64,
     judging: f64,
     judging_other: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    rates: Rates,
+    fresh_per_second: f64,
 }
 
 #[derive(Debug, Deserialize)]
 struct InsideRow {
-    what: String,
-    instructions: u64,
-    engine_per_second: f64,
-    floor_per_second: f64,
+    #[serde(flatten)]
+    rates: Rates,
     two_per_second: f64,
-    judging: f64,
-    judging_other: f64,
 }
 
-/// The title of the column that both tables have.
+impl Rates {
+    /// The columns that both tables begin with.
+    fn columns(&self) -> [String; 5] {
+        let Self { what, instructions, engine_per_second, floor_per_second, .. } = self;
+        [
+            what.clone(),
+            instructions.to_string(),
+            format!("{engine_per_second:.0}"),
+            format!("{floor_per_second:.0}"),
+            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
+        ]
+    }
+
+    /// The last column of both: the shares of an injection's time.
+    fn judging(&self) -> String {
+        format!("{:.1} % ({:.1} %)", 100.0 * self.judging, 100.0 * self.judging_other)
+    }
+}
+
+/// The title of the last column of both tables.
 const JUDGING: &str = "decoding and judging (another crash region)";
 
 /// Measures, and writes the tables of the document.
@@ -66,18 +88,11 @@ fn table(figures: &Figures) -> Table {
         "times a fresh process",
         JUDGING,
     ];
-    let rows = figures.rows.iter().map(|row| {
-        let Row { what, instructions, engine_per_second, floor_per_second, .. } = row;
-        [
-            what.clone(),
-            instructions.to_string(),
-            format!("{engine_per_second:.0}"),
-            format!("{floor_per_second:.0}"),
-            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
-            format!("{:.1}", row.fresh_per_second),
-            format!("{:.0}", engine_per_second / row.fresh_per_second),
-            judging(row.judging, row.judging_other),
-        ]
+    let rows = figures.rows.iter().map(|Row { rates, fresh_per_second }| {
+        let [what, instructions, engine, floor, of_floor] = rates.columns();
+        let times = rates.engine_per_second / fresh_per_second;
+        let fresh = format!("{fresh_per_second:.1}");
+        [what, instructions, engine, floor, of_floor, fresh, format!("{times:.0}"), rates.judging()]
     });
     Table::new(titles, rows)
 }
@@ -93,24 +108,12 @@ fn inside(figures: &Figures) -> Table {
         "two on two processors",
         JUDGING,
     ];
-    let rows = figures.inside.iter().map(|row| {
-        let InsideRow { what, instructions, engine_per_second, floor_per_second, .. } = row;
-        [
-            what.clone(),
-            instructions.to_string(),
-            format!("{engine_per_second:.0}"),
-            format!("{floor_per_second:.0}"),
-            format!("{:.0} %", 100.0 * engine_per_second / floor_per_second),
-            format!("{:.2} times", row.two_per_second / engine_per_second),
-            judging(row.judging, row.judging_other),
-        ]
+    let rows = figures.inside.iter().map(|InsideRow { rates, two_per_second }| {
+        let [what, instructions, engine, floor, of_floor] = rates.columns();
+        let times = two_per_second / rates.engine_per_second;
+        [what, instructions, engine, floor, of_floor, format!("{times:.2} times"), rates.judging()]
     });
     Table::new(titles, rows)
-}
-
-/// Both shares of the time of one injection.
-fn judging(as_golden: f64, other: f64) -> String {
-    format!("{:.1} % ({:.1} %)", 100.0 * as_golden, 100.0 * other)
 }
 
 #[cfg(test)]
@@ -119,24 +122,16 @@ mod tests {
 
     #[test]
     fn ratios_stand_beside_the_rates() {
-        let row = Row {
+        let rates = || Rates {
             what: "a bit".into(),
             instructions: 17,
             engine_per_second: 800.0,
             floor_per_second: 1000.0,
-            fresh_per_second: 32.0,
             judging: 0.012,
             judging_other: 0.1,
         };
-        let beside = InsideRow {
-            what: "a bit".into(),
-            instructions: 17,
-            engine_per_second: 800.0,
-            floor_per_second: 1000.0,
-            two_per_second: 1520.0,
-            judging: 0.012,
-            judging_other: 0.1,
-        };
+        let row = Row { rates: rates(), fresh_per_second: 32.0 };
+        let beside = InsideRow { rates: rates(), two_per_second: 1520.0 };
         let figures = Figures { rows: vec![row], inside: vec![beside] };
         let lines = table(&figures).lines();
         assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 32.0 | 25 | 1.2 % (10.0 %) |"]);

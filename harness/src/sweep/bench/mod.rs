@@ -8,7 +8,7 @@ pub mod snapshot;
 
 use super::classify::{Classifier, Judgement};
 use super::engine::Trace;
-use super::fault::Fault;
+use super::fault::{Effect, Fault, Link, RamPolicy, Scope};
 use super::outcome::Outcome;
 use super::workload::Workload;
 use crate::image::Image;
@@ -16,13 +16,123 @@ use crate::scenario::check::parse;
 use crate::scenario::sweep::Sweep;
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
+use serde::Serialize;
 use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Where an injection comes: the function, and which time.
-type Place = (&'static str, u64);
+/// What is measured with, and how long.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// The board, for wild cores.
+    pub target: &'a EmulatorTarget,
+    /// Its image.
+    pub image: &'a Image,
+    /// Of everything random.
+    pub seed: u64,
+    /// What emulators write goes here.
+    pub folder: &'a Path,
+    /// Batches of each way to inject; at least one is measured.
+    pub batches: usize,
+}
+
+/// What both engines are measured by, of one tail.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rates {
+    /// The tail.
+    pub what: &'static str,
+    /// Instructions from the injection to the end of the run; boots that follow included.
+    pub instructions: u64,
+    /// Injections in a second, each judged.
+    pub engine_per_second: f64,
+    /// Runs in a second of the same loop without injection, reading and judging.
+    pub floor_per_second: f64,
+    /// The part of an injection's time that decoding and judging take.
+    pub judging: f64,
+    /// The same for a run that has left another crash region than the golden one.
+    pub judging_other: f64,
+}
+
+impl Rates {
+    /// What of the floor's rate the engine reaches.
+    #[must_use]
+    pub fn of_floor(&self) -> f64 {
+        self.engine_per_second / self.floor_per_second
+    }
+}
+
+/// A tail that is measured: what runs, and what is injected where.
+struct Tail {
+    what: &'static str,
+    scenario: fn() -> String,
+    /// Where the injection comes: the function, and which time.
+    place: (&'static str, u64),
+    injection: Injection,
+}
+
+/// What is injected.
+#[derive(Clone, Copy)]
+enum Injection {
+    /// A bit of r12 is flipped. A function that is called may use that as it likes (AAPCS32
+    /// §6.1.1), so that nothing of it is left.
+    Masked,
+    /// A bit of the last word of RAM, which nobody reads, is flipped and stays so.
+    Word,
+    /// The device is reset, one instruction later in each run.
+    Reset,
+}
+
+impl Tail {
+    /// The fault of the run of a number.
+    fn fault(
+        &self,
+        bench: Bench<'_>,
+        workload: &Workload,
+    ) -> Result<impl Fn(u64) -> Fault + use<>, BenchError> {
+        let (function, count) = self.place;
+        let symbol = bench.image.symbol(function);
+        let symbol = symbol.ok_or_else(|| BenchError(format!("find symbol {function}")))?;
+        let place = Link::Address { address: symbol.address, count };
+        let (start, size_bytes) = workload.ram.last().copied().unwrap_or_default();
+        let (injection, seed) = (self.injection, bench.seed);
+        Ok(move |number| {
+            let mut trigger = vec![place.clone()];
+            let effect = match injection {
+                Injection::Masked => {
+                    Effect::Register { name: "r12".to_owned(), flip: 1, value: None }
+                }
+                Injection::Word => {
+                    Effect::Word { address: start + size_bytes - 4, flip: 1, set: 0, clear: 0 }
+                }
+                Injection::Reset => {
+                    trigger.push(Link::Instructions { count: number });
+                    Effect::Reset { ram: RamPolicy::Kept }
+                }
+            };
+            Fault { boot: 1, trigger, effect, scope: Scope::Once, seed, second: None }
+        })
+    }
+}
+
+/// Measures each of some tails, in a folder of its own.
+fn each<Row>(
+    bench: Bench<'_>,
+    name: &str,
+    tails: &[Tail],
+    measure: impl Fn(&Tail, Workload, &Path) -> Result<Row, BenchError>,
+) -> Result<Vec<Row>, BenchError> {
+    let mut rows = Vec::new();
+    for (number, tail) in tails.iter().enumerate() {
+        let folder = bench.folder.join(format!("{name}-{number}"));
+        std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
+        let scenario = parse(&folder.join("figures.toml"), (tail.scenario)());
+        let scenario = scenario.map_err(BenchError::of)?;
+        let workload = Workload::new(bench.target, bench.image, &scenario, bench.seed, &folder)?;
+        rows.push(measure(tail, workload, &folder)?);
+    }
+    Ok(rows)
+}
 
 /// One boot that crashes: the record is written, and nothing follows.
 const CRASH: &str = r#"timeline = [
@@ -76,24 +186,6 @@ effect = { do = "skip" }
 scopes = ["once"]
 "#;
 
-/// The workload of a scenario's text, with a folder of its own.
-fn workload(
-    target: &EmulatorTarget,
-    image: &Image,
-    text: String,
-    seed: u64,
-    folder: &Path,
-) -> Result<Workload, BenchError> {
-    std::fs::create_dir_all(folder).map_err(BenchError::of)?;
-    let scenario = parse(&folder.join("figures.toml"), text).map_err(BenchError::of)?;
-    Workload::new(target, image, &scenario, seed, folder)
-}
-
-fn address(image: &Image, (function, _): Place) -> Result<u32, BenchError> {
-    let address = image.symbol(function).map(|symbol| symbol.address);
-    address.ok_or_else(|| BenchError(format!("find symbol {function}")))
-}
-
 /// Instructions from the injection to the end of a run.
 fn tail_of(trace: &Trace) -> u64 {
     trace.boots.iter().map(|boot| boot.instructions).sum::<u64>() - trace.fired_after.unwrap_or(0)
@@ -145,6 +237,16 @@ fn judged(by: &Classifier<'_>, fault: &Fault, trace: &Trace) -> Result<(), Bench
         }
         _ => Ok(()),
     }
+}
+
+/// The time of one run, from a batch of so many.
+fn timed(
+    runs: u32,
+    mut batch: impl FnMut() -> Result<(), BenchError>,
+) -> Result<Duration, BenchError> {
+    let started = Instant::now();
+    batch()?;
+    Ok(started.elapsed() / runs)
 }
 
 /// In seconds.
