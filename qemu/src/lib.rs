@@ -52,7 +52,7 @@ pub use error::Error;
 pub use guest_ram::{GuestRam, RamRange};
 pub use keeper::KeeperProgram;
 pub use output::{Mark, OutputFiles, read_from};
-pub use registers::Registers;
+pub use registers::{REGISTER_NAMES, Registers};
 pub use snapshot::Snapshot;
 pub use steer::Steered;
 pub use stop::{Limits, Stop};

@@ -2,6 +2,12 @@
 
 use crate::error::Error;
 
+/// Registers of the core by GDB's names, in the order of their numbers in DCRSR (DDI0403E C1.6.3).
+pub const REGISTER_NAMES: [&str; 19] = [
+    "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr",
+    "pc", "xpsr", "msp", "psp",
+];
+
 /// The registers of a Cortex-M core at a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Registers {

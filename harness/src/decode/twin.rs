@@ -8,8 +8,9 @@ use crate::report::{CrashReport, Report};
 use crate::scenario::{Scenario, measured_function};
 use crate::steps::can_restart_tick;
 use crate::verdict::{Mismatch, VerdictKind};
+use crashrig_qemu::REGISTER_NAMES;
 use crashrig_wire::Detector;
-use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, SEQUENCE};
+use crashrig_wire::field::{CORE_CRC, CRC, Class, FIELDS, Field, REGISTERS, SEQUENCE};
 use crashrig_wire::region::{Geometry, Slot};
 use crashrig_wire::section::{
     SECTION_CLASSES, Section, SectionReading, StackWindow, ThreadRow, TransferRow,
@@ -143,12 +144,24 @@ impl Pair<'_> {
         let seals = [CORE_CRC.offset, CRC.offset];
         for field in FIELDS.iter().filter(|field| !seals.contains(&field.offset)) {
             let [one, other] = self.field(field);
+            if field.offset == REGISTERS.offset {
+                self.registers([one, other], differences);
+                continue;
+            }
             self.compare(
                 field.name,
                 masked(one, field.class),
                 masked(other, field.class),
                 differences,
             );
+        }
+    }
+
+    /// Each register by its name, so that a difference of one says nothing of the others.
+    fn registers(&self, [one, other]: [&[u8]; 2], differences: &mut Vec<Mismatch>) {
+        let words = one.as_chunks::<4>().0.iter().zip(other.as_chunks::<4>().0);
+        for (name, (one, other)) in REGISTER_NAMES.iter().zip(words) {
+            self.compare(&format!("register {name}"), one.to_vec(), other.to_vec(), differences);
         }
     }
 
@@ -167,7 +180,7 @@ impl Pair<'_> {
             if row.section == Section::Threads {
                 [&mut one, &mut other].into_iter().for_each(|rows| clear_high_water(rows));
                 if self.how == Difference::Probe {
-                    [&mut one, &mut other].into_iter().for_each(|rows| clear_preempted(rows));
+                    clear_preempted(&mut one, &mut other);
                 }
             }
             if row.section == Section::Transfers {
@@ -227,16 +240,27 @@ fn clear_high_water(rows: &mut [u8]) {
     }
 }
 
-/// Clears where the stack pointers of preempted threads stood: one that is ready and did not run
-/// was taken off the core wherever it was at that time.
-fn clear_preempted(rows: &mut [u8]) {
-    for row in rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0 {
-        let [_, state, _, flags, ..] = *row;
-        if state == ThreadRow::READY
-            && flags & ThreadRow::RAN == 0
-            && let Some(bytes) = row.get_mut(ThreadRow::STACK_POINTER_BYTES)
+/// Clears what depends on when each thread was taken off the core, which is another time behind a
+/// probe: one that could run and did not stood wherever it was; and where one run has it ready that
+/// the other has waiting, its time had come in one of them.
+fn clear_preempted(rows: &mut [u8], others: &mut [u8]) {
+    let rows = rows.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0;
+    let others = others.as_chunks_mut::<{ 4 * ThreadRow::WORDS }>().0;
+    for pair in rows.iter_mut().zip(others) {
+        let states = [&*pair.0, &*pair.1].map(|row| {
+            let [_, state, _, flags, ..] = *row;
+            (flags & ThreadRow::RAN == 0).then_some(state)
+        });
+        let [Some(one), Some(other)] = states else { continue };
+        let may_differ = [ThreadRow::READY, ThreadRow::WAITING];
+        if [one, other].contains(&ThreadRow::READY)
+            && may_differ.contains(&one)
+            && may_differ.contains(&other)
         {
-            bytes.fill(0);
+            for row in [pair.0, pair.1] {
+                row[1] = 0;
+                row[ThreadRow::STACK_POINTER_BYTES].fill(0);
+            }
         }
     }
 }

@@ -5,13 +5,7 @@ use super::problems::Problems;
 use super::raw_sweep::{RawEffect, RawLink, RawMemory};
 use super::sweep::{Memory, PlannedEffect, TriggerLink};
 use crate::sweep::fault::RamPolicy;
-
-/// Registers of the core that an effect can change, by GDB's names. Of `msp` and `psp`, engines
-/// beside the plug-in on QEMU 10 change the one that is in use, and say so of the other.
-const REGISTERS: [&str; 18] = [
-    "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr",
-    "pc", "msp", "psp",
-];
+use crashrig_qemu::REGISTER_NAMES;
 
 /// A size that no allocator can give, and whose dressing with canaries does not wrap.
 const IMPOSSIBLE_SIZE_BYTES: u32 = 0x7FFF_FFFF;
@@ -143,8 +137,12 @@ pub(super) fn check_effect(
         "write" => PlannedEffect::Write { memory: memory(problems)?, bytes: raw.bytes.clone()? },
         "register" | "fail-allocation" => {
             let name = raw.name.clone()?;
-            if !REGISTERS.contains(&name.as_str()) {
-                let expected = format_args!("one of {}", REGISTERS.join(", "));
+            // Of msp and psp, engines beside the plug-in on QEMU 10 change the one that is in use,
+            // and say so of the other.
+            let known = REGISTER_NAMES.into_iter().filter(|known| *known != "xpsr");
+            let known: Vec<_> = known.collect();
+            if !known.contains(&name.as_str()) {
+                let expected = format_args!("one of {}", known.join(", "));
                 problems.add("sweep.effect.name", format_args!("\"{name}\""), expected);
             }
             let value = if effect == "register" { raw.value } else { Some(IMPOSSIBLE_SIZE_BYTES) };

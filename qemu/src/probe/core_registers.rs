@@ -5,7 +5,7 @@
 use crate::error::Error;
 use crate::probe::chip::{Body, Chip};
 use crate::probe::core::Life;
-use crate::registers::Registers;
+use crate::registers::{REGISTER_NAMES, Registers};
 
 /// Bit of DCRSR: the register is written with DCRDR.
 const WRITES: u32 = 1 << 16;
@@ -27,11 +27,6 @@ enum Place {
     Nowhere,
 }
 
-/// r0 to r15 and what comes behind them.
-const NAMES: [&str; 19] = [
-    "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr",
-    "pc", "xpsr", "msp", "psp",
-];
 const SPECIAL_NAMES: [&str; 4] = ["primask", "basepri", "faultmask", "control"];
 
 fn place(number: u32) -> Place {
@@ -39,7 +34,7 @@ fn place(number: u32) -> Place {
         20 => Place::Special,
         33 => Place::Whole("fpscr"),
         64..=95 => Place::Half { number: (number - 64) / 2, is_upper: number % 2 == 1 },
-        _ => NAMES.get(number as usize).map_or(Place::Nowhere, |name| Place::Whole(name)),
+        _ => REGISTER_NAMES.get(number as usize).map_or(Place::Nowhere, |name| Place::Whole(name)),
     }
 }
 

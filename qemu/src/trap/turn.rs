@@ -4,6 +4,7 @@ use super::models::{Models, is_reset_due};
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::gdb::{Core, Step};
+use crate::registers::REGISTER_NAMES;
 use crate::stop::Stop;
 use crate::thumb;
 
@@ -16,10 +17,6 @@ const STEPS_PER_SYNC: usize = 16;
 
 /// AIRCR, by which software asks for a reset (DDI0403E B3.2.6).
 const RESET_CONTROL: u32 = 0xe000_ed0c;
-
-/// The names of GDB for r0 to r14.
-const NAMES: [&str; 15] =
-    ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr"];
 
 /// xPSR behind an instruction of an IT block (DDI0403E A7.3.3); unchanged outside of one.
 const fn behind_it(xpsr: u32) -> u32 {
@@ -84,8 +81,9 @@ impl Turn<'_> {
         let transfer =
             thumb::decode(code, &core.registers).ok_or(Error::Instruction { pc, code })?;
         let changes = self.models.access(&transfer, &core, &mut self.emulator.wires())?;
-        let named =
-            |(register, value): (u8, u32)| Some((*NAMES.get(usize::from(register))?, value));
+        let named = |(register, value): (u8, u32)| {
+            Some((*REGISTER_NAMES.get(usize::from(register))?, value))
+        };
         self.pass(&core, transfer.length, changes.into_iter().filter_map(named).collect())?;
         self.models.step(&mut self.emulator.wires())?;
         Ok(None)

@@ -13,6 +13,7 @@ use crashrig_harness::rig::{Rig, seed};
 use crashrig_harness::script::device::Device;
 use crashrig_harness::script::{Region, Script, Step, to_toml};
 use crashrig_harness::target::Target;
+use crashrig_layout::Need;
 use crashrig_scenarios::front::Front;
 use crashrig_wire::script::{Request, Response, ScriptLevel};
 use host::Host;
@@ -73,6 +74,8 @@ fn trials() -> Result<(Front, Vec<Trial>), String> {
                 on_host(&test, &own, amount.host).map_err(Failed::from)
             }));
             let targets = targets.iter().filter(|target| !target.board().is_variant);
+            // Behind a probe it is the same device, and much slower.
+            let targets = targets.filter(|target| target.has(Need::InstructionCount).is_ok());
             for target in targets.filter(|target| target.board().bootloader.is_none()) {
                 let (target, own) = (Arc::clone(target), setting.clone());
                 let test = format!("{}::{}::{name}::{level}", target.name(), target.board().name);

@@ -207,6 +207,8 @@ impl ThreadRow {
     pub const STACK_POINTER_BYTES: core::ops::Range<usize> = 12..16;
     /// Its state when it could run.
     pub const READY: u8 = 1;
+    /// Its state when it waited: for a time or for a message.
+    pub const WAITING: u8 = 2;
     /// It was the one that ran.
     pub const RAN: u8 = 1 << 0;
     /// It may not do everything.

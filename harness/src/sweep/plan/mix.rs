@@ -9,6 +9,7 @@ use super::resolve::{Bytes, Resolver};
 use crate::noise::Noise;
 use crate::scenario::sweep::{Mix, Sample};
 use crate::sweep::fault::{Effect, RamPolicy};
+use crashrig_qemu::REGISTER_NAMES;
 
 /// Interrupts that every chip has.
 const INTERRUPTS: u32 = 32;
@@ -16,10 +17,8 @@ const INTERRUPTS: u32 = 32;
 /// Makes seeds of neighbouring numbers differ in all their bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-const REGISTERS: [&str; 16] = [
-    "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr",
-    "pc",
-];
+/// Those that are flipped: r0 to pc.
+const REGISTERS: u32 = 16;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +85,7 @@ impl Mixture {
 }
 
 fn bit_of_register(noise: &mut Noise) -> Option<(Effect, String)> {
-    let name = *REGISTERS.get(noise.below(REGISTERS.len() as u32) as usize)?;
+    let name = *REGISTER_NAMES.get(noise.below(REGISTERS) as usize)?;
     let bit = noise.below(32);
     let effect = Effect::Register { name: name.to_owned(), flip: 1 << bit, value: None };
     Some((effect, format!("bit {bit} of {name}")))
