@@ -60,7 +60,7 @@ fn sweep(test: &Test, shard: Shard) -> Result<(), Failed> {
     let said = |error: &dyn std::fmt::Display| Failed::from(format!("failed to {error}"));
     let (rig, seed) = (Rig::here(), seed().map_err(|error| said(&error))?);
     let (file, board) = (&test.scenario.path, &test.target.board().name);
-    let campaign = Campaign::open(&rig, file, board, EngineChoice::Auto, seed);
+    let campaign = Campaign::open(&rig, file, Some(board), EngineChoice::Auto, seed);
     let campaign = campaign.map_err(|error| said(&error))?;
     let processors = processors(Some(1), shard);
     let orders = Orders { shard, processors: &processors, is_stop_asked: &|| false };

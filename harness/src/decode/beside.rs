@@ -23,14 +23,15 @@ pub fn differences(
     let mut found = between_records(scenario, probe, emulator, Difference::Probe);
     found.extend(boots(probe, emulator));
     let declared = declared.iter().filter(|it| it.scenario == scenario.name.replace("::", "/"));
-    for difference in declared {
+    let subjects = declared.flat_map(|it| it.subjects.iter().map(move |one| (one, &it.reason)));
+    for (name, reason) in subjects {
         let before = found.len();
-        found.retain(|mismatch| mismatch.subject != subject(&difference.subject));
+        found.retain(|mismatch| mismatch.subject != subject(name));
         if found.len() == before {
             found.push(mismatch(
                 0,
-                &subject(&difference.subject),
-                format!("a difference, since the board file declares one: {}", difference.reason),
+                &subject(name),
+                format!("a difference, since the board file declares one: {reason}"),
                 "none: the declaration is stale".to_owned(),
             ));
         }

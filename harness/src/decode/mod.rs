@@ -19,5 +19,6 @@ pub mod oracle;
 pub mod records;
 pub mod sections;
 pub mod symbols;
+mod timing;
 pub mod twin;
 pub mod witness;

@@ -12,13 +12,14 @@ use super::workload::Workload;
 use crate::execute::{JudgeError, load_image, shown};
 use crate::image::Image;
 use crate::known::check_names;
-use crate::rig::{Rig, RigError};
+use crate::rig::{DEFAULT_BOARD, Rig, RigError};
 use crate::scenario::check::load;
 use crate::scenario::error::ScenarioError;
 use crate::suite::{self, Test};
 use crate::target::BenchError;
 use crate::target::emulator::EmulatorTarget;
 use clap::ValueEnum;
+use crashrig_layout::Need;
 use crashrig_qemu::Program;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,25 +99,34 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// The work of a file.
+    /// The work of a file, on a board; without one, on the default board if the sweep is for it, or
+    /// else on the first that it is for.
     ///
     /// # Errors
     /// See [`CampaignError`].
     pub fn open(
         rig: &Rig,
         file: &Path,
-        board: &str,
+        board: Option<&str>,
         engine: EngineChoice,
         seed: u64,
     ) -> Result<Self, CampaignError> {
         let scenario = load(file)?;
-        let tests = suite::tests(vec![scenario], &rig.targets()?).map_err(RigError::from)?;
+        let mut tests = suite::tests(vec![scenario], &rig.targets()?).map_err(RigError::from)?;
+        // Engines count instructions.
+        tests.retain(|test| test.target.has(Need::InstructionCount).is_ok());
         let names: Vec<_> = tests.iter().map(|it| it.target.board().name.clone()).collect();
-        let found = tests.into_iter().find(|test| test.target.board().name == board);
-        let (file, board) = (file.to_owned(), board.to_owned());
-        let Some(test) = found else {
+        let is_named = |name: &str| names.iter().position(|known| known == name);
+        let found = match board {
+            Some(board) => is_named(board),
+            None => is_named(DEFAULT_BOARD).or((!names.is_empty()).then_some(0)),
+        };
+        let file = file.to_owned();
+        let Some(test) = found.map(|at| tests.swap_remove(at)) else {
+            let board = board.unwrap_or(DEFAULT_BOARD).to_owned();
             return Err(CampaignError::Board { file, board, known: names.join(", ") });
         };
+        let board = test.target.board().name.clone();
         if let Some(reason) = test.ignored {
             return Err(CampaignError::Lack { file, board, reason });
         }

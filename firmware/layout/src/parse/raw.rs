@@ -223,7 +223,7 @@ pub(crate) struct RawEmulator {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawProbeDifference {
     pub scenario: String,
-    pub subject: String,
+    pub subjects: Vec<String>,
     pub reason: String,
 }
 

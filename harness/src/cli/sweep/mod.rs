@@ -7,7 +7,6 @@ mod run;
 
 use super::CommandError;
 use crate::exit;
-use crate::rig::DEFAULT_BOARD;
 use crate::sweep::campaign::{CampaignError, EngineChoice};
 use crate::sweep::fault::Scope;
 use crate::sweep::schedule::ScheduleError;
@@ -64,9 +63,10 @@ struct Run {
     /// What carries injections out.
     #[arg(long, value_enum, default_value_t = EngineChoice::Auto)]
     engine: EngineChoice,
-    /// The board.
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_BOARD)]
-    board: String,
+    /// The board. Without it, the usual one if the sweep is for it, or else the first that it is
+    /// for.
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
     /// Folder in which each sweep has a folder for its results.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,

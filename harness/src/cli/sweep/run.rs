@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Run) -> Result<u8, CommandError> {
     let mut campaigns = Vec::new();
     for file in &arguments.files {
         let Run { board, engine, .. } = arguments;
-        let campaign = Campaign::open(&rig, file, board, *engine, seed);
+        let campaign = Campaign::open(&rig, file, board.as_deref(), *engine, seed);
         let campaign = campaign.map_err(SweepError::from)?;
         // Of one point that is run again, somebody wants to see the run.
         let runs_all = arguments.no_prune || arguments.only.is_some();

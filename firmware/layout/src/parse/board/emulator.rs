@@ -7,6 +7,7 @@ use crate::parse::chip::Chip;
 use crate::parse::problem::{Problems, listed, quoted};
 use crate::parse::range::AddressRange;
 use crate::parse::raw::{RawDeviation, RawEmulator, RawProbeDifference, RawVersion};
+use std::collections::BTreeSet;
 use std::fmt;
 
 crate::names::closed_list! {
@@ -72,13 +73,14 @@ pub struct Deviation {
     pub reason: String,
 }
 
-/// One declared difference between a scenario in the emulator and the same behind a virtual probe.
+/// The declared differences between a scenario in the emulator and the same behind a virtual probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeDifference {
     /// The scenario, as `family/name`.
     pub scenario: String,
-    /// What differs: a field or a section of the record, `boundary` or `uptime_ms`.
-    pub subject: String,
+    /// What differs: fields of the record, `section NAME`, `register NAME`, `boundary` or
+    /// `uptime_ms`; at least one.
+    pub subjects: Vec<String>,
     /// Why, in words.
     pub reason: String,
 }
@@ -181,15 +183,17 @@ fn check_probe_differences(raw: &RawEmulator, problems: &mut Problems<'_>) -> Ve
         let key = |name: &str| format!("emulator.probe_difference[{index}].{name}");
         let is_name = raw.scenario.split('/').filter(|part| !part.is_empty()).count() == 2;
         problems.require(is_name, key("scenario"), quoted(&raw.scenario), "family/name");
-        for (name, value) in [("subject", &raw.subject), ("reason", &raw.reason)] {
-            problems.require(!value.trim().is_empty(), key(name), "nothing", "words");
-        }
-        let is_twice = differences
-            .iter()
-            .any(|other| (&other.scenario, &other.subject) == (&raw.scenario, &raw.subject));
-        problems.require(!is_twice, key("subject"), quoted(&raw.subject), "each once");
-        let RawProbeDifference { scenario, subject, reason } = raw.clone();
-        differences.push(ProbeDifference { scenario, subject, reason });
+        problems.require(!raw.reason.trim().is_empty(), key("reason"), "nothing", "words");
+        let is_told =
+            !raw.subjects.is_empty() && raw.subjects.iter().all(|it| !it.trim().is_empty());
+        problems.require(is_told, key("subjects"), "nothing", "what differs, at least one");
+        let is_twice = differences.iter().any(|other| other.scenario == raw.scenario);
+        problems.require(!is_twice, key("scenario"), quoted(&raw.scenario), "each once");
+        let once: BTreeSet<_> = raw.subjects.iter().collect();
+        let is_once = once.len() == raw.subjects.len();
+        problems.require(is_once, key("subjects"), raw.subjects.join(", "), "each once");
+        let RawProbeDifference { scenario, subjects, reason } = raw.clone();
+        differences.push(ProbeDifference { scenario, subjects, reason });
     }
     differences
 }
