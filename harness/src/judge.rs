@@ -13,7 +13,7 @@ use crate::scenario::{BootPlan, End, ExpectedCrash, Place, Scenario, Start};
 use crate::target::Boundary;
 use crate::verdict::{Mismatch, Verdict, VerdictKind};
 use crashrig_wire::marker::Found;
-use crashrig_wire::{BuildId, EndMarker};
+use crashrig_wire::{BuildId, EndMarker, Observation};
 use std::fmt::Display;
 
 /// What identifies the run that a report must be of.
@@ -204,7 +204,8 @@ impl Judge {
                 self.add(VerdictKind::Record, "observed", wanted, "not observed");
             }
         }
-        for unwanted in &context.plan.missing {
+        let wrong = Observation::ALL.iter().filter(|it| it.is_wrong());
+        for unwanted in wrong.chain(&context.plan.missing) {
             if marker.saw(*unwanted) {
                 let expected = format!("no {unwanted}");
                 self.add(VerdictKind::Record, "missing", expected, "observed");

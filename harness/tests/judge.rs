@@ -87,6 +87,8 @@ fn a_clean_boot_passes_and_every_flaw_has_its_verdict() {
     check("clean", stale, V::StaleImage, &["build-id"]);
     check("clean", vec![other(|m| m.run_id = 8)], V::StaleImage, &["run-id"]);
     check("clean", vec![other(|m| m.boot = 2)], V::Record, &["boot-number"]);
+    let wrong = vec![other(|m| m.observed |= Observation::CheckFailed.bit())];
+    check("clean", wrong, V::Record, &["missing"]);
     let seen = vec![other(|m| m.first = Found::Unread)];
     check("clean", seen, V::Record, &["first-as-host-reads"]);
     check("clean", vec![boot(Boundary::Exit { status: 0 }, None)], V::Crash, &["end"]);

@@ -43,7 +43,7 @@ fn every_detector_must_fire_in_a_scenario() {
 #[test]
 fn every_observation_is_demanded_by_a_scenario() {
     let scenarios = all();
-    for observation in Observation::ALL {
+    for observation in Observation::ALL.iter().filter(|it| !it.is_wrong()) {
         let demanded = scenarios
             .iter()
             .any(|s| !is_control(s) && s.boots.iter().any(|b| b.observed.contains(observation)));

@@ -216,4 +216,10 @@ impl Observation {
     pub const fn bit(self) -> u64 {
         1 << self.code()
     }
+
+    /// Whether no boot may see it, whatever its scenario says.
+    #[must_use]
+    pub const fn is_wrong(self) -> bool {
+        matches!(self, Self::CheckFailed)
+    }
 }
