@@ -270,9 +270,9 @@ impl Emulator {
             // Only a reset leads here: other requests of a guest to shut down do not exist on these
             // cores, and this side never asks for one without ending QEMU.
             ("shutdown", _) => (State::AtReset, Stop::Reset),
-            // A guest that asked for its reset in the moment of the stop stays in the state "paused",
-            // and only the event tells (measured with 10.0: left alone, the reset never comes). The
-            // answer about the status comes after it.
+            // A guest that asked for its reset in the moment of the stop stays in the state
+            // "paused", and only the event tells (measured with 10.0: left alone, the reset never
+            // comes). The answer about the status comes after it.
             ("paused", Some(_)) if self.qmp.has_event("SHUTDOWN") => (State::AtReset, Stop::Reset),
             ("paused", Some(limit)) => (State::Stopped, limit),
             ("debug", _) => {
