@@ -70,6 +70,7 @@ pub fn run(
         crash_start: 0,
         has_witness: target.has_witness(),
         bench_problem: None,
+        recovery: None,
         boots: Vec::new(),
         wall_ms: 0,
     };
@@ -96,6 +97,7 @@ fn drive(
     let watched = identity.watch.map(|address| Watched { address: address & !3, last_store: 0 });
     watched.map_or(Ok(()), |word| session.log_stores(word.address, 4))?;
     evidence.command_line = session.command_line();
+    evidence.recovery = session.recovery();
     let mut driver = Driver {
         session,
         places,

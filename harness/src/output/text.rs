@@ -15,6 +15,7 @@ use crate::evidence::Evidence;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::scenario::Scenario;
 use crate::target::Boundary;
+use crate::target::probe::ladder::Recovery;
 use crate::verdict::Verdict;
 use crashrig_wire::Thread;
 use crashrig_wire::record::Trust;
@@ -30,7 +31,10 @@ const LOG_LINES: usize = 20;
 #[must_use]
 pub fn summary(evidence: &Evidence) -> String {
     let boots = evidence.boots.len();
-    format!("{boots} boot{}, {} ms", if boots == 1 { "" } else { "s" }, evidence.wall_ms)
+    let recovered = |it: &Recovery| format!(", recovered by {}", it.helped);
+    let recovered = evidence.recovery.as_ref().map_or(String::new(), recovered);
+    let plural = if boots == 1 { "" } else { "s" };
+    format!("{boots} boot{plural}, {} ms{recovered}", evidence.wall_ms)
 }
 
 /// Where the files of a run are, as people read it.
@@ -93,8 +97,10 @@ pub enum Detail {
 #[must_use]
 pub fn boots(report: &Report, detail: Detail) -> String {
     let mut out = String::new();
-    if let Some(problem) = &report.bench_problem {
-        line(&mut out, format_args!("bench     {problem}"));
+    let problem = report.bench_problem.as_ref().map(|problem| format!("bench     {problem}"));
+    let recovery = report.recovery.as_ref().map(|recovery| format!("board     {recovery}"));
+    for text in problem.into_iter().chain(recovery) {
+        line(&mut out, format_args!("{text}"));
     }
     for (index, boot) in report.boots.iter().enumerate() {
         if index > 0 {

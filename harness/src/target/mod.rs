@@ -11,6 +11,7 @@ pub mod probe;
 
 pub use self::deadline::Deadline;
 
+use self::probe::ladder::Recovery;
 use crate::image::{Flash, Image};
 use crate::scenario::Fill;
 use crashrig_layout::Need;
@@ -336,4 +337,8 @@ pub trait Session {
     fn ram(&self) -> &[(u32, u32)];
     /// How the device was started, for the bundle.
     fn command_line(&self) -> Vec<String>;
+    /// What has helped the board at the start, if it was in trouble.
+    fn recovery(&self) -> Option<Recovery> {
+        None
+    }
 }

@@ -1,21 +1,15 @@
 //! A device behind a probe while it runs: what it has come to, found out without stopping it, and
 //! what it asks its debugger for. A device that is stopped here has ended its boot.
 
-use super::connect::failed;
+use super::connect::{self, HALT, PC, failed};
 use super::serve::{After, serve};
 use super::session::{ProbeSession, State, core};
 use super::watch;
 use crate::target::{BenchError, Boundary, Session as _, Wait};
-use probe_rs::{
-    BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, RegisterId, VectorCatchCondition,
-};
-use std::time::Duration;
+use probe_rs::{BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, RegisterId};
 
-/// How long a core may take to halt.
-const HALT: Duration = Duration::from_secs(1);
 /// The file of a core dump in a bundle.
 const DUMP_FILE: &str = "core.coredump";
-const PC: RegisterId = RegisterId(15);
 const XPSR: RegisterId = RegisterId(16);
 /// The number of the exception in xPSR; 0 is none.
 const EXCEPTION: u32 = 0x1FF;
@@ -24,18 +18,7 @@ impl ProbeSession {
     /// A reset that keeps RAM; the core stands before its first instruction, and will after each
     /// further one.
     pub(super) fn reset_to_start(&mut self) -> Result<(), BenchError> {
-        let start = self.start;
-        let mut core = core(&mut self.probe)?;
-        core.reset_and_halt(HALT).map_err(|error| failed("reset and halt", &error))?;
-        core.enable_vector_catch(VectorCatchCondition::CoreReset)
-            .map_err(|error| failed("catch resets", &error))?;
-        let pc: u32 = core.read_core_reg(PC).map_err(|error| failed("read pc", &error))?;
-        if pc != start {
-            return Err(BenchError(format!(
-                "reset and halt: found the core at {pc:#010x}, expected its first instruction at \
-                 {start:#010x}"
-            )));
-        }
+        connect::reset_to_start(&mut self.probe, self.start)?;
         self.state.is_running = false;
         self.state.is_at_start = true;
         self.state.met = None;

@@ -7,6 +7,7 @@
 
 use super::clock::Clock;
 use super::connect::failed;
+use super::ladder::Recovery;
 use super::registers;
 use super::watch::{self, Accesses};
 use crate::noise::filled;
@@ -33,6 +34,7 @@ pub(super) struct ProbeSession {
     /// Whether RAM of a core that has locked up can be believed.
     pub keeps_lockup_ram: bool,
     pub command_line: Vec<String>,
+    pub recovery: Option<Recovery>,
     /// Where core dumps go.
     pub folder: PathBuf,
     pub state: State,
@@ -257,6 +259,10 @@ impl Session for ProbeSession {
 
     fn command_line(&self) -> Vec<String> {
         self.command_line.clone()
+    }
+
+    fn recovery(&self) -> Option<Recovery> {
+        self.recovery.clone()
     }
 }
 
