@@ -16,7 +16,7 @@ use crate::entry::Entries;
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA, Watched};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::scenario::{BootPlan, ExpectedCrash, Fill, Scenario, Start, Tamper};
 use crate::script::Script;
 use crate::steps;
 use crate::target::{BenchError, Boundary, Session, Target};
@@ -112,6 +112,7 @@ fn drive(
         silent_boots: 0,
         instructions: 0,
         scripts: &scenario.scripts,
+        crashes: &scenario.crashes,
     };
     for (index, plan) in scenario.boots.iter().enumerate() {
         let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -164,6 +165,7 @@ struct Driver<'a> {
     silent_boots: usize,
     instructions: u64,
     scripts: &'a [Script],
+    crashes: &'a [ExpectedCrash],
 }
 
 impl Driver<'_> {

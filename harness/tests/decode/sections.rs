@@ -236,6 +236,7 @@ fn sections_are_held_against_ram_log_and_core() {
     let status = |value| BTreeMap::from([("mpu_ctrl".to_owned(), value), ("iabr0".to_owned(), 32)]);
     let entry = |value| EntryReading {
         entry: Entry::Exception,
+        is_caught: false,
         registers: BTreeMap::new(),
         status: status(value),
         frame: None,

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod bench;
+mod catches;
 mod halts;
 mod program;
 mod session;

@@ -1,6 +1,7 @@
 //! A device behind a probe while it runs: what it has come to, found out without stopping it, and
 //! what it asks its debugger for. A device that is stopped here has ended its boot.
 
+use super::catch;
 use super::connect::{self, HALT, PC, failed};
 use super::serve::{After, serve};
 use super::session::{ProbeSession, State, core};
@@ -127,6 +128,9 @@ fn stopped(
     let xpsr: u32 = core.read_core_reg(XPSR).map_err(|error| failed("read xpsr", &error))?;
     if pc == start && xpsr & EXCEPTION == 0 {
         return Ok(Wait::Boundary(Boundary::Reset));
+    }
+    if state.catches_faults && catch::is_it(reason, xpsr & EXCEPTION) {
+        return Ok(Wait::Breakpoint { address: pc });
     }
     if let Some(number) = watch::matched(core, state.watched.len())? {
         let address = state.watched.get(number).copied().unwrap_or_default();

@@ -12,6 +12,8 @@ pub mod permission;
 pub mod registers;
 
 #[cfg(feature = "hardware")]
+mod catch;
+#[cfg(feature = "hardware")]
 mod clock;
 #[cfg(feature = "hardware")]
 mod connect;

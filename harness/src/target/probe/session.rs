@@ -5,6 +5,7 @@
 //! for something (see `serve`). Must never happen here: flash programmed between a crash and the
 //! reading of its record; a wait without a deadline.
 
+use super::catch;
 use super::clock::Clock;
 use super::connect::failed;
 use super::ladder::Recovery;
@@ -51,6 +52,8 @@ pub(super) struct State {
     /// What it came to while it was looked at for another reason.
     pub met: Option<Wait>,
     pub breakpoints: Vec<u32>,
+    /// Whether faults halt the core.
+    pub catches_faults: bool,
     /// Watched ranges by comparator, by first address.
     pub watched: Vec<u32>,
     pub logs: Logs,
@@ -187,6 +190,7 @@ impl Session for ProbeSession {
     }
 
     fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
+        self.catch_faults(false)?;
         let breakpoints = std::mem::take(&mut self.state.breakpoints);
         let watched = std::mem::take(&mut self.state.watched);
         let mut core = core(&mut self.probe)?;
@@ -255,6 +259,14 @@ impl Session for ProbeSession {
 
     fn ram(&self) -> &[(u32, u32)] {
         &self.ram
+    }
+
+    fn catch_faults(&mut self, are_caught: bool) -> Result<bool, BenchError> {
+        if self.state.catches_faults != are_caught {
+            catch::set(&mut core(&mut self.probe)?, are_caught)?;
+            self.state.catches_faults = are_caught;
+        }
+        Ok(are_caught)
     }
 
     fn command_line(&self) -> Vec<String> {
