@@ -8,3 +8,4 @@ mod halts;
 mod program;
 mod session;
 mod trouble;
+mod watches;
