@@ -6,6 +6,7 @@ mod bench;
 mod catches;
 mod halts;
 mod program;
+mod rtt;
 mod session;
 mod trouble;
 mod watches;

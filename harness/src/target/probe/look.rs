@@ -30,9 +30,10 @@ impl ProbeSession {
     /// Looks at a device that runs, and serves what it asks for. What it came to is kept.
     pub(super) fn look(&mut self) -> Result<(), BenchError> {
         while self.state.is_running {
-            let Self { probe, state, start, .. } = self;
+            let Self { probe, state, start, rtt, .. } = self;
             let mut core = core(probe)?;
             let status = core.status().map_err(|error| failed("look at the core", &error))?;
+            rtt.iter_mut().for_each(|rtt| rtt.drain(&mut core));
             let command = match status {
                 CoreStatus::Running | CoreStatus::Sleeping | CoreStatus::Unknown => return Ok(()),
                 CoreStatus::LockedUp => {

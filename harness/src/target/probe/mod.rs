@@ -28,6 +28,8 @@ mod look;
 #[cfg(feature = "hardware")]
 mod place;
 #[cfg(feature = "hardware")]
+mod rtt;
+#[cfg(feature = "hardware")]
 mod serve;
 #[cfg(feature = "hardware")]
 mod session;

@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::connect::failed;
 use super::ladder::Recovery;
 use super::registers;
+use super::rtt::Drain;
 use super::watch::{self, Accesses};
 use crate::noise::filled;
 use crate::scenario::Fill;
@@ -36,6 +37,8 @@ pub(super) struct ProbeSession {
     pub keeps_lockup_ram: bool,
     pub command_line: Vec<String>,
     pub recovery: Option<Recovery>,
+    /// What the image says through RTT, if it has that.
+    pub rtt: Option<Drain>,
     /// Where core dumps go.
     pub folder: PathBuf,
     pub state: State,
@@ -79,6 +82,9 @@ impl Session for ProbeSession {
     }
 
     fn resume(&mut self) -> Result<(), BenchError> {
+        if let Some(rtt) = self.rtt.as_mut().filter(|_| self.state.is_at_start) {
+            rtt.restart();
+        }
         self.state.met = None;
         self.state.is_at_start = false;
         self.state.is_running = true;

@@ -9,6 +9,7 @@ use super::connect::{Way, begin};
 use super::driver_chip::{chip_name, description};
 use super::ladder::{LADDER, Recovery, Rung, climb};
 use super::place::{Place, PowerSwitch};
+use super::rtt::Drain;
 use super::session::{ProbeSession, State};
 use super::virtual_bench::{Lease, VirtualBench};
 use crate::agree::Range;
@@ -289,6 +290,7 @@ impl Target for ProbeTarget {
                     || matches!(self.link, Link::Attached),
                 command_line: self.command_line(),
                 recovery,
+                rtt: Drain::of(image, folder),
                 folder: folder.to_owned(),
                 state: State { is_at_start: true, ..State::default() },
                 _held: taken.held,
