@@ -15,7 +15,6 @@ use crate::evidence::Evidence;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::scenario::Scenario;
 use crate::target::Boundary;
-use crate::target::probe::ladder::Recovery;
 use crate::verdict::Verdict;
 use crashrig_wire::Thread;
 use crashrig_wire::record::Trust;
@@ -31,10 +30,9 @@ const LOG_LINES: usize = 20;
 #[must_use]
 pub fn summary(evidence: &Evidence) -> String {
     let boots = evidence.boots.len();
-    let recovered = |it: &Recovery| format!(", recovered by {}", it.helped);
-    let recovered = evidence.recovery.as_ref().map_or(String::new(), recovered);
     let plural = if boots == 1 { "" } else { "s" };
-    format!("{boots} boot{plural}, {} ms{recovered}", evidence.wall_ms)
+    let recovered = evidence.recovery.as_ref().map(|it| format!(", recovered by {}", it.helped));
+    format!("{boots} boot{plural}, {} ms{}", evidence.wall_ms, recovered.unwrap_or_default())
 }
 
 /// Where the files of a run are, as people read it.
@@ -97,11 +95,9 @@ pub enum Detail {
 #[must_use]
 pub fn boots(report: &Report, detail: Detail) -> String {
     let mut out = String::new();
-    let problem = report.bench_problem.as_ref().map(|problem| format!("bench     {problem}"));
-    let recovery = report.recovery.as_ref().map(|recovery| format!("board     {recovery}"));
-    for text in problem.into_iter().chain(recovery) {
-        line(&mut out, format_args!("{text}"));
-    }
+    let problem = report.bench_problem.iter().map(|problem| format!("bench     {problem}"));
+    let recovery = report.recovery.iter().map(|recovery| format!("board     {recovery}"));
+    problem.chain(recovery).for_each(|text| line(&mut out, format_args!("{text}")));
     for (index, boot) in report.boots.iter().enumerate() {
         if index > 0 {
             out.push('\n');

@@ -1,4 +1,4 @@
-//! What an image says through RTT, if it has that: drained while it runs, into a file of the bundle.
+//! What an image says through RTT, if it has that: drained while it runs into a file of the bundle.
 //!
 //! It is help for whoever reads the bundle, and never evidence: it has no part in a verdict, and
 //! what goes wrong with it is no trouble of the bench. The rings stand in RAM that start-up code
