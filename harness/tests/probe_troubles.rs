@@ -4,6 +4,7 @@
 
 use crashrig_harness::boards::lock::Locks;
 use crashrig_harness::boards::{Bench, BenchBoard};
+use crashrig_harness::evidence;
 use crashrig_harness::execute::Outcome;
 use crashrig_harness::rig::Rig;
 use crashrig_harness::suite::{Test, scenarios, tests};
@@ -105,6 +106,11 @@ fn check(trouble: Trouble, expected: &[&str]) {
     }
     assert!(began.elapsed() < LONGEST, "{trouble}: {:?}", began.elapsed());
     assert!(place.target.broken().is_some(), "{trouble}: the board is broken");
+    // It stays so, whatever becomes of the trouble.
+    place.target.set_troubles(&[]);
+    let (kind, found) = place.run(BOOT);
+    assert_eq!(kind, VerdictKind::Infrastructure, "{trouble}: {found}");
+    assert!(found.starts_with("use a board that is broken: "), "{trouble}: {found}");
 }
 
 /// A trouble that one rung mends, and no other.
@@ -122,6 +128,8 @@ fn check_rung(trouble: Trouble, help: Help, expected: &str) {
         assert_eq!(recovery.helped, help, "{trouble}");
         assert!(recovery.trouble.contains(expected), "{trouble}: {}", recovery.trouble);
         assert!(outcome.summary().ends_with(&format!("recovered by {help}")), "{trouble}");
+        let stored = evidence::read(&outcome.bundle).unwrap();
+        assert_eq!(stored.recovery.as_ref(), Some(&recovery), "{trouble}");
         assert_eq!(outcome.report.recovery, Some(recovery), "{trouble}");
     }
     let place = Place::with_rungs(with(&|rung| rung.help != help));
