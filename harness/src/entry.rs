@@ -7,9 +7,13 @@
 //! that made the check. So the device is stopped there, too, from the injection on. Each stop lets
 //! the emulator's clock jump; where the tick's period cannot start anew then, the next tick would
 //! come at once, and again: QEMU 7.2 is not stopped at handlers. Interprets nothing.
+//!
+//! Behind a probe the core itself halts as it enters a fault, by its vector catch, where a boot is
+//! to end with one. It catches nothing else: every other capture is met by a breakpoint.
 
 use crate::image::Image;
 use crate::target::{BenchError, Session};
+use crashrig_wire::Detector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -104,6 +108,9 @@ impl Entry {
 pub struct EntryReading {
     /// The entry.
     pub entry: Entry,
+    /// Whether the core halted there by itself: a vector catch, not a breakpoint.
+    #[serde(default)]
+    pub is_caught: bool,
     /// Registers by GDB's names, those that the target offers.
     pub registers: BTreeMap<String, u32>,
     /// Registers of the System Control Space by the names of their fields in a record.
@@ -120,9 +127,27 @@ pub struct Entries {
     handlers: Vec<(u32, Entry)>,
 }
 
+/// Whether a capture begins with a fault of the core where this notices the crash. ARMv8-M's stack
+/// limits are left out: ARMv7-M has no catch of them.
+#[must_use]
+pub const fn begins_with_fault(detector: Detector) -> bool {
+    matches!(
+        detector,
+        Detector::MpuGuard
+            | Detector::StackingError
+            | Detector::BusError
+            | Detector::MemoryProtection
+            | Detector::InstructionCheck
+            | Detector::DivideTrap
+            | Detector::HardFault
+    )
+}
+
 /// What was read in one boot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seen {
+    /// Whether the core halts at faults by itself.
+    is_catching: bool,
     /// Where the capture began.
     capture: Option<EntryReading>,
     /// Where the newest handler began that may check.
@@ -130,6 +155,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Nothing yet, of a core that halts at faults by itself or does not.
+    #[must_use]
+    pub const fn new(is_catching: bool) -> Self {
+        Self { is_catching, capture: None, handler: None }
+    }
+
     /// What the record of the boot is about: what the handler was entered with that made the check,
     /// if one has found something.
     #[must_use]
@@ -158,12 +189,19 @@ impl Entries {
         Self { captures: places(&Entry::ALL), handlers: places(&Entry::HANDLERS) }
     }
 
-    /// Stops the device where captures begin.
+    /// Stops the device where captures begin. One that begins with a fault is caught by the core
+    /// where `is_by_fault` says that no other is expected, and the target can; whether it is.
     ///
     /// # Errors
     /// The bench failed.
-    pub fn watch(&self, session: &mut dyn Session) -> Result<(), BenchError> {
-        self.captures.iter().try_for_each(|(address, _)| session.set_breakpoint(*address))
+    pub fn watch(&self, session: &mut dyn Session, is_by_fault: bool) -> Result<bool, BenchError> {
+        if self.captures.is_empty() {
+            return Ok(false);
+        }
+        let is_caught = session.catch_faults(is_by_fault)?;
+        let others = self.captures.iter().filter(|it| !is_caught || it.1 != Entry::Exception);
+        others.into_iter().try_for_each(|(address, _)| session.set_breakpoint(*address))?;
+        Ok(is_caught)
     }
 
     /// Stops the device where handlers begin that check stacks, too.
@@ -192,7 +230,8 @@ impl Entries {
             return Ok(());
         }
         if let Some(entry) = at(&self.captures) {
-            seen.capture = Some(read(session, entry)?);
+            let is_caught = seen.is_catching && entry == Entry::Exception;
+            seen.capture = Some(EntryReading { is_caught, ..read(session, entry)? });
         } else if let Some(entry) = at(&self.handlers) {
             seen.handler = Some(read(session, entry)?);
         }
@@ -220,7 +259,7 @@ fn read(session: &mut dyn Session, entry: Entry) -> Result<EntryReading, BenchEr
         (_, Some(_)) => registers.get("psp"),
     };
     let frame = pointer.map_or(Ok(None), |pointer| frame(session, *pointer))?;
-    Ok(EntryReading { entry, registers, status, frame })
+    Ok(EntryReading { entry, is_caught: false, registers, status, frame })
 }
 
 /// The words at a stack pointer, which may point anywhere.

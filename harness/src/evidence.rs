@@ -6,6 +6,7 @@
 //! written last and at once, so a bundle without it is one of a run that did not end.
 
 use crate::entry::EntryReading;
+use crate::target::probe::ladder::Recovery;
 use crate::target::{Boundary, BusWrite};
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
@@ -93,6 +94,9 @@ pub struct Evidence {
     pub has_witness: bool,
     /// Why the bench failed, if it did.
     pub bench_problem: Option<String>,
+    /// What has helped a board that was in trouble at first.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
     /// The boots, in order.
     pub boots: Vec<BootEvidence>,
     /// Time on the wall from the start of the target to the last boundary.

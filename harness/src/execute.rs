@@ -197,6 +197,8 @@ fn join(mut first: Outcome, second: Outcome) -> Outcome {
     let [one, other] = runs;
     first.verdict = Verdict::of(twin::differences(&first.scenario, one, other));
     first.evidence.wall_ms += second.evidence.wall_ms;
+    first.evidence.recovery = first.evidence.recovery.or(second.evidence.recovery);
+    first.report.recovery.clone_from(&first.evidence.recovery);
     for (boot, other) in first.report.boots.iter_mut().zip(second.report.boots) {
         if let (Some(crash), Some(other)) = (&mut boot.crash, other.crash) {
             crash.changed_by = other.changed_by;

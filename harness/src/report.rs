@@ -3,6 +3,7 @@
 use crate::decode::backtrace::Frame;
 use crate::decode::log::LogLine;
 use crate::decode::sections::Sections;
+use crate::target::probe::ladder::Recovery;
 use crate::target::{Boundary, BusWrite};
 use crashrig_wire::region::Slot;
 use crashrig_wire::script::Response;
@@ -13,6 +14,8 @@ use crashrig_wire::{EndMarker, Ledger, Record};
 pub struct Report {
     /// Why the bench failed, if it did.
     pub bench_problem: Option<String>,
+    /// What has helped a board that was in trouble at first.
+    pub recovery: Option<Recovery>,
     /// The boots, in order.
     pub boots: Vec<BootReport>,
 }

@@ -16,7 +16,7 @@ use crate::entry::Entries;
 use crate::evidence::{Blob, BootEvidence, Evidence, RamEvidence, SCHEMA, Watched};
 use crate::image::Image;
 use crate::noise::{Noise, tamper};
-use crate::scenario::{BootPlan, Fill, Scenario, Start, Tamper};
+use crate::scenario::{BootPlan, ExpectedCrash, Fill, Scenario, Start, Tamper};
 use crate::script::Script;
 use crate::steps;
 use crate::target::{BenchError, Boundary, Session, Target};
@@ -70,6 +70,7 @@ pub fn run(
         crash_start: 0,
         has_witness: target.has_witness(),
         bench_problem: None,
+        recovery: None,
         boots: Vec::new(),
         wall_ms: 0,
     };
@@ -96,6 +97,7 @@ fn drive(
     let watched = identity.watch.map(|address| Watched { address: address & !3, last_store: 0 });
     watched.map_or(Ok(()), |word| session.log_stores(word.address, 4))?;
     evidence.command_line = session.command_line();
+    evidence.recovery = session.recovery();
     let mut driver = Driver {
         session,
         places,
@@ -110,6 +112,7 @@ fn drive(
         silent_boots: 0,
         instructions: 0,
         scripts: &scenario.scripts,
+        crashes: &scenario.crashes,
     };
     for (index, plan) in scenario.boots.iter().enumerate() {
         let planned = u32::try_from(index + 1).unwrap_or(u32::MAX);
@@ -162,6 +165,7 @@ struct Driver<'a> {
     silent_boots: usize,
     instructions: u64,
     scripts: &'a [Script],
+    crashes: &'a [ExpectedCrash],
 }
 
 impl Driver<'_> {

@@ -62,7 +62,7 @@ fn boot(boundary: Boundary, marker: Option<EndMarker>) -> BootReport {
 }
 
 fn check(end: &str, boots: Vec<BootReport>, expected: VerdictKind, subjects: &[&str]) {
-    let report = Report { bench_problem: None, boots };
+    let report = Report { bench_problem: None, recovery: None, boots };
     let verdict = judge(&scenario(end), &report, &IDENTITY);
     let found: Vec<_> = verdict.mismatches.iter().map(|m| m.subject.as_str()).collect();
     assert_eq!((verdict.kind, found.as_slice()), (expected, subjects), "{verdict:?}");
@@ -110,7 +110,8 @@ fn the_ledger_is_held_against_what_is_expected_of_it() {
     let check = |keys: &str, ledger: Option<Ledger>, expected: &[(&str, &str, &str)]| {
         let scenario = scenario_with("clean", keys);
         let boots = vec![BootReport { ledger, ..boot(Boundary::Reset, Some(marker())) }];
-        let verdict = judge(&scenario, &Report { bench_problem: None, boots }, &IDENTITY);
+        let verdict =
+            judge(&scenario, &Report { bench_problem: None, recovery: None, boots }, &IDENTITY);
         let found: Vec<_> = verdict
             .mismatches
             .iter()
@@ -139,7 +140,8 @@ fn a_mirror_must_be_the_ledger() {
         let clean = boot(Boundary::Reset, Some(marker()));
         let boots = vec![BootReport { ledger: Some(ledger), backup: Some(backup), ..clean }];
         let scenario = scenario_with("clean", keys);
-        let verdict = judge(&scenario, &Report { bench_problem: None, boots }, &IDENTITY);
+        let verdict =
+            judge(&scenario, &Report { bench_problem: None, recovery: None, boots }, &IDENTITY);
         let found: Vec<_> = verdict.mismatches.iter().map(|m| m.subject.as_str()).collect();
         assert_eq!(found, subjects, "{verdict:?}");
     };
@@ -169,7 +171,7 @@ fn silent_boots_are_never_forgiven() {
 #[test]
 fn trouble_of_the_bench_is_never_about_the_firmware() {
     let boots = vec![boot(hang(TARGET_TIME), None)];
-    let report = Report { bench_problem: Some("no probe".to_owned()), boots };
+    let report = Report { bench_problem: Some("no probe".to_owned()), recovery: None, boots };
     let verdict = judge(&scenario("clean"), &report, &IDENTITY);
     assert_eq!(verdict.kind, VerdictKind::Infrastructure);
     assert_eq!(verdict.mismatches.first().map(|m| m.found.as_str()), Some("no probe"));

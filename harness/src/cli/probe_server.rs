@@ -27,9 +27,9 @@ Examples:
 It prints what to call then, such as
   probe-rs run --probe 20b7:9db1:unix:SOCKET --chip-description-path FILE --chip NAME app.elf
 
-Troubles: drop-off=TRANSFERS, wait=TRANSFERS, fault=TRANSFERS, chip-id=VALUE, reset-low, flash-worn,
-busy, power-lost=TRANSFERS. One client is served at a time; a second one is told that it is busy.
-It ends with Ctrl-C.";
+Troubles: drop-off=TRANSFERS, drop-off-running=TRANSFERS, wait=TRANSFERS, fault=TRANSFERS,
+chip-id=VALUE, reset-low, flash-worn, flash-weak, busy, power-lost=TRANSFERS, pins-taken=TRANSFERS.
+One client is served at a time; a second one is told that it is busy. It ends with Ctrl-C.";
 
 /// Arguments of `probe-server`.
 #[derive(Debug, clap::Args)]

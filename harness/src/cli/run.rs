@@ -123,6 +123,7 @@ fn ignored(test: &Test, reason: &str, tally: &mut Tally) -> TestResult {
         test: test.name.clone(),
         verdict: None,
         ignored: Some(reason.to_owned()),
+        recovery: None,
         bundle: None,
         wall_ms: 0,
     }
@@ -146,6 +147,7 @@ fn judged(test: &Test, outcome: Outcome, is_verbose: bool, tally: &mut Tally) ->
         test: test.name.clone(),
         bundle: Some(outcome.bundle.display().to_string()),
         wall_ms: outcome.evidence.wall_ms,
+        recovery: outcome.evidence.recovery,
         verdict: Some(outcome.verdict),
         ignored: None,
     }

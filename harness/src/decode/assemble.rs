@@ -41,7 +41,8 @@ pub fn report(evidence: &Evidence, image: &Image, board: &Board) -> Report {
     let next = evidence.boots.iter().skip(1).map(Some).chain([None]);
     let boots = evidence.boots.iter().zip(next);
     let boots = boots.map(|(boot, next)| boot_report(boot, next, &context, &decoder)).collect();
-    Report { bench_problem: evidence.bench_problem.clone(), boots }
+    let (bench_problem, recovery) = (evidence.bench_problem.clone(), evidence.recovery.clone());
+    Report { bench_problem, recovery, boots }
 }
 
 /// What does not change from boot to boot.

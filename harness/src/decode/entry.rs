@@ -156,6 +156,7 @@ mod tests {
         };
         let mut reading = EntryReading {
             entry: Entry::Exception,
+            is_caught: false,
             registers: named(&[("r4", 5), ("sp", 0x2000_0100), ("basepri", 0x40), ("control", 2)]),
             status: named(&[("cfsr", 0x8200)]),
             frame: Some([1, 2, 3, 4, 13, 14, 15, 16]),

@@ -5,6 +5,7 @@ mod sections;
 use crate::decode::backtrace::Frame;
 use crate::report::{BootReport, CrashReport, Report};
 use crate::target::Boundary;
+use crate::target::probe::ladder::Recovery;
 use crate::verdict::Verdict;
 use crashrig_wire::ledger::Class;
 use crashrig_wire::record::Trust;
@@ -25,6 +26,8 @@ pub struct TestResult {
     pub verdict: Option<Verdict>,
     /// Why it was not run.
     pub ignored: Option<String>,
+    /// What has helped a board that was in trouble at first.
+    pub recovery: Option<Recovery>,
     /// Folder of the bundle.
     pub bundle: Option<String>,
     /// Time on the wall.
@@ -42,7 +45,12 @@ pub fn run(results: &[TestResult], complete: bool) -> Value {
 #[must_use]
 pub fn report(report: &Report) -> Value {
     let boots: Vec<_> = report.boots.iter().map(boot).collect();
-    json!({ "schema": SCHEMA, "bench_problem": report.bench_problem, "boots": boots })
+    json!({
+        "schema": SCHEMA,
+        "bench_problem": report.bench_problem,
+        "recovery": report.recovery,
+        "boots": boots,
+    })
 }
 
 fn boot(boot: &BootReport) -> Value {

@@ -30,7 +30,9 @@ const LOG_LINES: usize = 20;
 #[must_use]
 pub fn summary(evidence: &Evidence) -> String {
     let boots = evidence.boots.len();
-    format!("{boots} boot{}, {} ms", if boots == 1 { "" } else { "s" }, evidence.wall_ms)
+    let plural = if boots == 1 { "" } else { "s" };
+    let recovered = evidence.recovery.as_ref().map(|it| format!(", recovered by {}", it.helped));
+    format!("{boots} boot{plural}, {} ms{}", evidence.wall_ms, recovered.unwrap_or_default())
 }
 
 /// Where the files of a run are, as people read it.
@@ -93,9 +95,9 @@ pub enum Detail {
 #[must_use]
 pub fn boots(report: &Report, detail: Detail) -> String {
     let mut out = String::new();
-    if let Some(problem) = &report.bench_problem {
-        line(&mut out, format_args!("bench     {problem}"));
-    }
+    let problem = report.bench_problem.iter().map(|problem| format!("bench     {problem}"));
+    let recovery = report.recovery.iter().map(|recovery| format!("board     {recovery}"));
+    problem.chain(recovery).for_each(|text| line(&mut out, format_args!("{text}")));
     for (index, boot) in report.boots.iter().enumerate() {
         if index > 0 {
             out.push('\n');

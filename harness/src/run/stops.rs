@@ -1,7 +1,7 @@
 //! From the command to the end of a boot, with the stops on the way.
 
 use super::Driver;
-use crate::entry::{EntryReading, Seen};
+use crate::entry::{EntryReading, Seen, begins_with_fault};
 use crate::evidence::RamEvidence;
 use crate::scenario::{BootPlan, measured_function};
 use crate::script;
@@ -38,7 +38,8 @@ impl Driver<'_> {
         if let Some(address) = injection {
             self.session.set_breakpoint(address)?;
         }
-        self.entries.watch(self.session.as_mut())?;
+        let is_by_fault = self.is_by_fault(planned);
+        let is_catching = self.entries.watch(self.session.as_mut(), is_by_fault)?;
         self.session.resume()?;
         if let Some(then) = plan.then
             && self.session.pause(AWAIT_MS, &Deadline::default())? == Wait::Running
@@ -47,7 +48,8 @@ impl Driver<'_> {
             let _ = self.send(then, plan);
         }
         let (answers, deadline) = self.play(plan, planned)?;
-        let (mut ram_before_fault, mut seen, mut stops) = (Vec::new(), Seen::default(), 0);
+        let mut seen = Seen::new(is_catching);
+        let (mut ram_before_fault, mut stops) = (Vec::new(), 0);
         let boundary = loop {
             match self.session.wait(&deadline)? {
                 Wait::Boundary(boundary) => break boundary,
@@ -68,6 +70,12 @@ impl Driver<'_> {
             }
         };
         Ok(Ended { boundary, answers, ram_before_fault, entry: seen.reading() })
+    }
+
+    /// Whether a boot is to end with a capture, and that with nothing but a fault.
+    fn is_by_fault(&self, planned: u32) -> bool {
+        let mut crashes = self.crashes.iter().filter(|crash| crash.boot == planned).peekable();
+        crashes.peek().is_some() && crashes.all(|crash| begins_with_fault(crash.detector))
     }
 
     /// Lets the device run on from a stop, for the last time without further ones.

@@ -11,6 +11,7 @@ pub mod probe;
 
 pub use self::deadline::Deadline;
 
+use self::probe::ladder::Recovery;
 use crate::image::{Flash, Image};
 use crate::scenario::Fill;
 use crashrig_layout::Need;
@@ -334,6 +335,14 @@ pub trait Session {
     fn instructions(&mut self) -> Result<Option<u64>, BenchError>;
     /// RAM ranges that exist on this device, as `(start, size in bytes)`, lowest first.
     fn ram(&self) -> &[(u32, u32)];
+    /// Whether faults stop the device as they are entered; false where the core cannot be asked to.
+    fn catch_faults(&mut self, _are_caught: bool) -> Result<bool, BenchError> {
+        Ok(false)
+    }
     /// How the device was started, for the bundle.
     fn command_line(&self) -> Vec<String>;
+    /// What has helped the board at the start, if it was in trouble.
+    fn recovery(&self) -> Option<Recovery> {
+        None
+    }
 }

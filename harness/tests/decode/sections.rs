@@ -234,11 +234,9 @@ fn sections_are_held_against_ram_log_and_core() {
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].starts_with("log-tail: "), "{said:?}");
     let status = |value| BTreeMap::from([("mpu_ctrl".to_owned(), value), ("iabr0".to_owned(), 32)]);
-    let entry = |value| EntryReading {
-        entry: Entry::Exception,
-        registers: BTreeMap::new(),
-        status: status(value),
-        frame: None,
+    let entry = |value| {
+        let (entry, registers, status) = (Entry::Exception, BTreeMap::new(), status(value));
+        EntryReading { entry, is_caught: false, registers, status, frame: None }
     };
     assert_eq!(differences(&found, &[], &[], Some(&entry(5))), none);
     assert_eq!(
@@ -278,7 +276,8 @@ fn judged(keys: &str, crash: CrashReport) -> Vec<(String, String)> {
         console: String::new(),
     };
     let identity = Identity { build_id: record().build_id, bootloader: None, run_id: 7 };
-    let verdict = judge(&scenario, &Report { bench_problem: None, boots: vec![boot] }, &identity);
+    let report = Report { bench_problem: None, recovery: None, boots: vec![boot] };
+    let verdict = judge(&scenario, &report, &identity);
     let sections = verdict.mismatches.into_iter().filter(|it| it.subject == "sections");
     sections.map(|it| (it.expected, it.found)).collect()
 }

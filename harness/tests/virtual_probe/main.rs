@@ -3,7 +3,10 @@
 
 mod agreement;
 mod bench;
+mod catches;
 mod halts;
 mod program;
+mod rtt;
 mod session;
 mod trouble;
+mod watches;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::channel::{Channel, answer_deadline};
 use crate::error::Error;
 use crate::gdb::description::{Description, Place};
+use crate::gdb::hub::Access;
 use crate::gdb::packet::{self, Decoded};
 
 /// Documents of one description at most; both versions have below ten.
@@ -18,8 +19,8 @@ pub struct StopReply {
     /// GDB's number of the signal: 5 for a breakpoint, watchpoint or finished step, 2 for a stop
     /// that the host asked for, 3 for a reset of the guest.
     pub signal: u8,
-    /// The first address of the range whose watchpoint was hit.
-    pub watched_address: Option<u32>,
+    /// The watchpoint that was hit: what it notices, and the first address of its range.
+    pub watched: Option<(Access, u32)>,
 }
 
 /// A connection to the stub of a stopped guest.
@@ -292,12 +293,17 @@ fn parse_stop(text: &str) -> Option<StopReply> {
     let rest = text.strip_prefix(['T', 'S'])?;
     let (digits, rest) = rest.split_at_checked(2)?;
     let signal = u8::from_str_radix(digits, 16).ok()?;
-    let watched_address = rest
-        .split(';')
-        .filter_map(|pair| pair.split_once(':'))
-        .find(|(key, _)| matches!(*key, "watch" | "rwatch" | "awatch"))
-        .and_then(|(_, value)| u32::from_str_radix(value, 16).ok());
-    Some(StopReply { signal, watched_address })
+    let watched =
+        rest.split(';').filter_map(|pair| pair.split_once(':')).find_map(|(key, value)| {
+            let access = match key {
+                "watch" => Access::Write,
+                "rwatch" => Access::Read,
+                "awatch" => Access::Any,
+                _ => return None,
+            };
+            Some((access, u32::from_str_radix(value, 16).ok()?))
+        });
+    Some(StopReply { signal, watched })
 }
 
 fn malformed(expected: &'static str, found: &str) -> Error {
@@ -308,17 +314,18 @@ fn malformed(expected: &'static str, found: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Option<(u8, Option<u32>)>) {
-        let expected =
-            expected.map(|(signal, watched_address)| StopReply { signal, watched_address });
+    fn check(text: &str, expected: Option<(u8, Option<(Access, u32)>)>) {
+        let expected = expected.map(|(signal, watched)| StopReply { signal, watched });
         assert_eq!(parse_stop(text), expected, "{text:?}");
     }
 
     #[test]
     fn stop_replies_of_both_versions_are_read() {
         check("T05thread:01;", Some((5, None)));
-        check("T05thread:01;watch:20000000;", Some((5, Some(0x2000_0000))));
-        check("T05thread:p01.01;awatch:40026000;", Some((5, Some(0x4002_6000))));
+        check("T05thread:01;watch:20000000;", Some((5, Some((Access::Write, 0x2000_0000)))));
+        let any = Some((Access::Any, 0x4002_6000));
+        check("T05thread:p01.01;awatch:40026000;", Some((5, any)));
+        check("T05rwatch:e0001000;", Some((5, Some((Access::Read, 0xE000_1000)))));
         check("T03thread:01;", Some((3, None)));
         check("S05", Some((5, None)));
         check("W07", None);

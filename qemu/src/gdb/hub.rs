@@ -291,10 +291,11 @@ impl Hub {
     }
 
     pub(super) fn watch_token(&self, reply: &StopReply) -> Option<Token> {
-        let address = reply.watched_address?;
+        let (access, address) = reply.watched?;
         let hit = |point: &&Point| {
             let inside = address.wrapping_sub(point.address) < point.size_bytes.max(1);
-            matches!(point.kind, Kind::Watch(_)) && inside
+            // Two may watch the same place, one for loads and one for stores.
+            point.kind == Kind::Watch(access) && inside
         };
         self.points.iter().find(hit).map(|point| point.token)
     }

@@ -3,6 +3,7 @@
 use crate::command::Launch;
 use crate::error::Error;
 use crate::probe::chip::Chip;
+use crate::probe::core::Life;
 use crate::probe::dp::{Answer, DebugPort, Refusal};
 use crate::probe::facts::ChipFacts;
 use crate::probe::trouble::Trouble;
@@ -17,6 +18,8 @@ pub struct VirtualBoard {
     is_reset_wanted: bool,
     /// The probe has left its bus.
     is_dropped: bool,
+    /// Transfers until a program takes the pins of the port, if it does.
+    pins_left: u64,
 }
 
 impl VirtualBoard {
@@ -30,6 +33,7 @@ impl VirtualBoard {
             troubles: Vec::new(),
             is_reset_wanted: false,
             is_dropped: false,
+            pins_left: 0,
         }
     }
 
@@ -39,6 +43,7 @@ impl VirtualBoard {
     /// When the emulator does not start, or fails at once.
     pub fn power_on(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
         self.troubles.retain(|trouble| !matches!(trouble, Trouble::PowerLost(_)));
+        self.pins_left = u64::MAX;
         self.port = DebugPort::new();
         self.apply_troubles();
         self.chip.is_reset_low = self.is_reset_low();
@@ -93,8 +98,10 @@ impl VirtualBoard {
     /// # Errors
     /// When the reset line moves by that, and the emulator fails.
     pub fn set_troubles(&mut self, troubles: Vec<Trouble>) -> Result<(), Error> {
+        self.chip.flash.is_weak = troubles.contains(&Trouble::FlashWeak);
         self.troubles = troubles;
         self.is_dropped = false;
+        self.pins_left = 0;
         self.apply_troubles();
         self.move_reset_line()
     }
@@ -223,13 +230,40 @@ impl VirtualBoard {
                 Trouble::DropOff(0) => self.is_dropped = true,
                 Trouble::PowerLost(0) => self.chip.power_off(),
                 Trouble::DropOff(count) | Trouble::PowerLost(count) => *count -= 1,
+                Trouble::DropOffRunning(count) if self.chip.runs_to_its_reset() => {
+                    self.is_dropped |= *count == 0;
+                    *count = count.saturating_sub(1);
+                }
                 _ => {}
             }
         }
-        if self.is_dropped || !self.chip.has_power() || self.chip.lost().is_some() {
+        let is_silent = self.are_pins_taken();
+        if is_silent || self.is_dropped || !self.chip.has_power() || self.chip.lost().is_some() {
             return Err(Refusal::NoAnswer);
         }
         Ok(())
+    }
+
+    /// Whether a program has taken the pins of the port.
+    fn are_pins_taken(&mut self) -> bool {
+        let taken = self.troubles.iter().position(|it| matches!(it, Trouble::PinsTaken(_)));
+        let Some(number) = taken else { return false };
+        match (self.chip.life, self.troubles.get(number)) {
+            (Life::Halted, _) if self.pins_left > 0 => {
+                self.troubles.remove(number);
+                false
+            }
+            (Life::InReset, Some(Trouble::PinsTaken(count))) => {
+                self.pins_left = *count;
+                false
+            }
+            (_, Some(Trouble::PinsTaken(count))) => {
+                let left = self.pins_left.min(*count);
+                self.pins_left = left.saturating_sub(1);
+                left == 0
+            }
+            _ => false,
+        }
     }
 
     /// The same before some transfers to an access port: how many of them may be made at once.
@@ -238,7 +272,11 @@ impl VirtualBoard {
         let counted = |trouble: &Trouble| {
             !matches!(
                 trouble,
-                Trouble::ChipId(_) | Trouble::ResetLow | Trouble::FlashWorn | Trouble::Busy
+                Trouble::ChipId(_)
+                    | Trouble::ResetLow
+                    | Trouble::FlashWorn
+                    | Trouble::FlashWeak
+                    | Trouble::Busy
             )
         };
         for trouble in &mut self.troubles {

@@ -95,6 +95,11 @@ impl Chip {
         !matches!(self.body, Body::Off)
     }
 
+    /// Whether a program runs whose next reset halts the core.
+    pub(crate) fn runs_to_its_reset(&self) -> bool {
+        self.life == Life::Running && self.core.catches_reset()
+    }
+
     /// Why the emulator has failed, if it has.
     pub(crate) fn lost(&self) -> Option<&str> {
         match &self.body {
@@ -114,9 +119,9 @@ impl Chip {
         for (range, bytes) in self.facts.ram.iter().zip(ram) {
             emulator.write(range.address, bytes)?;
         }
-        // The first instruction comes from flash, which was empty until now.
-        emulator.reset_warm()?;
         self.body = Body::Alive(Box::new(emulator), map);
+        // The first instruction comes from flash, which was empty until now.
+        self.reset_emulator()?;
         self.after_reset()
     }
 

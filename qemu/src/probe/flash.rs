@@ -66,6 +66,8 @@ pub(crate) struct Flash {
     sectors: Vec<Range<usize>>,
     /// Programming leaves a bit as it was: worn out, on purpose.
     pub(crate) is_worn: bool,
+    /// The core reads the address of its first instruction wrong until the sector is erased.
+    pub(crate) is_weak: bool,
 }
 
 impl Flash {
@@ -77,7 +79,7 @@ impl Flash {
             sectors.push(end..end + *size as usize);
             end += *size as usize;
         }
-        Self { start, bytes: vec![ERASED; end], sectors, is_worn: false }
+        Self { start, bytes: vec![ERASED; end], sectors, is_worn: false, is_weak: false }
     }
 
     /// Its first address.
@@ -101,12 +103,14 @@ impl Flash {
         let sector = self.sectors.iter().find(|sector| sector.start == start)?.clone();
         let bytes = self.bytes.get_mut(sector)?;
         bytes.fill(ERASED);
+        self.is_weak &= start > 0;
         Some((address, bytes))
     }
 
     /// Erases everything. Returns what changed.
     pub(crate) fn erase_all(&mut self) -> (u32, &[u8]) {
         self.bytes.fill(ERASED);
+        self.is_weak = false;
         (self.start, &self.bytes)
     }
 
@@ -122,6 +126,14 @@ impl Flash {
             *cell ^= u8::from(bytes.first().is_some_and(|byte| byte & 1 == 1));
         }
         Some((address, cells))
+    }
+
+    /// What the core reads in place of the address of its first instruction, and where, if those
+    /// cells are weak.
+    pub(crate) fn weak_vector(&self) -> Option<(u32, [u8; 4])> {
+        let [low, rest @ ..] = *self.bytes.get(4..8)?.first_chunk::<4>()?;
+        let [second, third, last] = rest;
+        self.is_weak.then_some((self.start + 4, [low ^ 0x40, second, third, last]))
     }
 
     fn range(&self, address: u32, length: usize) -> Option<Range<usize>> {

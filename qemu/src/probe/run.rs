@@ -190,8 +190,16 @@ impl Chip {
             let ram = std::mem::take(&mut remains.ram);
             return self.start(&ram);
         }
-        self.emulator()?.reset_warm()?;
+        self.reset_emulator()?;
         self.after_reset()
+    }
+
+    /// Resets the emulator, which reads the vector table anew. The guest must be stopped.
+    pub(super) fn reset_emulator(&mut self) -> Result<(), Error> {
+        if let Some((address, bytes)) = self.flash.weak_vector() {
+            self.emulator()?.gdb()?.program(address, &bytes)?;
+        }
+        self.emulator()?.reset_warm()
     }
 
     /// Moves the reset line.

@@ -1,20 +1,28 @@
-//! From a selector to a chip that runs our image: open, attach, check which chip it is, flash.
+//! From a selector to a chip that runs our image: open, attach, check which chip it is, flash,
+//! reset.
 //!
 //! Everything that goes wrong here is trouble of the bench, and names the board. Must never happen
 //! here: a chip that is flashed before it was seen to be the right one.
 
+use super::driver;
+use super::ladder::Rung;
 use crate::image::Flash;
 use crate::target::BenchError;
 use probe_rs::config::Registry;
-use probe_rs::flashing::DownloadOptions;
+use probe_rs::flashing::{DownloadOptions, FlashError, FlashProgress};
 use probe_rs::probe::list::Lister;
-use probe_rs::probe::{DebugProbeSelector, WireProtocol};
-use probe_rs::{MemoryInterface as _, Permissions, Session};
+use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
+use probe_rs::{MemoryInterface as _, Permissions, RegisterId, Session, VectorCatchCondition};
 use std::error::Error;
+use std::time::Duration;
 
 /// The bits of DBGMCU_IDCODE that say which device it is; the others are its revision (RM0090
 /// §38.6.1, from memory, not checked).
 const DEVICE_BITS: u32 = 0xFFF;
+/// How long a core may take to halt.
+pub(super) const HALT: Duration = Duration::from_secs(1);
+/// The number of the program counter among the registers of a core.
+pub(super) const PC: RegisterId = RegisterId(15);
 
 /// How one probe is reached.
 pub(super) struct Way<'a> {
@@ -32,20 +40,46 @@ pub(super) struct Way<'a> {
     pub identification: Option<(u32, u32)>,
 }
 
+/// Begins a session with a chip that runs these parts of flash: attached, known to be the right
+/// one, programmed, and standing before its first instruction. `rung` is what is tried with a board
+/// in trouble.
+pub(super) fn begin(
+    way: &Way<'_>,
+    parts: &[Flash],
+    start: u32,
+    rung: Option<&Rung>,
+) -> Result<Session, BenchError> {
+    try_to_begin(way, parts, start, rung).map_err(|BenchError(problem)| {
+        let is_held = open(way).is_ok_and(|mut probe| driver::is_reset_low(&mut probe));
+        let cause = if is_held { "something holds the chip's reset line low: " } else { "" };
+        BenchError(format!("{cause}{problem}"))
+    })
+}
+
+fn try_to_begin(
+    way: &Way<'_>,
+    parts: &[Flash],
+    start: u32,
+    rung: Option<&Rung>,
+) -> Result<Session, BenchError> {
+    let under_reset = way.under_reset || rung.is_some_and(|rung| rung.attaches_under_reset);
+    let mut session = attach(way, under_reset)?;
+    check_chip(&mut session, way)?;
+    flash(&mut session, parts, rung.is_some_and(|rung| rung.programs_all))?;
+    reset_to_start(&mut session, start)?;
+    Ok(session)
+}
+
 /// Attaches. The first try under reset is made once more where it fails: probe-rs 0.32 arms the
 /// catch of the reset before halting debug is on, so a chip that was just powered up runs through
 /// it (probe-rs issue 4113).
-pub(super) fn attach(way: &Way<'_>) -> Result<Session, BenchError> {
-    let tries: &[bool] = if way.under_reset { &[true, true] } else { &[false, true, true] };
+fn attach(way: &Way<'_>, under_reset: bool) -> Result<Session, BenchError> {
     let mut problems: Vec<String> = Vec::new();
-    for under_reset in tries {
-        match attach_once(way, *under_reset) {
+    for _ in 0..=usize::from(under_reset) {
+        match attach_once(way, under_reset) {
             Ok(session) => return Ok(session),
             Err(Failure::Open(problem)) => return Err(BenchError(problem)),
-            Err(Failure::Attach(problem)) => {
-                let how = if *under_reset { "under reset: " } else { "" };
-                problems.push(format!("{how}{problem}"));
-            }
+            Err(Failure::Attach(problem)) => problems.push(problem),
         }
     }
     problems.dedup();
@@ -58,7 +92,7 @@ enum Failure {
     Attach(String),
 }
 
-fn attach_once(way: &Way<'_>, under_reset: bool) -> Result<Session, Failure> {
+fn open(way: &Way<'_>) -> Result<Probe, Failure> {
     let opening =
         |error: &dyn Error| Failure::Open(format!("open probe {}: {}", way.selector, whole(error)));
     let selector: DebugProbeSelector = way.selector.parse().map_err(|error| opening(&error))?;
@@ -67,6 +101,11 @@ fn attach_once(way: &Way<'_>, under_reset: bool) -> Result<Session, Failure> {
     if let Some(speed) = way.speed_khz {
         probe.set_speed(speed).map_err(|error| opening(&error))?;
     }
+    Ok(probe)
+}
+
+fn attach_once(way: &Way<'_>, under_reset: bool) -> Result<Session, Failure> {
+    let probe = open(way)?;
     let permissions = Permissions::default();
     let session = if under_reset {
         probe.attach_under_reset_with_registry(way.chip, permissions, way.registry)
@@ -77,7 +116,7 @@ fn attach_once(way: &Way<'_>, under_reset: bool) -> Result<Session, Failure> {
 }
 
 /// Refuses a chip that is not the one that the board file names.
-pub(super) fn check_chip(session: &mut Session, way: &Way<'_>) -> Result<(), BenchError> {
+fn check_chip(session: &mut Session, way: &Way<'_>) -> Result<(), BenchError> {
     let Some((address, expected)) = way.identification else { return Ok(()) };
     let mut core = session.core(0).map_err(|error| failed("reach the core", &error))?;
     let found = core
@@ -95,21 +134,42 @@ pub(super) fn check_chip(session: &mut Session, way: &Way<'_>) -> Result<(), Ben
 
 /// Programs flash, where it does not hold these bytes already, and reads them back. Uses RAM of the
 /// chip, so there must be nothing in it that anybody wants to read.
-pub(super) fn flash(
-    session: &mut Session,
-    parts: &[Flash],
-    everything: bool,
-) -> Result<(), BenchError> {
+fn flash(session: &mut Session, parts: &[Flash], everything: bool) -> Result<(), BenchError> {
     let mut loader = session.target().flash_loader();
     for part in parts {
         loader
             .add_data(u64::from(part.start), &part.bytes)
             .map_err(|error| failed("lay out flash", &error))?;
     }
+    // The option `preverify` is read by the command `probe-rs` only: the library does not compare
+    // before it programs (0.32, `FlashLoader::commit`).
+    if !everything {
+        match loader.verify(session, &mut FlashProgress::empty()) {
+            Ok(()) => return Ok(()),
+            Err(FlashError::Verify) => {}
+            Err(error) => return Err(failed("compare flash", &error)),
+        }
+    }
     let mut options = DownloadOptions::default();
-    options.preverify = !everything;
     options.verify = true;
     loader.commit(session, options).map_err(|error| failed("program flash", &error))
+}
+
+/// A reset that keeps RAM; the core stands before its first instruction, and will after each
+/// further reset.
+pub(super) fn reset_to_start(session: &mut Session, start: u32) -> Result<(), BenchError> {
+    let mut core = session.core(0).map_err(|error| failed("reach the core", &error))?;
+    core.reset_and_halt(HALT).map_err(|error| failed("reset and halt", &error))?;
+    core.enable_vector_catch(VectorCatchCondition::CoreReset)
+        .map_err(|error| failed("catch resets", &error))?;
+    let pc: u32 = core.read_core_reg(PC).map_err(|error| failed("read pc", &error))?;
+    if pc == start {
+        return Ok(());
+    }
+    Err(BenchError(format!(
+        "reset and halt: found the core at {pc:#010x}, expected its first instruction at \
+         {start:#010x}"
+    )))
 }
 
 /// An error of probe-rs as one of the bench.

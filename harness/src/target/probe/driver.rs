@@ -17,7 +17,7 @@ use probe_rs::architecture::arm::{
 use probe_rs::plugin::{Plugin, register_plugin};
 use probe_rs::probe::list::ProbeListItem;
 use probe_rs::probe::{
-    DebugProbe, DebugProbeError, DebugProbeInfo, DebugProbeSelector, ProbeCreationError,
+    DebugProbe, DebugProbeError, DebugProbeInfo, DebugProbeSelector, Probe, ProbeCreationError,
     ProbeFactory, WireProtocol,
 };
 use std::fmt;
@@ -57,6 +57,13 @@ pub fn plug_in(name: &str, board: VirtualBoard) -> SharedBoard {
 #[must_use]
 pub fn selector(name: &str) -> String {
     format!("{VENDOR:04x}:{PRODUCT:04x}:{name}")
+}
+
+/// Whether the reset line of a chip is low while nobody here drives it; not, where a probe cannot
+/// tell.
+pub(super) fn is_reset_low(probe: &mut Probe) -> bool {
+    let pins = probe.try_as_dap_probe().map(|probe| probe.swj_pins(0, 0, 0));
+    matches!(pins, Some(Ok(pins)) if pins & RESET_PIN == 0)
 }
 
 #[derive(Debug)]

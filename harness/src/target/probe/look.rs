@@ -1,21 +1,16 @@
 //! A device behind a probe while it runs: what it has come to, found out without stopping it, and
 //! what it asks its debugger for. A device that is stopped here has ended its boot.
 
-use super::connect::failed;
+use super::catch;
+use super::connect::{self, HALT, PC, failed};
 use super::serve::{After, serve};
 use super::session::{ProbeSession, State, core};
 use super::watch;
 use crate::target::{BenchError, Boundary, Session as _, Wait};
-use probe_rs::{
-    BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, RegisterId, VectorCatchCondition,
-};
-use std::time::Duration;
+use probe_rs::{BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, RegisterId};
 
-/// How long a core may take to halt.
-const HALT: Duration = Duration::from_secs(1);
 /// The file of a core dump in a bundle.
 const DUMP_FILE: &str = "core.coredump";
-const PC: RegisterId = RegisterId(15);
 const XPSR: RegisterId = RegisterId(16);
 /// The number of the exception in xPSR; 0 is none.
 const EXCEPTION: u32 = 0x1FF;
@@ -24,18 +19,7 @@ impl ProbeSession {
     /// A reset that keeps RAM; the core stands before its first instruction, and will after each
     /// further one.
     pub(super) fn reset_to_start(&mut self) -> Result<(), BenchError> {
-        let start = self.start;
-        let mut core = core(&mut self.probe)?;
-        core.reset_and_halt(HALT).map_err(|error| failed("reset and halt", &error))?;
-        core.enable_vector_catch(VectorCatchCondition::CoreReset)
-            .map_err(|error| failed("catch resets", &error))?;
-        let pc: u32 = core.read_core_reg(PC).map_err(|error| failed("read pc", &error))?;
-        if pc != start {
-            return Err(BenchError(format!(
-                "reset and halt: found the core at {pc:#010x}, expected its first instruction at \
-                 {start:#010x}"
-            )));
-        }
+        connect::reset_to_start(&mut self.probe, self.start)?;
         self.state.is_running = false;
         self.state.is_at_start = true;
         self.state.met = None;
@@ -46,9 +30,10 @@ impl ProbeSession {
     /// Looks at a device that runs, and serves what it asks for. What it came to is kept.
     pub(super) fn look(&mut self) -> Result<(), BenchError> {
         while self.state.is_running {
-            let Self { probe, state, start, .. } = self;
+            let Self { probe, state, start, rtt, .. } = self;
             let mut core = core(probe)?;
             let status = core.status().map_err(|error| failed("look at the core", &error))?;
+            rtt.iter_mut().for_each(|rtt| rtt.drain(&mut core));
             let command = match status {
                 CoreStatus::Running | CoreStatus::Sleeping | CoreStatus::Unknown => return Ok(()),
                 CoreStatus::LockedUp => {
@@ -144,6 +129,9 @@ fn stopped(
     let xpsr: u32 = core.read_core_reg(XPSR).map_err(|error| failed("read xpsr", &error))?;
     if pc == start && xpsr & EXCEPTION == 0 {
         return Ok(Wait::Boundary(Boundary::Reset));
+    }
+    if state.catches_faults && catch::is_it(reason, xpsr & EXCEPTION) {
+        return Ok(Wait::Breakpoint { address: pc });
     }
     if let Some(number) = watch::matched(core, state.watched.len())? {
         let address = state.watched.get(number).copied().unwrap_or_default();

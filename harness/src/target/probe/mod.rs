@@ -2,15 +2,17 @@
 //! `hardware`; what says so where it is missing is here.
 //!
 //! From outside to inside: `choice` (which board of the bench), `target` (what it has and
-//! lacks), `place` (lock and power), `connect` (attach, flash), `session` (one powered-up device),
-//! `look` (while it runs), `serve` (what it asks its debugger for). Only `driver` names probe-rs's
-//! raw debug traits.
+//! lacks), `place` (lock and power), `connect` (attach, flash, reset), `ladder` (what is tried with
+//! a board in trouble), `session` (one powered-up device), `look` (while it runs), `serve` (what it
+//! asks its debugger for). Only `driver` names probe-rs's raw debug traits.
 
 mod attached;
 pub mod choice;
 pub mod permission;
 pub mod registers;
 
+#[cfg(feature = "hardware")]
+mod catch;
 #[cfg(feature = "hardware")]
 mod clock;
 #[cfg(feature = "hardware")]
@@ -20,10 +22,13 @@ pub mod driver;
 pub mod driver_chip;
 #[cfg(feature = "hardware")]
 mod driver_plug;
+pub mod ladder;
 #[cfg(feature = "hardware")]
 mod look;
 #[cfg(feature = "hardware")]
 mod place;
+#[cfg(feature = "hardware")]
+mod rtt;
 #[cfg(feature = "hardware")]
 mod serve;
 #[cfg(feature = "hardware")]

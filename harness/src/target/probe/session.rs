@@ -5,9 +5,12 @@
 //! for something (see `serve`). Must never happen here: flash programmed between a crash and the
 //! reading of its record; a wait without a deadline.
 
+use super::catch;
 use super::clock::Clock;
 use super::connect::failed;
+use super::ladder::Recovery;
 use super::registers;
+use super::rtt::Drain;
 use super::watch::{self, Accesses};
 use crate::noise::filled;
 use crate::scenario::Fill;
@@ -33,6 +36,9 @@ pub(super) struct ProbeSession {
     /// Whether RAM of a core that has locked up can be believed.
     pub keeps_lockup_ram: bool,
     pub command_line: Vec<String>,
+    pub recovery: Option<Recovery>,
+    /// What the image says through RTT, if it has that.
+    pub rtt: Option<Drain>,
     /// Where core dumps go.
     pub folder: PathBuf,
     pub state: State,
@@ -49,6 +55,8 @@ pub(super) struct State {
     /// What it came to while it was looked at for another reason.
     pub met: Option<Wait>,
     pub breakpoints: Vec<u32>,
+    /// Whether faults halt the core.
+    pub catches_faults: bool,
     /// Watched ranges by comparator, by first address.
     pub watched: Vec<u32>,
     pub logs: Logs,
@@ -74,6 +82,9 @@ impl Session for ProbeSession {
     }
 
     fn resume(&mut self) -> Result<(), BenchError> {
+        if let Some(rtt) = self.rtt.as_mut().filter(|_| self.state.is_at_start) {
+            rtt.restart();
+        }
         self.state.met = None;
         self.state.is_at_start = false;
         self.state.is_running = true;
@@ -185,6 +196,7 @@ impl Session for ProbeSession {
     }
 
     fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
+        self.catch_faults(false)?;
         let breakpoints = std::mem::take(&mut self.state.breakpoints);
         let watched = std::mem::take(&mut self.state.watched);
         let mut core = core(&mut self.probe)?;
@@ -255,8 +267,20 @@ impl Session for ProbeSession {
         &self.ram
     }
 
+    fn catch_faults(&mut self, are_caught: bool) -> Result<bool, BenchError> {
+        if self.state.catches_faults != are_caught {
+            catch::set(&mut core(&mut self.probe)?, are_caught)?;
+            self.state.catches_faults = are_caught;
+        }
+        Ok(are_caught)
+    }
+
     fn command_line(&self) -> Vec<String> {
         self.command_line.clone()
+    }
+
+    fn recovery(&self) -> Option<Recovery> {
+        self.recovery.clone()
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Two kinds: a virtual board, of which a process starts as many as it needs, and one board of the
 //! bench, which this process holds from the first session to the end of the target. One that stays
-//! in trouble after everything that can be done is *broken*: nothing is run on it any more.
+//! in trouble on every rung of the ladder is *broken*: nothing is run on it any more.
 
 use super::clock::Clock;
-use super::connect::{Way, attach, check_chip, flash};
+use super::connect::{Way, begin};
 use super::driver_chip::{chip_name, description};
+use super::ladder::{LADDER, Recovery, Rung, climb};
 use super::place::{Place, PowerSwitch};
+use super::rtt::Drain;
 use super::session::{ProbeSession, State};
 use super::virtual_bench::{Lease, VirtualBench};
 use crate::agree::Range;
@@ -39,6 +41,8 @@ pub struct ProbeTarget {
     link: Link,
     /// The board of the bench, if it is one.
     place: Option<Place>,
+    /// What is tried with a board in trouble.
+    rungs: &'static [Rung],
     /// Why it is not used any more.
     broken: Mutex<Option<String>>,
 }
@@ -75,8 +79,8 @@ impl ProbeTarget {
         };
         let chip = chip_name(&board);
         let broken = Mutex::default();
-        let (name, place) = ("virtual", None);
-        Ok(Self { name, version, board, chip, registry, ram, link, place, broken })
+        let (name, place, rungs) = ("virtual", None, LADDER);
+        Ok(Self { name, version, board, chip, registry, ram, link, place, rungs, broken })
     }
 
     /// A board of the bench whose probe hangs on this machine.
@@ -110,6 +114,7 @@ impl ProbeTarget {
             ram: used_ram(&board, &declared),
             link: Link::Attached,
             place: Some(Place::new(bench, locks)),
+            rungs: LADDER,
             broken: Mutex::default(),
             board,
         })
@@ -120,6 +125,13 @@ impl ProbeTarget {
     pub fn at_place(mut self, board: BenchBoard, locks: Locks) -> Self {
         self.name = "probe";
         self.place = Some(Place::new(board, locks));
+        self
+    }
+
+    /// The same with other rungs than [`LADDER`], for a board in trouble.
+    #[must_use]
+    pub const fn with_rungs(mut self, rungs: &'static [Rung]) -> Self {
+        self.rungs = rungs;
         self
     }
 
@@ -165,9 +177,14 @@ impl ProbeTarget {
         })
     }
 
-    /// A chip that runs these parts of flash. What stands in the way is tried to be mended, once:
-    /// under reset (in [`attach`]), by the board's power, by programming all of flash.
-    fn connect(&self, taken: &Taken, parts: &[Flash]) -> Result<probe_rs::Session, BenchError> {
+    /// A chip that stands before the first instruction of what is in flash, and what has helped it
+    /// if it was in trouble.
+    fn connect(
+        &self,
+        taken: &Taken,
+        parts: &[Flash],
+        start: u32,
+    ) -> Result<(probe_rs::Session, Option<Recovery>), BenchError> {
         let place = self.place.as_ref().map(|place| &place.board);
         let way = Way {
             selector: &taken.selector,
@@ -177,25 +194,23 @@ impl ProbeTarget {
             under_reset: place.is_some_and(|board| board.connect_under_reset),
             identification: identification(&self.board),
         };
-        let begin = |everything: bool| {
-            let mut session = attach(&way)?;
-            check_chip(&mut session, &way)?;
-            flash(&mut session, parts, everything)?;
-            Ok::<_, BenchError>(session)
+        let trouble = match begin(&way, parts, start, None) {
+            Ok(session) => return Ok((session, None)),
+            Err(trouble) => trouble,
         };
-        let first = match begin(false) {
-            Ok(session) => return Ok(session),
-            Err(error) => error,
-        };
-        let cycled = taken.power.cycle();
-        match begin(true) {
-            Ok(session) => Ok(session),
-            Err(last) => {
-                let also = cycled.err().map_or(String::new(), |error| format!("; {error}"));
-                let text = format!("{first}; after recovery: {last}{also}");
-                Err(BenchError(if first.0 == last.0 { format!("{last}{also}") } else { text }))
+        let (session, recovery) = climb(self.rungs, trouble, |rung| {
+            if rung.cycles_power {
+                taken.power.cycle()?;
             }
-        }
+            begin(&way, parts, start, Some(rung))
+        })?;
+        Ok((session, Some(recovery)))
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        let place = self.place.as_ref();
+        let probe = place.map_or("virtual".to_owned(), |place| place.board.probe.to_string());
+        vec!["probe-rs".to_owned(), PROBE_RS.to_owned(), self.chip.clone(), probe]
     }
 
     fn broken_reason(&self) -> MutexGuard<'_, Option<String>> {
@@ -264,30 +279,22 @@ impl Target for ProbeTarget {
         }
         let parts = parts_of(image, application)?;
         let taken = self.take(image, needs, folder)?;
-        let result = self.connect(&taken, &parts).and_then(|probe| {
-            let command_line = vec![
-                "probe-rs".to_owned(),
-                PROBE_RS.to_owned(),
-                self.chip.clone(),
-                self.place.as_ref().map_or("virtual".to_owned(), |it| it.board.probe.to_string()),
-            ];
-            let mut session = ProbeSession {
+        let start = start_of(&parts)?;
+        match self.connect(&taken, &parts, start) {
+            Ok((probe, recovery)) => Ok(Box::new(ProbeSession {
                 probe,
                 ram: self.ram.clone(),
                 clock: taken.clock,
-                start: start_of(&parts)?,
+                start,
                 keeps_lockup_ram: needs.contains(&Need::LockupRam)
                     || matches!(self.link, Link::Attached),
-                command_line,
+                command_line: self.command_line(),
+                recovery,
+                rtt: Drain::of(image, folder),
                 folder: folder.to_owned(),
-                state: State::default(),
+                state: State { is_at_start: true, ..State::default() },
                 _held: taken.held,
-            };
-            session.reset_to_start()?;
-            Ok(session)
-        });
-        match result {
-            Ok(session) => Ok(Box::new(session)),
+            })),
             Err(error) => {
                 // Another virtual board is as good as new; a board of the bench is one of a kind.
                 if let Some(place) = &self.place {
