@@ -89,7 +89,7 @@ fn user() -> String {
 
 /// Field 22 of `/proc/PID/stat` (proc_pid_stat(5)). The name in field 2 may hold blanks and
 /// parentheses, so the fields are counted from its last closing one.
-fn process_start(pid: i32) -> Option<u64> {
+pub(super) fn process_start(pid: i32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
     rest.split_whitespace().nth(19)?.parse().ok()
