@@ -220,6 +220,7 @@ fn a_person_has_it(lab: &Lab) -> Result<()> {
 fn killed(lab: &Lab) -> Result<()> {
     let run = Run::start(lab, "one", &[SUITE])?;
     let owner = run.until_it_has_the_place(lab)?;
+    // Nobody waits for it: what it leaves in the table of processes is not alive.
     run.handle.kill()?;
     ensure!(lab.owner()?.as_ref() == Some(&owner), "labgrid freed the place of a killed run");
     let freed = format!("place {PLACE} is freed: {owner} has ended");

@@ -80,8 +80,10 @@ impl Session {
         if test_kill_process(pid) == Err(Errno::SRCH) {
             return true;
         }
+        // One that its parent does not wait for has ended all the same.
         let start = holder::process_start(other.pid);
-        start.is_some_and(|start| other.process_start > 0 && start != other.process_start)
+        holder::is_zombie(other.pid)
+            || start.is_some_and(|start| other.process_start > 0 && start != other.process_start)
     }
 }
 
@@ -94,8 +96,13 @@ fn host(holder: &Holder) -> String {
     std::env::var(HOST_VARIABLE).unwrap_or_else(|_| holder.host.clone())
 }
 
+/// As labgrid's client finds it: by variables in the order of Python's `getpass`, then by number.
 fn user(holder: &Holder) -> String {
-    std::env::var(USER_VARIABLE).unwrap_or_else(|_| holder.user.clone())
+    let names = [USER_VARIABLE, "LOGNAME", "USER", "LNAME", "USERNAME"];
+    let named =
+        names.into_iter().find_map(|name| std::env::var(name).ok().filter(|it| !it.is_empty()));
+    let answer = || duct::cmd("id", ["-un"]).stdin_null().stderr_null().read().ok();
+    named.or_else(answer).unwrap_or_else(|| holder.user.clone())
 }
 
 /// A user's name without what separates the parts of a holder.
@@ -134,14 +141,24 @@ mod tests {
 
     #[test]
     fn only_what_is_certainly_dead_is_called_so() {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        child.wait().unwrap();
+        let process_start = holder::process_start(pid).unwrap();
         let this = this();
-        let gone = Session { pid, process_start: 1, ..this.clone() };
+        let gone = Session { pid, process_start, ..this.clone() };
         let check = |session: &Session, expected: bool| {
             assert_eq!(this.sees_dead(&session.owner()), expected, "{session:?}");
         };
+        check(&gone, false);
+        drop(child.stdin.take());
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !holder::is_zombie(pid) {
+            assert!(std::time::Instant::now() < end);
+            std::thread::yield_now();
+        }
+        check(&gone, true);
+        child.wait().unwrap();
         check(&gone, true);
         // Its number was given to another process since.
         check(&Session { process_start: this.process_start - 1, ..this.clone() }, true);
