@@ -8,7 +8,8 @@
 
 use crate::cluster::{Guard, free_ports};
 use crate::step::Step;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -106,21 +107,40 @@ impl Lab {
         self.folder.path()
     }
 
-    /// A command that finds this lab and its list of boards, with locks of a name: another name is
-    /// as another machine.
-    pub fn expression(&self, program: &Path, words: &[String], locks: &str) -> duct::Expression {
+    /// The search path, with labgrid's programs in front.
+    #[must_use]
+    pub fn search_path(&self) -> OsString {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let all = std::iter::once(self.programs.clone()).chain(std::env::split_paths(&path));
         // A path that cannot be part of the variable has no labgrid in it, which the run then says.
-        let path = std::env::join_paths(all).unwrap_or(path);
+        std::env::join_paths(all).unwrap_or(path)
+    }
+
+    /// A command that finds this lab's coordinator and list of boards, with locks of a name:
+    /// another name is as another machine.
+    pub fn expression(&self, program: &Path, words: &[String], locks: &str) -> duct::Expression {
         duct::cmd(program, words)
-            .env("PATH", path)
             .env(COORDINATOR, &self.address)
             .env("CRASHRIG_BOARDS", self.path().join("boards.toml"))
             .env("CRASHRIG_LOCKS", self.path().join(locks))
             .env(VARIABLE, self.path())
             .stdin_null()
             .unchecked()
+    }
+
+    /// Ends the exporter, and waits until the coordinator knows.
+    ///
+    /// # Errors
+    /// It still lists what was exported.
+    pub fn stop_exporter(&mut self) -> Result<()> {
+        self.exporter.iter_mut().for_each(end);
+        let start = Instant::now();
+        while self.client().arg("resources").answer()?.contains(MATCH) {
+            let is_late = start.elapsed() > START_DEADLINE;
+            ensure!(!is_late, "the coordinator still lists {MATCH}");
+            std::thread::sleep(ASK_EVERY);
+        }
+        Ok(())
     }
 
     /// Ends the coordinator.

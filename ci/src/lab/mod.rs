@@ -49,6 +49,8 @@ pub fn run() -> Result<()> {
     a_person_has_it(&lab)?;
     killed(&lab)?;
     no_client(&lab)?;
+    lab.stop_exporter()?;
+    no_exporter(&lab)?;
     lab.stop_coordinator();
     no_coordinator(&lab)
 }
@@ -69,9 +71,10 @@ impl Drop for Run {
 impl Run {
     /// Starts one on the lab's board; its locks are those of a machine of that name.
     fn start(lab: &Lab, machine: &str, words: &[&str]) -> Result<Self> {
-        Self::with(lab, machine, words, |expression| expression)
+        Self::with(lab, machine, words, |it| it.env("PATH", lab.search_path()))
     }
 
+    /// The same, with a search path and whatever else is of its environment alone.
     fn with(
         lab: &Lab,
         machine: &str,
@@ -204,7 +207,8 @@ fn a_person_has_it(lab: &Lab) -> Result<()> {
     place(person(), "acquire").run()?;
     let other = Run::start(lab, "one", &[ONE])?;
     other.until("it waits", |run| Ok(run.said()?.contains("/somebody; gives up in")))?;
-    let as_person = |it: duct::Expression| it.env("LG_USERNAME", "somebody");
+    let as_person =
+        |it: duct::Expression| it.env("PATH", lab.search_path()).env("LG_USERNAME", "somebody");
     let own = Run::with(lab, "two", &[ONE], as_person)?;
     own.ends_with(PASS, &["/somebody, and stays so", "1 passed"])?;
     let owner = lab.owner()?.unwrap_or_default();
@@ -238,14 +242,23 @@ fn no_client(lab: &Lab) -> Result<()> {
         println!("labgrid is installed on this machine: a missing client was not tried");
         return Ok(());
     }
-    let run = Run::with(lab, "one", &[ONE], |it| it.env("PATH", &path))?;
+    let run = Run::with(lab, "one", &[ONE], |it| it)?;
     let parts = ["labgrid-client -p desk show", "pip install labgrid", "1 bench failures"];
     run.ends_with(INFRASTRUCTURE, &parts)?;
     println!("without labgrid's client the verdict is infrastructure, exit code 3");
     Ok(())
 }
 
-/// Neither without the coordinator.
+/// Nor does one where nobody exports the board.
+fn no_exporter(lab: &Lab) -> Result<()> {
+    let parts = ["has no matching remote resource", "1 bench failures"];
+    Run::start(lab, "one", &[ONE])?.ends_with(INFRASTRUCTURE, &parts)?;
+    is_free(lab)?;
+    println!("without the exporter the verdict is infrastructure, exit code 3");
+    Ok(())
+}
+
+/// Nor does one without the coordinator.
 fn no_coordinator(lab: &Lab) -> Result<()> {
     let parts = [COORDINATOR, "Could not connect to coordinator", "1 bench failures"];
     Run::start(lab, "one", &[ONE])?.ends_with(INFRASTRUCTURE, &parts)?;
