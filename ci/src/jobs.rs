@@ -3,7 +3,7 @@
 use crate::setup::{self, emulator};
 use crate::step::Step;
 use crate::{
-    bench, blast, bless, cluster, determinism, heaps, lint, mutants, performance, probe_tools,
+    bench, blast, bless, cluster, determinism, heaps, lab, lint, mutants, performance, probe_tools,
     size, sweeps, tidy, workspace,
 };
 use anyhow::{Context as _, Result, bail};
@@ -135,6 +135,11 @@ pub const JOBS: &[Job] = &[
         name: "cluster",
         summary: "set up, install Slurm, run a sweep on two nodes of which one stops; same table",
         run: || cluster::run().map(|()| 0),
+    },
+    Job {
+        name: "lab",
+        summary: "set up, install labgrid, run scenarios on a virtual board that it has",
+        run: || lab::run().map(|()| 0),
     },
     Job {
         name: "probe-tools",

@@ -16,6 +16,7 @@ pub mod figures;
 pub mod heaps;
 pub mod ignored;
 pub mod jobs;
+pub mod lab;
 pub mod lint;
 pub mod matrix;
 pub mod mutants;

@@ -36,16 +36,16 @@ rm -rf "$2"
 pub struct Guard(Child);
 
 impl Guard {
-    /// Starts the guard of a cluster.
+    /// Starts the guard of what has a variable with that path, in a folder.
     ///
     /// # Errors
     /// There is no shell.
-    pub fn start(folder: &Path, configuration: &Path) -> Result<Self> {
-        let variable = format!("{VARIABLE}={}", configuration.display());
+    pub fn start(folder: &Path, name: &str, value: &Path) -> Result<Self> {
+        let variable = format!("{name}={}", value.display());
         let child = Command::new("sh")
             .args(["-c", SCRIPT, "guard", &variable])
             .arg(folder)
-            .env_remove(VARIABLE)
+            .env_remove(name)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .process_group(0)
@@ -77,7 +77,7 @@ mod tests {
             Command::new("sleep").arg("600").env(VARIABLE, path).spawn().unwrap()
         };
         let (mut own, mut other) = (sleeper("slurm.conf"), sleeper("slurm.conf.old"));
-        let mut guard = Guard::start(&place, &place.join("slurm.conf")).unwrap();
+        let mut guard = Guard::start(&place, VARIABLE, &place.join("slurm.conf")).unwrap();
         assert!(own.try_wait().unwrap().is_none());
         guard.end_all();
         assert_eq!(own.wait().unwrap().signal(), Some(9));

@@ -7,6 +7,9 @@
 mod guard;
 mod slurm;
 
+pub(crate) use self::guard::Guard;
+pub(crate) use self::slurm::free_ports;
+
 use self::slurm::{Cluster, NODES, QUEUE_DEADLINE};
 use crate::jobs::cargo;
 use crate::setup;

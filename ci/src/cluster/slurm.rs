@@ -98,7 +98,7 @@ impl Cluster {
             configuration(place, user.trim(), host.trim(), ports),
         )?;
         let mut cluster = Self {
-            guard: Guard::start(place, &place.join(CONFIGURATION))?,
+            guard: Guard::start(place, VARIABLE, &place.join(CONFIGURATION))?,
             munge: start_munge(place)?,
             controller: start(place, "slurmctld", &["-D", "-i"], "controller")?,
             nodes: Vec::new(),
@@ -231,7 +231,10 @@ fn start(place: &Path, program: &str, options: &[&str], log: &str) -> Result<Chi
 }
 
 /// Ports that nobody listens to at the moment.
-fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
+///
+/// # Errors
+/// The system has none left.
+pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
     let mut ports = [0; COUNT];
     let mut held = Vec::new();
     for port in &mut ports {

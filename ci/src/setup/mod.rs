@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod download;
 pub mod emulator;
+pub mod labgrid;
 pub mod packages;
 pub mod rust;
 pub mod sources;

@@ -87,12 +87,22 @@ fn user() -> String {
     named.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
-/// Field 22 of `/proc/PID/stat` (proc_pid_stat(5)). The name in field 2 may hold blanks and
-/// parentheses, so the fields are counted from its last closing one.
-fn process_start(pid: i32) -> Option<u64> {
+/// Field 22 of `/proc/PID/stat`.
+pub(super) fn process_start(pid: i32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// Whether a process has ended, and its parent has not asked for its end yet: field 3.
+pub(super) fn is_zombie(pid: i32) -> bool {
+    stat_field(pid, 3).is_some_and(|state| state == "Z" || state == "X")
+}
+
+/// A field of `/proc/PID/stat` from the third on (proc_pid_stat(5)). The name in field 2 may hold
+/// blanks and parentheses, so the fields are counted from its last closing one.
+fn stat_field(pid: i32, number: usize) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    rest.split_whitespace().nth(number.checked_sub(3)?).map(str::to_owned)
 }
 
 #[cfg(test)]

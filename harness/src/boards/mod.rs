@@ -5,7 +5,9 @@
 //! its template is `boards.example.toml`. Nothing here talks to a device.
 
 mod check;
+pub mod hold;
 pub mod holder;
+pub mod labgrid;
 pub mod lock;
 mod raw;
 pub mod selector;
@@ -54,7 +56,7 @@ pub struct BenchBoard {
     pub connect_under_reset: bool,
     /// How its power is switched, if that can be done.
     pub power: Option<Power>,
-    /// The machine that its probe hangs on, if it is not this one.
+    /// The machine that its probe hangs on; without one, this one.
     pub remote: Option<Remote>,
     /// What is wired to it.
     pub fixtures: Vec<String>,
@@ -75,13 +77,31 @@ pub struct Power {
     pub settle_time: Duration,
 }
 
-/// A machine beside this one.
+/// The machine of a board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
     /// Its name, as `ssh` takes it.
     pub host: String,
     /// The place of labgrid that has the board, if one does.
     pub place: Option<String>,
+}
+
+impl Remote {
+    /// Whether that is the machine that this process runs on, by the name it has itself.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        let this = rustix::system::uname();
+        is_name_of(&self.host, &this.nodename().to_string_lossy())
+    }
+}
+
+/// Whether a host, as `ssh` takes it, is the machine of a name: with its domain or without.
+fn is_name_of(host: &str, this: &str) -> bool {
+    let (_, host) = host.rsplit_once('@').unwrap_or(("", host));
+    let short = |name: &str| name.split_once('.').map_or(name.to_owned(), |(it, _)| it.to_owned());
+    let is_short = !host.contains('.') || !this.contains('.');
+    ["localhost", "127.0.0.1", "::1", this].contains(&host)
+        || (is_short && short(host) == short(this))
 }
 
 /// Why a file is no list of boards.
@@ -155,5 +175,27 @@ impl Bench {
     #[must_use]
     pub fn board(&self, name: &str) -> Option<&BenchBoard> {
         self.boards.iter().find(|board| board.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_this_machine_by_its_own_name_only() {
+        for (host, this, expected) in [
+            ("bench-1", "bench-1", true),
+            ("tester@bench-1", "bench-1", true),
+            ("bench-1.example.org", "bench-1", true),
+            ("bench-1", "bench-1.example.org", true),
+            ("bench-1.example.org", "bench-1.example.com", false),
+            ("bench-2", "bench-1", false),
+            ("127.0.0.1", "bench-1", true),
+            ("tester@localhost", "bench-1", true),
+            ("127.0.0.2", "bench-1", false),
+        ] {
+            assert_eq!(is_name_of(host, this), expected, "{host} on {this}");
+        }
     }
 }

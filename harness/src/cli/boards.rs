@@ -5,7 +5,7 @@ use super::say::{complain, say};
 use crate::boards::holder::Holder;
 use crate::boards::lock::{LockState, Locks};
 use crate::boards::template::{self, AttachedProbe};
-use crate::boards::{Bench, BenchBoard, EXAMPLE_FILE, ProbeSelector};
+use crate::boards::{Bench, BenchBoard, EXAMPLE_FILE, ProbeSelector, Remote};
 use crate::exit;
 use crate::rig::Rig;
 use crate::target::probe;
@@ -93,7 +93,7 @@ fn print(bench: &Bench, rows: &[Row<'_>], attached: Result<Vec<AttachedProbe>, S
     }
     for row in rows {
         let board = row.board;
-        let remote = board.remote.as_ref().map_or(String::new(), |it| format!(" at {}", it.host));
+        let remote = board.remote.as_ref().map_or(String::new(), whereabouts);
         say!("{}  {}  {}{remote}  {}", board.name, board.port, board.probe, state(row));
     }
     match attached {
@@ -108,6 +108,11 @@ fn print(bench: &Bench, rows: &[Row<'_>], attached: Result<Vec<AttachedProbe>, S
             }
         }
     }
+}
+
+fn whereabouts(remote: &Remote) -> String {
+    let place = remote.place.as_ref();
+    format!(" at {}{}", remote.host, place.map_or(String::new(), |it| format!(", place {it}")))
 }
 
 fn is_of(selector: &ProbeSelector, probe: &AttachedProbe) -> bool {

@@ -4,7 +4,7 @@
 use super::CommandError;
 use super::say::say;
 use crate::boards::lock::Locks;
-use crate::boards::{Bench, BenchBoard};
+use crate::boards::{Bench, BenchBoard, Remote};
 use crate::exit;
 use crate::rig::{Rig, seed};
 use std::path::Path;
@@ -15,7 +15,8 @@ const KNOWN_GOOD: &str = "boot::memory_over_resets";
 /// Arguments of `health`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The boards, by their names in boards.toml; without one all that are not disabled or remote.
+    /// The boards, by their names in boards.toml; without one all of this machine
+    /// that are not disabled.
     board: Vec<String>,
 }
 
@@ -42,7 +43,8 @@ pub(super) fn health(arguments: &Arguments) -> Result<u8, CommandError> {
 
 fn wanted<'a>(bench: &'a Bench, names: &[String]) -> Result<Vec<&'a BenchBoard>, CommandError> {
     if names.is_empty() {
-        let is_usable = |board: &&BenchBoard| board.disabled.is_none() && board.remote.is_none();
+        let is_here = |board: &BenchBoard| board.remote.as_ref().is_none_or(Remote::is_here);
+        let is_usable = |board: &&BenchBoard| board.disabled.is_none() && is_here(board);
         return Ok(bench.boards.iter().filter(is_usable).collect());
     }
     names.iter().map(|name| super::lock::board_of(bench, name)).collect()

@@ -6,6 +6,7 @@
 use super::CommandError;
 use super::interrupt::Interrupt;
 use super::say::{complain, say};
+use crate::boards::hold::hold;
 use crate::boards::holder::{Holder, Purpose};
 use crate::boards::lock::{LockState, Locks};
 use crate::boards::{Bench, BenchBoard};
@@ -48,13 +49,13 @@ pub(super) fn lock(arguments: &Arguments) -> Result<u8, CommandError> {
     let holder = Holder::this_process(Purpose::Person, &arguments.reason);
     let patience = Duration::from_secs(arguments.patience);
     let mut wait = |text: &str| complain!("{text}");
-    let lock = Locks::of_machine().acquire(&board.probe, &holder, patience, &mut wait)?;
+    let held = hold(&board, &Locks::of_machine(), &holder, patience, &mut wait)?;
     let end = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(minutes * 60));
     say!("{} is locked ({}) until this command ends: Ctrl-C", board.name, board.probe);
     while !interrupt.is_asked() && end.is_none_or(|end| Instant::now() < end) {
         std::thread::sleep(POLL);
     }
-    drop(lock);
+    drop(held);
     say!("{} is free", board.name);
     Ok(exit::PASS)
 }

@@ -18,6 +18,7 @@ mod say;
 mod sweep;
 mod sweep_bench;
 
+use crate::boards::hold::HoldError;
 use crate::boards::lock::LockError;
 use crate::execute::JudgeError;
 use crate::exit;
@@ -126,6 +127,8 @@ enum CommandError {
     Sweep(sweep::SweepError),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Hold(#[from] HoldError),
     #[error("{0}")]
     Unavailable(String),
     #[error("write {path}: {source}")]
@@ -146,7 +149,7 @@ impl CommandError {
             }
             // What cannot be written is no fault of what was handed in.
             Self::Output { .. } | Self::Signals { .. } => exit::INFRASTRUCTURE,
-            Self::Lock(_) | Self::Unavailable(_) => exit::INFRASTRUCTURE,
+            Self::Lock(_) | Self::Hold(_) | Self::Unavailable(_) => exit::INFRASTRUCTURE,
             Self::Rig(RigError::Judge(error)) | Self::Judge(error) if error.is_bench() => {
                 exit::INFRASTRUCTURE
             }

@@ -40,8 +40,12 @@ fn lack(board: &BenchBoard, attached: &Result<Vec<AttachedProbe>, String>) -> Op
     if let Some(reason) = &board.disabled {
         return Some(format!("disabled: {reason}"));
     }
-    if let Some(remote) = &board.remote {
-        return Some(format!("its probe hangs on {}: run this there", remote.host));
+    if let Some(remote) = board.remote.as_ref().filter(|remote| !remote.is_here()) {
+        let (host, name) = (&remote.host, &board.name);
+        return Some(format!(
+            "its probe hangs on {host}: run this there, in its checkout: \
+             `ssh {host} -- cargo rig run --target probe:{name}`"
+        ));
     }
     if matches!(board.probe, ProbeSelector::Virtual { .. }) {
         return attached.as_ref().err().cloned();

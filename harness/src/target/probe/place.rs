@@ -1,8 +1,9 @@
-//! What belongs to a board of the bench beside its probe: the lock of this process, and its power.
+//! What belongs to a board of the bench beside its probe: its lock, its place, and its power.
 
 use super::driver::SharedBoard;
+use crate::boards::hold::{HeldBoard, hold};
 use crate::boards::holder::{Holder, Purpose};
-use crate::boards::lock::{BoardLock, Locks};
+use crate::boards::lock::Locks;
 use crate::boards::{BenchBoard, Power};
 use crate::target::BenchError;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +12,17 @@ use std::time::Duration;
 /// How long a board is waited for that somebody else holds.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A board of the bench, and the lock that this process has on it once it was used.
+/// A board of the bench, which this process holds once it was used.
 pub(super) struct Place {
     /// The board.
     pub board: BenchBoard,
     /// Where its lock and its mark are.
     pub locks: Locks,
-    held: Mutex<Option<BoardLock>>,
+    held: Mutex<Option<Hold>>,
 }
+
+/// What came of holding a board. One that was not to be had is not waited for again by each test.
+type Hold = Result<HeldBoard, String>;
 
 /// How the board's power is switched.
 pub(super) enum PowerSwitch {
@@ -32,17 +36,16 @@ impl Place {
         Self { board, locks, held: Mutex::new(None) }
     }
 
-    /// Locks the board, if this process does not hold it yet.
+    /// Locks the board, and acquires its place, if this process has not done that yet.
     pub(super) fn hold(&self) -> Result<(), BenchError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_some() {
-            return Ok(());
-        }
-        let holder = Holder::this_process(Purpose::Run, "a run of scenarios");
-        let mut say = |text: &str| eprintln!("{text}");
-        let lock = self.locks.acquire(&self.board.probe, &holder, PATIENCE, &mut say);
-        *held = Some(lock.map_err(BenchError::of)?);
-        Ok(())
+        let hold = held.get_or_insert_with(|| {
+            let holder = Holder::this_process(Purpose::Run, "a run of scenarios");
+            let mut say = |text: &str| eprintln!("{text}");
+            hold(&self.board, &self.locks, &holder, PATIENCE, &mut say)
+                .map_err(|error| error.to_string())
+        });
+        hold.as_ref().map(|_| ()).map_err(|error| BenchError(error.clone()))
     }
 }
 
