@@ -218,7 +218,8 @@ impl Run {
             }
             let now = self.session.instructions()?;
             if executed == Some(now) {
-                return Ok(Wait::Boundary(hang()));
+                let is_watched = self.session.sleep_on()?;
+                return Ok(Wait::Boundary(if is_watched { Boundary::Watchdog } else { hang() }));
             }
             executed = Some(now);
             self.session.resume()?;
