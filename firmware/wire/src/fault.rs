@@ -25,7 +25,8 @@ crate::names::closed_list! {
     /// The boot asks for a reset without having ended, as a boot that can never finish would; with
     /// a parameter of 1 it does so in order, which the device does not hold against it.
     ResetLoop = 10, "reset-loop";
-    /// A fault inside the HardFault handler: the core locks up.
+    /// A fault inside the HardFault handler: the core locks up. With a parameter of 0x40000000 a
+    /// watchdog is started before.
     Lockup = 11, "lockup";
     /// An endless loop that never reports progress.
     Hang = 12, "hang";
