@@ -97,6 +97,15 @@ impl Emulator {
         Ok(())
     }
 
+    /// Refuses while a device of the host has work that each instruction takes part in.
+    pub(crate) fn require_idle_models(&self, doing: &'static str) -> Result<(), Error> {
+        if !self.models.as_ref().is_some_and(|models| models.busy) {
+            return Ok(());
+        }
+        let expected = "with no device of the host at work";
+        Err(Error::State { doing, expected, found: "with one".into() })
+    }
+
     /// Takes the devices of the host back, so that another emulator can go on in place of this
     /// one: what they keep is not lost with it.
     ///
