@@ -87,7 +87,7 @@ pub const TARGET_TIME: &str = "target time";
 pub enum Boundary {
     /// The device asked for a reset; RAM is as it left it.
     Reset,
-    /// A watchdog ran out; RAM is as it was found some time after that, or as a lockup left it which
+    /// A watchdog ran out; RAM is as it was found some time after that, or as a lockup left it that
     /// the watchdog has ended.
     Watchdog,
     /// The emulator exited with a status. RAM is gone.
@@ -335,8 +335,8 @@ pub trait Session {
     /// # Errors
     /// It was to be read, and the bench failed.
     fn lockup_ram(&self) -> Result<Option<Vec<Vec<u8>>>, BenchError>;
-    /// Instructions executed since the device was opened, or since the last lockup, where the target
-    /// counts them.
+    /// Instructions executed since the device was opened, or since the last lockup, where the
+    /// target counts them.
     ///
     /// # Errors
     /// The bench failed.

@@ -224,10 +224,9 @@ impl Case<'_> {
                 let before = index.checked_sub(1).and_then(|it| self.report_of_watchdog(it));
                 if before == Some(record) {
                     // How long that took is the watchdog's, and how exactly it was met the host's.
-                    let (behind, what) = (index + 1, in_words(&record));
-                    let words = format!(
-                        "boot {index} was ended by the watchdog, which boot {behind} reports: {what}"
-                    );
+                    let words =
+                        format!("boot {index} was ended by the watchdog, which boot {}", index + 1);
+                    let words = format!("{words} reports: {}", in_words(&record));
                     return Some((Outcome::DetectedRight, words));
                 }
                 let after = self.instructions_after(index);

@@ -16,6 +16,7 @@ use super::super::facts::command_line;
 use super::super::{
     BenchError, Boundary, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait,
 };
+use super::kept;
 use crate::noise::filled;
 use crate::scenario::Fill;
 use crashrig_qemu::gdb::{Access, Token};
@@ -89,24 +90,6 @@ impl EmulatorSession {
     fn watched_lockup(&self) -> Result<Option<&[Vec<u8>]>, BenchError> {
         let kept = self.emulator.lockup_ram().filter(|_| self.emulator.is_watchdog_armed());
         kept.transpose().map_err(BenchError::of)
-    }
-
-    /// Reads RAM that the device does not have any more, or not yet.
-    fn read_kept(
-        &self,
-        kept: &[Vec<u8>],
-        address: u32,
-        bytes: &mut [u8],
-    ) -> Result<(), BenchError> {
-        let found = self.ram.iter().zip(kept).find_map(|((start, _), kept)| {
-            let from = address.checked_sub(*start)? as usize;
-            kept.get(from..from.checked_add(bytes.len())?)
-        });
-        let found = found.ok_or_else(|| {
-            BenchError(format!("read {address:#010x}: only RAM is kept over a lockup"))
-        })?;
-        bytes.copy_from_slice(found);
-        Ok(())
     }
 
     fn hang(&mut self, limit: &str) -> Wait {
@@ -214,7 +197,7 @@ impl Session for EmulatorSession {
 
     fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError> {
         if let Some(kept) = self.watched_lockup()? {
-            return self.read_kept(kept, address, bytes);
+            return kept::read(&self.ram, kept, address, bytes);
         }
         self.emulator.read(address, bytes).map_err(BenchError::of)
     }
