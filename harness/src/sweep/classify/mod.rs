@@ -192,8 +192,10 @@ impl Case<'_> {
 
     /// What the boot behind one that the watchdog has ended says of that.
     fn report_of_watchdog(&self, index: usize) -> Option<Record> {
-        let ended = self.boots.get(index).is_some_and(|it| *it.boundary == Boundary::Watchdog);
-        let new = ended.then(|| Self::new_records(self.boots, index + 1)).unwrap_or_default();
+        if *self.boots.get(index)?.boundary != Boundary::Watchdog {
+            return None;
+        }
+        let new = Self::new_records(self.boots, index + 1);
         new.into_iter().find(|record| record.detector == Detector::Watchdog)
     }
 
