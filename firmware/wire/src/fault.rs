@@ -25,7 +25,8 @@ crate::names::closed_list! {
     /// The boot asks for a reset without having ended, as a boot that can never finish would; with
     /// a parameter of 1 it does so in order, which the device does not hold against it.
     ResetLoop = 10, "reset-loop";
-    /// A fault inside the HardFault handler: the core locks up.
+    /// A fault inside the HardFault handler: the core locks up. With a parameter of 0x40000000 a
+    /// watchdog is started before.
     Lockup = 11, "lockup";
     /// An endless loop that never reports progress.
     Hang = 12, "hang";
@@ -183,10 +184,11 @@ crate::names::closed_list! {
     DmaOverCrashRegion = 99, "dma-over-crash-region";
     /// None; a table in RAM is computed over and over, some 0.9 million instructions without a call
     /// of the kernel, and its sum compared. A parameter gives another number of rounds, whose sum
-    /// nobody knows.
+    /// nobody knows; with 0x80000000 in it no clock ticks, with 0x40000000 a watchdog is started.
     Compute = 100, "compute";
     /// None; threads take turns, one of them in floating point, while an interrupt handler above
-    /// the switch of threads wakes a third: each wake-up must be served, however many come.
+    /// the switch of threads wakes a third: each wake-up must be served, however many come. With a
+    /// parameter of 0x40000000 a watchdog is started before.
     TakeTurns = 101, "take-turns";
     /// None; blocks with `capabilities` are taken, resized and released, and everything that was
     /// promised is looked at.

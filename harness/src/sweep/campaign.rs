@@ -259,7 +259,8 @@ impl Work for Campaign {
         let folder = run_folder.join(format!("{}-{number}", self.folder_name()));
         std::fs::create_dir_all(&folder).map_err(BenchError::of)?;
         let target = EmulatorTarget::new(self.test.target.board().clone(), self.program.clone())?;
-        let target = target.for_wild_cores(Some(processor));
+        let observer = Arc::new(self.rig.observer().map_err(BenchError::of)?);
+        let target = target.with_observer(observer).for_wild_cores(Some(processor));
         let (image, scenario) = (&self.image, &self.test.scenario);
         let workload = Workload::new(&target, image, scenario, self.identity.seed, &folder)?;
         let workload = Arc::new(workload);

@@ -12,17 +12,18 @@ pub enum Outcome {
     Masked,
     /// The result is that of the golden run; memory that is kept is not.
     Latent,
-    /// The record names what was injected.
+    /// The record names what was injected, or that a watchdog ended what would have been a hang.
     DetectedRight,
     /// A record names something else.
     DetectedMisattributed,
     /// The record names what was injected, but later than the budget.
     DetectedLate,
-    /// The run did not end within its budget of instructions.
+    /// The run did not end within its budget of instructions, or a watchdog ended it and no boot
+    /// reports that as the sweep expects it.
     Hang,
     /// The device boots again and again and leaves neither end marker nor record.
     RebootLoop,
-    /// A crash without a record, or a lockup.
+    /// A crash without a record, or a lockup that no watchdog ends.
     CrashUnreported,
     /// The result differs from the golden run, and nothing says so.
     SilentDataCorruption,

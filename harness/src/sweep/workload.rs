@@ -122,8 +122,8 @@ impl Workload {
     }
 
     /// The planned boot that comes after some boots, by its index. Each planned one comes once; the
-    /// last is repeated while the device is silent: while its boots end with a reset and leave
-    /// neither end marker nor record.
+    /// last is repeated while the device is silent: while its boots end with a reset, or by a
+    /// watchdog, and leave neither end marker nor record.
     #[must_use]
     pub fn next(&self, done: &[BootTrace]) -> Option<usize> {
         let Some(last) = done.last() else { return Some(0) };
@@ -160,7 +160,7 @@ impl Workload {
         let keeps = self.boots.get(index).is_none_or(|planned| planned.memory.is_none());
         let before = index.checked_sub(1).filter(|_| keeps).and_then(|index| done.get(index));
         let before = before.map_or(&[][..], |before| &before.region);
-        boot.boundary == Boundary::Reset
+        matches!(boot.boundary, Boundary::Reset | Boundary::Watchdog)
             && EndMarker::read(&boot.marker).is_none()
             && new_record(before, &boot.region).is_none()
     }

@@ -1,6 +1,7 @@
 //! The emulator as a target: one QEMU per session, RAM read over resets, everything kept as files.
 
 mod host_models;
+mod kept;
 mod session;
 mod virtual_board;
 

@@ -88,7 +88,8 @@ pub const TARGET_TIME: &str = "target time";
 pub enum Boundary {
     /// The device asked for a reset; RAM is as it left it.
     Reset,
-    /// A watchdog ran out; RAM is as it was found some time after that.
+    /// A watchdog ran out; RAM is as it was found some time after that, or as a lockup left it that
+    /// the watchdog has ended.
     Watchdog,
     /// The emulator exited with a status. RAM is gone.
     Exit {
@@ -212,6 +213,14 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn pause(&mut self, target_ms: u64, deadline: &Deadline) -> Result<Wait, BenchError>;
+    /// Lets a stopped device that sleeps for ever sleep on: until its watchdog runs out, which ends
+    /// the boot. False where none was started, and nothing will ever come.
+    ///
+    /// # Errors
+    /// The bench failed.
+    fn sleep_on(&mut self) -> Result<bool, BenchError> {
+        Ok(false)
+    }
     /// Reads memory by physical address.
     ///
     /// # Errors
@@ -327,8 +336,8 @@ pub trait Session {
     /// # Errors
     /// It was to be read, and the bench failed.
     fn lockup_ram(&self) -> Result<Option<Vec<Vec<u8>>>, BenchError>;
-    /// Instructions executed since the device was opened, or since the lockup before this boot,
-    /// where the target counts them.
+    /// Instructions executed since the device was opened, or since the last lockup, where the
+    /// target counts them.
     ///
     /// # Errors
     /// The bench failed.

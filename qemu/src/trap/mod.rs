@@ -21,7 +21,8 @@
 //! host. Too late is too late in every run, by the instruction; but a guest that neither stops nor
 //! reaches for a device runs on until the next look, some millions of instructions. What it does
 //! in that time is not equal in two runs, unless it is nothing. Time in which it sleeps does not
-//! count.
+//! count: of a guest that will do nothing more somebody else has to say so
+//! ([`Emulator::run_watchdog_out`]).
 //!
 //! Must never happen here: time of the host that decides what the guest sees, but for that.
 
@@ -76,6 +77,33 @@ impl Emulator {
         let is_due = is_reset_due(&models, &mut self.wires());
         self.models = Some(models);
         is_due
+    }
+
+    /// Whether a watchdog of the host was started, and so will reset the chip unless it is fed.
+    #[must_use]
+    pub fn is_watchdog_armed(&self) -> bool {
+        self.models.as_ref().is_some_and(|models| models.reset_chip_at_ns().is_some())
+    }
+
+    /// Lets the watchdog run out on a stopped guest that would do nothing more before: the reset
+    /// that comes next is the watchdog's.
+    ///
+    /// # Errors
+    /// When the guest runs or QEMU has ended.
+    pub fn run_watchdog_out(&mut self) -> Result<(), Error> {
+        self.require_stopped("let the watchdog run out", true)?;
+        self.state = State::AtReset;
+        self.reset = Reset::Watchdog;
+        Ok(())
+    }
+
+    /// Refuses while a device of the host has work that each instruction takes part in.
+    pub(crate) fn require_idle_models(&self, doing: &'static str) -> Result<(), Error> {
+        if !self.models.as_ref().is_some_and(|models| models.busy) {
+            return Ok(());
+        }
+        let expected = "with no device of the host at work";
+        Err(Error::State { doing, expected, found: "with one".into() })
     }
 
     /// Takes the devices of the host back, so that another emulator can go on in place of this

@@ -87,6 +87,39 @@ fn too_late_by_a_few_instructions_is_too_late() {
     check(&guest(15_650, &fed_and_reset), Stop::Watchdog, 0x2400_0000);
 }
 
+/// As for a guest that sleeps for ever, whose time does not pass here.
+#[test]
+fn it_runs_out_where_somebody_says_so() {
+    on_each(|program| {
+        let mut rig = start(program, &guest(1, &[STAY]));
+        rig.emulator.attach(Box::new(ResetCause::new())).unwrap();
+        rig.emulator.attach(Box::new(Watchdog::new())).unwrap();
+        assert!(!rig.emulator.is_watchdog_armed());
+        rig.emulator.resume().unwrap();
+        assert_eq!(rig.emulator.wait(&Limits::default()).unwrap(), Stop::Watchdog);
+        assert!(rig.emulator.is_watchdog_armed());
+        rig.emulator.reset_warm().unwrap();
+        assert!(!rig.emulator.is_watchdog_armed());
+        rig.emulator.run_watchdog_out().unwrap();
+        assert!(rig.emulator.resume().is_err(), "a reset comes next");
+        rig.emulator.reset_warm().unwrap();
+        // A reset of another kind would have left its flag beside that of the first one.
+        assert_eq!(boot(&mut rig, Stop::Watchdog).0, 0x2400_0000);
+    });
+}
+
+#[test]
+fn a_guest_is_stepped_up_to_an_access() {
+    on_each(|program| {
+        let mut rig = start(program, &guest(1, &[STAY]));
+        rig.emulator.attach(Box::new(ResetCause::new())).unwrap();
+        // Three loads of constants, and one of RCC_CSR.
+        assert!(rig.emulator.step(3).unwrap());
+        let error = rig.emulator.step(1).unwrap_err().to_string();
+        assert!(error.contains("no access to a device of the host"), "{error}");
+    });
+}
+
 #[test]
 fn target_time_needs_counted_instructions() {
     on_each(|program| {

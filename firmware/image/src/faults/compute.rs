@@ -1,6 +1,7 @@
 //! A long computation over memory, with a result that is known beforehand: what injections into it
 //! change shows in the sum, or nowhere. No timer, no call of the kernel, no floating point.
 
+use super::devices::{WITH_WATCHDOG, watched};
 use crate::observe::note;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crashrig_wire::Observation;
@@ -20,13 +21,16 @@ const SUM: u32 = expected(ROUNDS);
 /// Set in the parameter: no clock ticks meanwhile, nor afterwards.
 const WITHOUT_TICK: u32 = 1 << 31;
 
+/// Time of the watchdog: three times that of the known rounds under QEMU.
+const TIMEOUT_MS: u32 = 100;
+
 /// Computes as many rounds as the parameter says, or those whose sum is known.
 pub fn run(parameter: u32) {
     if parameter & WITHOUT_TICK != 0 {
         crashrig_port::clock::stop_tick();
     }
-    let rounds = parameter & !WITHOUT_TICK;
-    let sum = compute(if rounds == 0 { ROUNDS } else { rounds });
+    let rounds = parameter & !(WITHOUT_TICK | WITH_WATCHDOG);
+    let sum = watched(parameter, TIMEOUT_MS, || compute(if rounds == 0 { ROUNDS } else { rounds }));
     note(Observation::Computed, rounds == 0 && sum == SUM);
 }
 

@@ -8,6 +8,24 @@ use crashrig_wire::Fault;
 
 const TIMEOUT_MS: u32 = 50;
 
+/// Set in the parameter of a long work: a watchdog is started before it.
+pub const WITH_WATCHDOG: u32 = 1 << 30;
+
+/// Does a work that should be over in time. Where the parameter asks for it, and the chip has one,
+/// a watchdog ends the boot if it is not; nothing stops the watchdog but a reset, so what comes
+/// behind the work has as much time again.
+pub fn watched<T>(parameter: u32, timeout_ms: u32, work: impl FnOnce() -> T) -> T {
+    let is_watched = parameter & WITH_WATCHDOG != 0;
+    if is_watched {
+        watchdog::start(timeout_ms);
+    }
+    let result = work();
+    if is_watched {
+        watchdog::feed();
+    }
+    result
+}
+
 /// Carries out a fault of a device. Returns only if nothing was to be broken.
 pub fn carry_out(fault: Fault, parameter: u32) {
     match fault {
@@ -20,6 +38,11 @@ pub fn carry_out(fault: Fault, parameter: u32) {
         Fault::WatchdogHang => starve_watchdog(),
         _ => {}
     }
+}
+
+/// Locks the core up, under a watchdog if the parameter asks for it.
+pub fn lock_up(parameter: u32) {
+    watched(parameter, TIMEOUT_MS, control::lock_up);
 }
 
 /// Lets some time pass without sleeping.

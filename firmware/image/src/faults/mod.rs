@@ -113,7 +113,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::DivideByZero => instruction::divide_by_zero(),
         Fault::Panic => instruction::panic_on_purpose(parameter),
         Fault::ResetLoop => control::reset_loop(parameter),
-        Fault::Lockup => control::lock_up(),
+        Fault::Lockup => devices::lock_up(parameter),
         Fault::Hang => control::hang(),
         Fault::FlashProgram | Fault::FlashMisuse | Fault::BackupSram | Fault::WatchdogHang => {
             return devices::carry_out(fault, parameter);
@@ -128,7 +128,7 @@ pub fn carry_out(fault: Fault, parameters: [u32; 4]) {
         Fault::KernelServices => return services::check_all(),
         Fault::Benchmark => return benchmark::run(),
         Fault::Compute => return compute::run(parameter),
-        Fault::TakeTurns => return turns::take(),
+        Fault::TakeTurns => return turns::take(parameter),
         // Not from there: a batch needs most of the stack.
         #[cfg(feature = "injection")]
         Fault::HeapScript => return script::run(),

@@ -3,6 +3,7 @@
 //!
 //! Nobody sleeps and no clock is asked, so that the number of instructions hardly depends on time.
 
+use super::devices::watched;
 use super::services::worker;
 use crate::observe::note;
 use core::hint::black_box;
@@ -38,9 +39,14 @@ static WOKEN: AtomicU32 = AtomicU32::new(0);
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 static ORDER: AtomicU32 = AtomicU32::new(0);
 
-/// Has them take their turns, and notes whether all went well.
-pub fn take() {
-    note(Observation::TurnsTaken, all_is_well().unwrap_or(false));
+/// Time of the watchdog: a thousand times what the turns take under QEMU.
+const TIMEOUT_MS: u32 = 50;
+
+/// Has them take their turns, under a watchdog if the parameter asks for it, and notes whether all
+/// went well.
+pub fn take(parameter: u32) {
+    let is_well = watched(parameter, TIMEOUT_MS, all_is_well);
+    note(Observation::TurnsTaken, is_well.unwrap_or(false));
 }
 
 fn all_is_well() -> Result<bool, Error> {

@@ -18,6 +18,7 @@ use super::outcome::Outcome;
 use crate::run::SILENT_BOOT_BUDGET;
 use crate::scenario::sweep::{Expected, Subject, Sweep};
 use crate::target::Boundary;
+use crashrig_wire::Detector;
 use crashrig_wire::record::{Reading, Record};
 use std::ops::Range;
 
@@ -161,7 +162,7 @@ impl Case<'_> {
         None
     }
 
-    /// Boots that did not end with a reset.
+    /// Boots that did not end with a reset, nor by a watchdog which the next one reports.
     fn without_end(&self) -> Option<Found> {
         for (index, boot) in self.boots.iter().enumerate() {
             let number = index + 1;
@@ -169,7 +170,13 @@ impl Case<'_> {
                 Boundary::Reset => continue,
                 Boundary::Hang { .. } => (Outcome::Hang, format!("boot {number} did not end")),
                 Boundary::Watchdog => {
-                    (Outcome::Hang, format!("boot {number} was ended by the watchdog"))
+                    let report = self.report_of_watchdog(index);
+                    let but = match report {
+                        Some(record) if self.expects(&record) => continue,
+                        Some(_) => "as the next one reports, but the sweep does not expect",
+                        None => "which no boot reports",
+                    };
+                    (Outcome::Hang, format!("boot {number} was ended by the watchdog, {but}"))
                 }
                 Boundary::Lockup { .. } => {
                     (Outcome::CrashUnreported, format!("boot {number} ended in a lockup"))
@@ -181,6 +188,19 @@ impl Case<'_> {
             return Some((outcome, words));
         }
         None
+    }
+
+    /// What the boot behind one that the watchdog has ended says of that.
+    fn report_of_watchdog(&self, index: usize) -> Option<Record> {
+        if *self.boots.get(index)?.boundary != Boundary::Watchdog {
+            return None;
+        }
+        let new = Self::new_records(self.boots, index + 1);
+        new.into_iter().find(|record| record.detector == Detector::Watchdog)
+    }
+
+    fn expects(&self, record: &Record) -> bool {
+        self.all.sweep.expect.iter().any(|it| is_expected(it, record))
     }
 
     /// The records that a boot has left and the one before had not.
@@ -200,8 +220,16 @@ impl Case<'_> {
                     continue;
                 }
                 let words = format!("boot {}: {}", index + 1, in_words(&record));
-                if !self.all.sweep.expect.iter().any(|it| is_expected(it, &record)) {
+                if !self.expects(&record) {
                     return Some((Outcome::DetectedMisattributed, words));
+                }
+                let before = index.checked_sub(1).and_then(|it| self.report_of_watchdog(it));
+                if before == Some(record) {
+                    // How long that took is the watchdog's, and how exactly it was met the host's.
+                    let words =
+                        format!("boot {index} was ended by the watchdog, which boot {}", index + 1);
+                    let words = format!("{words} reports: {}", in_words(&record));
+                    return Some((Outcome::DetectedRight, words));
                 }
                 let after = self.instructions_after(index);
                 let limit = self.all.sweep.late_after_instructions;
@@ -262,14 +290,16 @@ fn is_expected(expected: &Expected, record: &Record) -> bool {
 }
 
 /// Equal for equal runs. Memory of a boot that did not end by itself was read at a time of the
-/// host's, and is left out.
+/// host's, and is left out; so is what later boots made of it.
 fn evidence_hash(trace: &Trace, boots: &[View<'_>]) -> u64 {
     let mut hash = Fnv::default();
     hash.add(&trace.fired.to_le_bytes());
     hash.add(&trace.fired_at.unwrap_or(0).to_le_bytes());
+    let mut is_exact = true;
     for (BootTrace { boundary, marker, ram_hash, .. }, boot) in trace.boots.iter().zip(boots) {
         hash.add_part(boundary.name().as_bytes());
-        if *boundary == Boundary::Reset {
+        is_exact &= *boundary == Boundary::Reset;
+        if is_exact {
             hash.add(&boot.region_hash.to_le_bytes());
             hash.add_part(marker);
             hash.add(&ram_hash.unwrap_or(0).to_le_bytes());

@@ -64,9 +64,6 @@ fn a_new_record_is_right_late_or_another_s() {
 fn boots_without_an_end_are_hangs_and_unreported_crashes() {
     let hang = Boundary::Hang { limit: "target time".to_owned(), pc: None };
     check_skip((Outcome::Hang, "boot 2 did not end"), |trace| trace.boots[1].boundary = hang);
-    check_skip((Outcome::Hang, "boot 2 was ended by the watchdog"), |trace| {
-        trace.boots[1].boundary = Boundary::Watchdog;
-    });
     check_skip((Outcome::CrashUnreported, "boot 2 ended in a lockup"), |trace| {
         trace.boots[1].boundary = Boundary::Lockup { text: String::new() };
     });
@@ -86,6 +83,67 @@ fn boots_without_an_end_are_hangs_and_unreported_crashes() {
     let words = "boot 2: the ledger counts 1 nested faults";
     let skip = fault(2, Effect::Skip);
     check(Subject::Record, &skip, (Outcome::DetectedRight, words), nested);
+}
+
+/// Boot 2 ended by the watchdog, and a boot 3 with a new record of a detector and a thread.
+fn ended_by_watchdog(trace: &mut Trace, detector: Detector, thread: Thread) {
+    trace.boots[1].boundary = Boundary::Watchdog;
+    trace.boots[1].marker.fill(0);
+    let mut next = boot(trace.boots[1].region.clone(), Some(marker(3, SlotFinding::Unread)));
+    let blank = Record::blank(Kind::Watchdog, detector, thread);
+    let new = Record { boot: 2, sequence: 2, run_id: 7, ..blank };
+    next.region[LAST..LAST + RECORD_LENGTH].copy_from_slice(&new.to_bytes(State::Complete));
+    trace.boots.push(next);
+}
+
+#[test]
+fn a_hang_that_a_watchdog_ends_is_right_where_the_next_boot_reports_it() {
+    let words =
+        "boot 2 was ended by the watchdog, which boot 3 reports: watchdog by watchdog of main";
+    check_skip((Outcome::DetectedRight, words), |trace| {
+        ended_by_watchdog(trace, Detector::Watchdog, Thread::Main);
+        // Late for any other report.
+        trace.boots[1].instructions = 1_000_000;
+    });
+    let words = "boot 2 was ended by the watchdog, which no boot reports";
+    check_skip((Outcome::Hang, words), |trace| trace.boots[1].boundary = Boundary::Watchdog);
+    check_skip((Outcome::Hang, words), |trace| {
+        ended_by_watchdog(trace, Detector::Watchdog, Thread::Main);
+        trace.boots[2].region = trace.boots[1].region.clone();
+    });
+    check_skip((Outcome::Hang, words), |trace| {
+        ended_by_watchdog(trace, Detector::DivideTrap, Thread::Main);
+    });
+    // A record that says so, of a boot that ended otherwise, is none of the watchdog's.
+    let words = "boot 3: watchdog by watchdog of main, 1900 instructions after the effect";
+    check_skip((Outcome::DetectedLate, words), |trace| {
+        ended_by_watchdog(trace, Detector::Watchdog, Thread::Main);
+        trace.boots[1].boundary = Boundary::Reset;
+    });
+    let words =
+        "boot 2 was ended by the watchdog, as the next one reports, but the sweep does not expect";
+    check_skip((Outcome::Hang, words), |trace| {
+        ended_by_watchdog(trace, Detector::Watchdog, Thread::Timer);
+    });
+}
+
+/// A boot that a watchdog has ended is met where the host looked, so what the next one finds is not
+/// equal in two runs.
+#[test]
+fn evidence_leaves_out_what_comes_behind_a_watchdog() {
+    let (golden, sweep) = (golden(), sweep(Subject::Other));
+    let judge = Classifier::new(&sweep, CRASH_REGION, &golden);
+    let hash = |at: usize, boundary: Boundary| {
+        let mut trace = golden.clone();
+        ended_by_watchdog(&mut trace, Detector::Watchdog, Thread::Main);
+        trace.boots[1].boundary = boundary;
+        trace.boots[2].region[at] ^= 1;
+        judge.judge(&fault(2, Effect::Skip), &trace).evidence_hash
+    };
+    let last = REGION_BYTES - 1;
+    assert_eq!(hash(last, Boundary::Watchdog), hash(last - 1, Boundary::Watchdog));
+    assert_ne!(hash(last, Boundary::Reset), hash(last - 1, Boundary::Reset));
+    assert_ne!(hash(last, Boundary::Reset), hash(last, Boundary::Watchdog));
 }
 
 #[test]

@@ -218,7 +218,8 @@ impl Run {
             }
             let now = self.session.instructions()?;
             if executed == Some(now) {
-                return Ok(Wait::Boundary(hang()));
+                let is_watched = self.session.sleep_on()?;
+                return Ok(Wait::Boundary(if is_watched { Boundary::Watchdog } else { hang() }));
             }
             executed = Some(now);
             self.session.resume()?;
@@ -227,16 +228,19 @@ impl Run {
     }
 
     /// What the boot left. Of a hang only that: where exactly the device was stopped is up to the
-    /// host.
+    /// host, and so are the instructions of one that a watchdog has ended.
     fn left(&mut self, boundary: Boundary) -> Result<BootTrace, BenchError> {
-        let instructions = if matches!(boundary, Boundary::Hang { .. }) { self.budget } else { 0 };
+        let has_no_end = matches!(boundary, Boundary::Hang { .. } | Boundary::Watchdog);
+        let instructions = if has_no_end { self.budget } else { 0 };
         let mut left = BootTrace { instructions, ..BootTrace::without_memory(boundary) };
         if !matches!(left.boundary, Boundary::Reset | Boundary::Watchdog) {
             return Ok(left);
         }
         self.session.clear_breakpoints()?;
         let total = self.session.instructions()?.unwrap_or(0);
-        left.instructions = total.saturating_sub(self.instructions);
+        if left.boundary == Boundary::Reset {
+            left.instructions = total.saturating_sub(self.instructions);
+        }
         self.instructions = total;
         let Workload { crash_start, crash_size, marker, .. } = *self.workload;
         left.region = self.bytes(crash_start, crash_size as usize)?;

@@ -1,13 +1,22 @@
 //! A session with the emulator: one QEMU, and a new one in its place after each lockup.
 //!
 //! A lockup ends QEMU. Where the observer has kept RAM, the next start gets that RAM: to the image
-//! it is a reset from outside, as the pin of a chip that has locked up would be. Must never happen
-//! here: memory of a new QEMU that is taken for what the device has kept.
+//! it is a reset from outside, as the pin of a chip that has locked up would be.
+//!
+//! **Decided here.** A watchdog with a clock of its own goes on counting while the core is locked
+//! up, and then resets the chip, whatever the core is doing (RM0090 chapter 21, from memory, not
+//! checked). So where one was started and RAM was kept, a lockup is no end of its own: the boot
+//! ends by the watchdog, and the next start is the one behind that reset. RAM is that of the
+//! lockup, since nothing writes to it in between; a transfer of DMA that goes on beside a core that
+//! has locked up is not modelled, and flash is that of the image again.
+//!
+//! Must never happen here: memory of a new QEMU that is taken for what the device has kept.
 
 use super::super::facts::command_line;
 use super::super::{
     BenchError, Boundary, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait,
 };
+use super::kept;
 use crate::noise::filled;
 use crate::scenario::Fill;
 use crashrig_qemu::gdb::{Access, Token};
@@ -66,17 +75,21 @@ impl EmulatorSession {
         let mut launch = self.launch.clone();
         launch.output_folder = self.launch.output_folder.join(format!("start-{}", self.starts));
         std::fs::create_dir_all(&launch.output_folder).map_err(BenchError::of)?;
-        // To devices of the host it is a reset by the pin, as it is to the image.
         let devices = self.emulator.detach_all().map_err(BenchError::of)?;
         self.emulator = Emulator::start(&launch).map_err(BenchError::of)?;
         for device in devices {
             self.emulator.attach(device).map_err(BenchError::of)?;
         }
-        self.emulator.reset_models(Reset::Pin).map_err(BenchError::of)?;
         self.running_since_start = false;
         self.breakpoints.clear();
         self.mark = Mark::default();
         Ok(())
+    }
+
+    /// RAM as a lockup has left it which a watchdog ends; nothing anywhere else.
+    fn watched_lockup(&self) -> Result<Option<&[Vec<u8>]>, BenchError> {
+        let kept = self.emulator.lockup_ram().filter(|_| self.emulator.is_watchdog_armed());
+        kept.transpose().map_err(BenchError::of)
     }
 
     fn hang(&mut self, limit: &str) -> Wait {
@@ -114,7 +127,10 @@ impl Session for EmulatorSession {
 
     fn reset_warm(&mut self) -> Result<(), BenchError> {
         if let Some(kept) = self.lockup_ram()? {
+            let by_watchdog = self.emulator.is_watchdog_armed();
             self.start_again()?;
+            let reset = if by_watchdog { Reset::Watchdog } else { Reset::Pin };
+            self.emulator.reset_models(reset).map_err(BenchError::of)?;
             for ((start, _), bytes) in self.ram.clone().into_iter().zip(kept) {
                 self.write(start, &bytes)?;
             }
@@ -135,6 +151,9 @@ impl Session for EmulatorSession {
             Stop::Reset => Wait::Boundary(Boundary::Reset),
             Stop::Watchdog => Wait::Boundary(Boundary::Watchdog),
             Stop::Exit { code } => Wait::Boundary(Boundary::Exit { status: code }),
+            Stop::Killed { .. } if is_lockup && self.watched_lockup()?.is_some() => {
+                Wait::Boundary(Boundary::Watchdog)
+            }
             Stop::Killed { text, .. } if is_lockup => Wait::Boundary(Boundary::Lockup { text }),
             Stop::Killed { signal, text } => {
                 return Err(BenchError(format!("QEMU was ended by signal {signal}: {text}")));
@@ -168,7 +187,18 @@ impl Session for EmulatorSession {
         Ok(Wait::Running)
     }
 
+    fn sleep_on(&mut self) -> Result<bool, BenchError> {
+        let is_watched = self.emulator.is_watchdog_armed();
+        if is_watched {
+            self.emulator.run_watchdog_out().map_err(BenchError::of)?;
+        }
+        Ok(is_watched)
+    }
+
     fn read(&mut self, address: u32, bytes: &mut [u8]) -> Result<(), BenchError> {
+        if let Some(kept) = self.watched_lockup()? {
+            return kept::read(&self.ram, kept, address, bytes);
+        }
         self.emulator.read(address, bytes).map_err(BenchError::of)
     }
 
@@ -227,6 +257,10 @@ impl Session for EmulatorSession {
     }
 
     fn clear_breakpoints(&mut self) -> Result<(), BenchError> {
+        if self.watched_lockup()?.is_some() {
+            // They have ended with the emulator.
+            self.breakpoints.clear();
+        }
         for (token, _) in self.breakpoints.drain(..) {
             self.emulator.remove(token).map_err(BenchError::of)?;
         }
@@ -291,6 +325,9 @@ impl Session for EmulatorSession {
     }
 
     fn instructions(&mut self) -> Result<Option<u64>, BenchError> {
+        if self.watched_lockup()?.is_some() {
+            return Ok(Some(0));
+        }
         self.emulator.instructions().map_err(BenchError::of)
     }
 

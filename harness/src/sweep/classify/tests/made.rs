@@ -82,7 +82,14 @@ pub(super) fn sweep(subject: Subject) -> Sweep {
         until: None,
         effect: PlannedEffect::Skip,
         scopes: vec![Scope::Once],
-        expect: vec![Expected { detector: Detector::DivideTrap, kind: None, thread: None }],
+        expect: vec![
+            Expected { detector: Detector::DivideTrap, kind: None, thread: None },
+            Expected {
+                detector: Detector::Watchdog,
+                kind: None,
+                thread: Some(Thread::Main.context()),
+            },
+        ],
         may_miss: vec![Observation::HeapCallbacksCame],
         allow: Vec::new(),
         sample: None,
