@@ -2,6 +2,7 @@
 //! powered-up device. Neither knows a scenario. A crash of the firmware is evidence; [`BenchError`]
 //! means that the bench failed and nothing else.
 
+mod boundary;
 mod deadline;
 pub mod emulator;
 mod facts;
@@ -9,6 +10,7 @@ pub mod heap_bench;
 pub mod observer;
 pub mod probe;
 
+pub use self::boundary::{Boundary, TARGET_TIME, Wait};
 pub use self::deadline::Deadline;
 
 use self::probe::ladder::Recovery;
@@ -77,65 +79,6 @@ pub trait Target: Send + Sync {
         needs: &[Need],
         folder: &Path,
     ) -> Result<Box<dyn Session>, BenchError>;
-}
-
-/// The limit of a hang that the target's own time used up.
-pub const TARGET_TIME: &str = "target time";
-
-/// Where a boot ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Boundary {
-    /// The device asked for a reset; RAM is as it left it.
-    Reset,
-    /// A watchdog ran out; RAM is as it was found some time after that, or as a lockup left it that
-    /// the watchdog has ended.
-    Watchdog,
-    /// The emulator exited with a status. RAM is gone.
-    Exit {
-        /// The status.
-        status: i32,
-    },
-    /// The core locked up.
-    Lockup {
-        /// What the emulator said, registers included.
-        text: String,
-    },
-    /// No end within the deadline. The device is stopped, RAM is there.
-    Hang {
-        /// What was used up: `target time`, `wall time` or `log bytes`.
-        limit: String,
-        /// Program counter where it was stopped, if it could be read.
-        pc: Option<u32>,
-    },
-}
-
-impl Boundary {
-    /// One word for reports.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Reset => "reset",
-            Self::Watchdog => "watchdog",
-            Self::Exit { .. } => "exit",
-            Self::Lockup { .. } => "lockup",
-            Self::Hang { .. } => "hang",
-        }
-    }
-}
-
-/// What ended a wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wait {
-    /// The boot is over.
-    Boundary(Boundary),
-    /// A breakpoint set with [`Session::set_breakpoint`] was hit; the device is stopped there.
-    Breakpoint {
-        /// Its address.
-        address: u32,
-    },
-    /// The pause asked for is over; the device still runs.
-    Running,
 }
 
 /// What a device said since it was last asked.
