@@ -52,7 +52,8 @@ impl Boundary {
 pub enum Wait {
     /// The boot is over.
     Boundary(Boundary),
-    /// A breakpoint set with [`super::Session::set_breakpoint`] was hit; the device is stopped there.
+    /// A breakpoint set with [`super::Session::set_breakpoint`] was hit; the device is stopped
+    /// there.
     Breakpoint {
         /// Its address.
         address: u32,
