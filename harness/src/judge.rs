@@ -84,7 +84,10 @@ fn judge_plainly(scenario: &Scenario, report: &Report, identity: &Identity) -> V
         }
         device_boot += u32::try_from(tries.len()).unwrap_or(u32::MAX);
         let crash = scenario.crashes.iter().find(|crash| crash.boot == planned);
-        let context = Context { plan, crash, identity, device_boot };
+        let is_before = |boot: &&BootReport| boot.planned < planned;
+        let before = report.boots.iter().rfind(is_before).map(|boot| &boot.boundary);
+        let is_after_watchdog = before == Some(&Boundary::Watchdog);
+        let context = Context { plan, crash, identity, device_boot, is_after_watchdog };
         judge.boot(&context, last, tries.len());
         judge.script(scenario.script(planned), last);
         judge.history(plan, last, report);
@@ -99,6 +102,8 @@ struct Context<'a> {
     identity: &'a Identity,
     /// How the device must count this boot.
     device_boot: u32,
+    /// Whether a watchdog ended the boot before.
+    is_after_watchdog: bool,
 }
 
 struct Judge {
@@ -211,9 +216,11 @@ impl Judge {
                 self.add(VerdictKind::Record, "missing", expected, "observed");
             }
         }
+        // A boot writes the record of one that a watchdog has ended before it looks itself.
+        let slots = if context.is_after_watchdog { &boot.after } else { &boot.before };
         let expectations = [
-            ("first", context.plan.first, marker.first, &boot.before[0]),
-            ("last", context.plan.last, marker.last, &boot.before[1]),
+            ("first", context.plan.first, marker.first, &slots[0]),
+            ("last", context.plan.last, marker.last, &slots[1]),
         ];
         for (subject, expected, found, slot) in expectations {
             if let Some(expected) = expected {

@@ -46,6 +46,8 @@ static ISR_STACK_REPORTED: AtomicU32 = AtomicU32::new(0);
 pub fn crash_report_called(report: &BootReport) {
     let end = platform::isr_stack_end();
     let msp = report.record.as_ref().map_or(end, |record| record.registers.msp);
+    // The record of a boot that a watchdog ended has no registers.
+    let msp = if msp == 0 { end } else { msp };
     ISR_STACK_REPORTED.store(end.wrapping_sub(msp), Ordering::Relaxed);
     REPORTED.store(true, Ordering::Relaxed);
 }
