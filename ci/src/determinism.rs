@@ -16,11 +16,14 @@ use crashrig_qemu::discover::{self, OVERRIDE_VARIABLE};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Runs and pairs of runs of each test.
+/// Runs and pairs of runs of each test, unless [`REPETITIONS_VARIABLE`] says another number.
 const REPETITIONS: &str = "3000";
+/// What the tests read their number from.
+const REPETITIONS_VARIABLE: &str = "CRASHRIG_REPETITIONS";
 /// Where the table of engines and timers stands.
 const DOCUMENT: &str = "docs/sweep.md";
 /// Faults in a computation without timers, and in one that clock ticks interrupt.
@@ -51,7 +54,8 @@ type Run = BTreeMap<u64, (Injection, String)>;
 /// If a test or a sweep cannot be run, or the document cannot be written.
 pub fn run() -> Result<u8> {
     let tests = cargo(["test", "--package", "crashrig-harness", "--package", "crashrig-qemu"]);
-    let tests = tests.args(["determinism"]).env("CRASHRIG_REPETITIONS", REPETITIONS);
+    let repetitions = env::var(REPETITIONS_VARIABLE).unwrap_or_else(|_| REPETITIONS.to_owned());
+    let tests = tests.args(["determinism"]).env(REPETITIONS_VARIABLE, &repetitions);
     let failed = tests.exit_code()?;
     let programs = discover::find_all();
     let mut broken = Vec::new();

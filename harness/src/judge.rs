@@ -7,7 +7,7 @@ pub(crate) mod sections;
 mod words;
 
 use self::words::{found_end, hex, name};
-use crate::report::{BootReport, CrashReport, Report};
+use crate::report::{BootReport, CrashReport, Report, SlotReport};
 use crate::run::SILENT_BOOT_BUDGET;
 use crate::scenario::{BootPlan, End, ExpectedCrash, Place, Scenario, Start};
 use crate::target::Boundary;
@@ -84,9 +84,8 @@ fn judge_plainly(scenario: &Scenario, report: &Report, identity: &Identity) -> V
         }
         device_boot += u32::try_from(tries.len()).unwrap_or(u32::MAX);
         let crash = scenario.crashes.iter().find(|crash| crash.boot == planned);
-        let is_before = |boot: &&BootReport| boot.planned < planned;
-        let before = report.boots.iter().rfind(is_before).map(|boot| &boot.boundary);
-        let is_after_watchdog = before == Some(&Boundary::Watchdog);
+        let before = report.boots.iter().rfind(|boot| boot.planned < planned);
+        let is_after_watchdog = before.is_some_and(|it| it.boundary == Boundary::Watchdog);
         let context = Context { plan, crash, identity, device_boot, is_after_watchdog };
         judge.boot(&context, last, tries.len());
         judge.script(scenario.script(planned), last);
@@ -226,28 +225,18 @@ impl Judge {
             if let Some(expected) = expected {
                 self.equal(VerdictKind::Record, subject, expected, found);
             }
-            self.agree_on_slot(subject, found, slot, identity);
+            self.agree_on_slot(subject, found, slot, &identity.build_id);
         }
     }
 
     /// The device and the host must make the same of a slot: a record or none, ours or another's.
-    fn agree_on_slot(
-        &mut self,
-        subject: &str,
-        found: Found,
-        slot: &crate::report::SlotReport,
-        identity: &Identity,
-    ) {
+    fn agree_on_slot(&mut self, subject: &str, found: Found, slot: &SlotReport, build: &BuildId) {
         let device = match found {
             Found::Nothing => "no record",
             Found::Foreign => "a record of another build",
             Found::Read | Found::Unread => "a record",
         };
-        let host = match &slot.record {
-            None => "no record",
-            Some(record) if record.build_id != identity.build_id => "a record of another build",
-            Some(_) => "a record",
-        };
+        let host = slot.in_words(build);
         if device != host {
             let subject = format!("{subject}-as-host-reads");
             self.add(VerdictKind::Record, &subject, host, device);

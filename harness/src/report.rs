@@ -7,7 +7,7 @@ use crate::target::probe::ladder::Recovery;
 use crate::target::{Boundary, BusWrite};
 use crashrig_wire::region::Slot;
 use crashrig_wire::script::Response;
-use crashrig_wire::{EndMarker, Ledger, Record};
+use crashrig_wire::{BuildId, EndMarker, Ledger, Record};
 
 /// The report of one run.
 #[derive(Debug, Clone)]
@@ -83,6 +83,18 @@ pub struct SlotReport {
     pub reading: &'static str,
     /// Why it is corrupt, or nothing.
     pub reason: Option<String>,
+}
+
+impl SlotReport {
+    /// What is in it, for a build.
+    #[must_use]
+    pub fn in_words(&self, build: &BuildId) -> &'static str {
+        match &self.record {
+            None => "no record",
+            Some(record) if record.build_id != *build => "a record of another build",
+            Some(_) => "a record",
+        }
+    }
 }
 
 /// A record that a boot left, with everything that can be said about it.
