@@ -158,8 +158,8 @@ impl Case<'_> {
         None
     }
 
-    /// A ledger that counts more nested faults, and nothing else otherwise: a fault behind a record
-    /// that was whole by then.
+    /// A ledger that counts more nested faults, with what the newest was, and says nothing else
+    /// otherwise: a fault behind a record that was whole by then.
     fn nested_count_alone(
         &self,
         number: usize,
@@ -168,7 +168,9 @@ impl Case<'_> {
     ) -> Option<Found> {
         let (found, expected) = (boot.ledger?, golden.ledger?);
         let counted = found.nested_count.checked_sub(expected.nested_count).filter(|it| *it > 0)?;
-        let is_alone = Ledger { nested_count: expected.nested_count, ..found } == expected;
+        let Ledger { sequence, nested_count, nested_vector, nested_cfsr, .. } = expected;
+        let is_alone =
+            Ledger { sequence, nested_count, nested_vector, nested_cfsr, ..found } == expected;
         let is_told = self.all.sweep.subject == Subject::Record && !self.leaves_the_crash_alone();
         let words = format!("boot {number}: the ledger counts {counted} nested faults");
         (is_alone && is_told).then_some((Outcome::DetectedRight, words))

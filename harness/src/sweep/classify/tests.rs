@@ -300,7 +300,10 @@ fn a_fault_behind_a_whole_record_is_right_where_the_ledger_counts_it_alone() {
     let nested = |crashes: u32| {
         move |trace: &mut Trace| {
             let was = Ledger::read(&trace.boots[1].region[..LEDGER_LENGTH]).unwrap_or(Ledger::NEW);
-            let ledger = Ledger { nested_count: 1, crashes: was.crashes + crashes, ..was };
+            // As the device writes it: the next write, and what the nested fault was.
+            let (sequence, crashes) = (was.sequence + 1, was.crashes + crashes);
+            let nested = Ledger { nested_count: 1, nested_vector: 3, nested_cfsr: 0x100, ..was };
+            let ledger = Ledger { sequence, crashes, ..nested };
             trace.boots[1].region[..LEDGER_LENGTH].copy_from_slice(&ledger.to_bytes());
         }
     };
