@@ -11,6 +11,7 @@ pub mod blast;
 pub mod bless;
 pub mod cluster;
 pub mod contract;
+pub mod daemons;
 pub mod determinism;
 pub mod figures;
 pub mod heaps;

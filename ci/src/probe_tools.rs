@@ -5,9 +5,9 @@
 //! compile time, so it stands in the tool cache, and no other job waits for it.
 
 use crate::jobs::cargo;
-use crate::setup::{self, cache, system::Distribution};
+use crate::setup::{self, cache, system};
 use crate::step::Step;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::path::PathBuf;
 
 /// The version that the driver of virtual probes is written for.
@@ -50,10 +50,5 @@ fn install_gdb() -> Result<()> {
     if Step::new("which").arg(GDB).answer().is_ok() {
         return Ok(());
     }
-    let distribution = Distribution::of_this_machine()?;
-    let is_debian =
-        distribution.id == "debian" || distribution.like.iter().any(|it| it == "debian");
-    ensure!(is_debian, "{GDB} is installed from Debian; found {}", distribution.id);
-    Step::new("apt-get").arg("update").run()?;
-    Step::new("apt-get").args(["install", "--yes", "--no-install-recommends", GDB]).run()
+    system::install_from_debian(&[GDB])
 }

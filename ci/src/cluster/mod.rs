@@ -4,11 +4,7 @@
 //! It shows that nothing of ours is needed to run on many machines: an array job, a folder that
 //! all nodes see, and the same command again for what was cut off.
 
-mod guard;
 mod slurm;
-
-pub(crate) use self::guard::Guard;
-pub(crate) use self::slurm::free_ports;
 
 use self::slurm::{Cluster, NODES, QUEUE_DEADLINE};
 use crate::jobs::cargo;

@@ -5,16 +5,15 @@
 //! Slurm knows network ports only, so free ones are used. Sources: slurm.conf(5), slurmd(8),
 //! sbatch(1) and munged(8) of Debian 12 (Slurm 22.05, MUNGE 0.5.15).
 
-use super::guard::{Guard, VARIABLE};
-use crate::setup::system::Distribution;
+use crate::daemons::{self, Guard, free_ports};
+use crate::setup::system;
 use crate::step::Step;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
 use std::fs::Permissions;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -27,6 +26,8 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How often the queue is asked.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
+/// The variable that names the configuration, which is the mark of the cluster's daemons.
+const VARIABLE: &str = "SLURM_CONF";
 /// The file of Slurm's configuration in the cluster's folder.
 const CONFIGURATION: &str = "slurm.conf";
 /// What is needed of Slurm and MUNGE.
@@ -42,14 +43,7 @@ pub fn install() -> Result<()> {
     if PROGRAMS.into_iter().all(is_there) {
         return Ok(());
     }
-    let distribution = Distribution::of_this_machine()?;
-    let is_debian =
-        distribution.id == "debian" || distribution.like.iter().any(|it| it == "debian");
-    ensure!(is_debian, "Slurm is installed from Debian; found {}", distribution.id);
-    Step::new("apt-get").arg("update").run()?;
-    // Run level 1 is one in which no daemon is started: ours have a configuration of their own.
-    let install = ["install", "--yes", "--no-install-recommends", "slurm-wlm", "munge"];
-    Step::new("apt-get").args(install).env("RUNLEVEL", "1").run()
+    system::install_from_debian(&["slurm-wlm", "munge"])
 }
 
 /// A running cluster. Its daemons end with it.
@@ -66,9 +60,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let nodes = self.nodes.iter_mut().map(|(_, child)| child);
         for child in nodes.chain([&mut self.controller, &mut self.munge]) {
-            // One that has ended already cannot be ended, and is only waited for.
-            let _ = child.kill();
-            let _ = child.wait();
+            daemons::end(child);
         }
         // What daemons keep beside their tasks is no child of this process.
         self.guard.end_all();
@@ -98,7 +90,7 @@ impl Cluster {
             configuration(place, user.trim(), host.trim(), ports),
         )?;
         let mut cluster = Self {
-            guard: Guard::start(place, VARIABLE, &place.join(CONFIGURATION))?,
+            guard: Guard::start(place, (VARIABLE, &place.join(CONFIGURATION)))?,
             munge: start_munge(place)?,
             controller: start(place, "slurmctld", &["-D", "-i"], "controller")?,
             nodes: Vec::new(),
@@ -216,34 +208,9 @@ fn start_munge(place: &Path) -> Result<Child> {
     Ok(child)
 }
 
-/// Starts a daemon in the foreground, its output in a log.
+/// Starts a daemon of the cluster in a folder.
 fn start(place: &Path, program: &str, options: &[&str], log: &str) -> Result<Child> {
-    eprintln!("$ {program} {} &", options.join(" "));
-    let log = fs::File::create(place.join(format!("{log}.log")))?;
-    Command::new(program)
-        .args(options)
-        .env(VARIABLE, place.join(CONFIGURATION))
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .with_context(|| format!("cannot start {program}"))
-}
-
-/// Ports that nobody listens to at the moment.
-///
-/// # Errors
-/// The system has none left.
-pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
-    let mut ports = [0; COUNT];
-    let mut held = Vec::new();
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        // Held until all are found, or they would be the same.
-        held.push(listener);
-    }
-    Ok(ports)
+    daemons::start(place, Path::new(program), options, log, (VARIABLE, &place.join(CONFIGURATION)))
 }
 
 fn configuration(place: &Path, user: &str, host: &str, ports: [u16; 3]) -> String {

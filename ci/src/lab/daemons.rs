@@ -6,13 +6,13 @@
 //! (`Exporter.add_resource` of labgrid's `remote/exporter.py`). Classes that it knows would promise
 //! clients a port, a service or a device of USB that is not there.
 
-use crate::cluster::{Guard, free_ports};
+use crate::daemons::{self, Guard, free_ports};
 use crate::step::Step;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -46,7 +46,7 @@ pub struct Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         for child in self.exporter.iter_mut().chain([&mut self.coordinator]) {
-            end(child);
+            daemons::end(child);
         }
         // What a check left running when it failed is no child of this process's any more.
         self.guard.end_all();
@@ -66,7 +66,7 @@ impl Lab {
         fs::write(place.join("boards.toml"), boards())?;
         let [port] = free_ports::<1>()?;
         let address = format!("127.0.0.1:{port}");
-        let guard = Guard::start(place, VARIABLE, place)?;
+        let guard = Guard::start(place, (VARIABLE, place))?;
         let coordinator =
             start(place, &programs.join("labgrid-coordinator"), &["--listen", &address])?;
         let programs = programs.to_owned();
@@ -133,7 +133,7 @@ impl Lab {
     /// # Errors
     /// It still lists what was exported.
     pub fn stop_exporter(&mut self) -> Result<()> {
-        self.exporter.iter_mut().for_each(end);
+        self.exporter.iter_mut().for_each(daemons::end);
         let start = Instant::now();
         while self.client().arg("resources").answer()?.contains(MATCH) {
             let is_late = start.elapsed() > START_DEADLINE;
@@ -145,7 +145,7 @@ impl Lab {
 
     /// Ends the coordinator.
     pub fn stop_coordinator(&mut self) {
-        end(&mut self.coordinator);
+        daemons::end(&mut self.coordinator);
     }
 
     fn wait_for(&self, daemon: &str, resource: &str) -> Result<()> {
@@ -174,24 +174,8 @@ fn boards() -> String {
     )
 }
 
-/// Starts a daemon, its output in a log, its state in the lab's folder.
+/// Starts a daemon, its output in a log of its name, its state in the lab's folder.
 fn start(place: &Path, program: &Path, options: &[&str]) -> Result<Child> {
-    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    eprintln!("$ {name} {} &", options.join(" "));
-    let log = fs::File::create(place.join(format!("{name}.log")))?;
-    Command::new(program)
-        .args(options)
-        .env(VARIABLE, place)
-        .current_dir(place)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))
-}
-
-fn end(child: &mut Child) {
-    // One that has ended already cannot be ended, and is only waited for.
-    let _ = child.kill();
-    let _ = child.wait();
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    daemons::start(place, program, options, &name, (VARIABLE, place))
 }

@@ -3,10 +3,10 @@
 //! Only `cargo ci lab` needs it, so plain set-up does not install it. Version 26.0.1 has the
 //! coordinator that speaks gRPC; what it depends on is whatever its package asks for.
 
-use super::system::Distribution;
+use super::system;
 use crate::step::Step;
 use crate::workspace;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,10 +45,5 @@ fn provide_python() -> Result<()> {
     if Step::new("python3").args(["-c", "import ensurepip, venv"]).answer().is_ok() {
         return Ok(());
     }
-    let distribution = Distribution::of_this_machine()?;
-    let is_debian =
-        distribution.id == "debian" || distribution.like.iter().any(|it| it == "debian");
-    ensure!(is_debian, "python3-venv is installed from Debian; found {}", distribution.id);
-    Step::new("apt-get").arg("update").run()?;
-    Step::new("apt-get").args(["install", "--yes", "--no-install-recommends", "python3-venv"]).run()
+    system::install_from_debian(&["python3-venv"])
 }

@@ -1,6 +1,8 @@
-//! Which Linux distribution this is, and how its own emulator is installed there.
+//! Which Linux distribution this is, how its own emulator is installed there, and what a job of
+//! its own needs of Debian.
 
-use anyhow::{Context as _, Result};
+use crate::step::Step;
+use anyhow::{Context as _, Result, ensure};
 
 /// What `os-release` says of a distribution.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +64,23 @@ impl Distribution {
             .map(|(_, commands)| *commands)
             .next()
     }
+}
+
+/// Installs packages of Debian, or of what is derived from it, as root. No daemon of theirs is
+/// started.
+///
+/// # Errors
+/// This is another distribution, or they cannot be installed.
+pub fn install_from_debian(packages: &[&str]) -> Result<()> {
+    let distribution = Distribution::of_this_machine()?;
+    let is_debian =
+        distribution.id == "debian" || distribution.like.iter().any(|it| it == "debian");
+    let names = packages.join(" ");
+    ensure!(is_debian, "{names} would be installed from Debian; found {}", distribution.id);
+    Step::new("apt-get").arg("update").run()?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    // Run level 1 is one in which packages start no daemon.
+    Step::new("apt-get").args(install).args(packages).env("RUNLEVEL", "1").run()
 }
 
 type Commands = &'static [&'static [&'static str]];

@@ -39,22 +39,25 @@ static RAM_HANDLER_RUNS: AtomicU32 = AtomicU32::new(0);
 
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Bytes of the ISR stack that were in use at the reported crash.
-static ISR_STACK_REPORTED: AtomicU32 = AtomicU32::new(0);
+/// Bytes of the ISR stack that were in use at the reported crash, or [`UNKNOWN`].
+static ISR_STACK_REPORTED: AtomicU32 = AtomicU32::new(UNKNOWN);
+
+const UNKNOWN: u32 = u32::MAX;
 
 /// The image was shown a record before its main, when it cannot log yet.
 pub fn crash_report_called(report: &BootReport) {
-    let end = platform::isr_stack_end();
-    let msp = report.record.as_ref().map_or(end, |record| record.registers.msp);
+    let msp = report.record.as_ref().map_or(0, |record| record.registers.msp);
     // The record of a boot that a watchdog ended has no registers.
-    let msp = if msp == 0 { end } else { msp };
-    ISR_STACK_REPORTED.store(end.wrapping_sub(msp), Ordering::Relaxed);
+    if msp != 0 {
+        let used_bytes = platform::isr_stack_end().wrapping_sub(msp);
+        ISR_STACK_REPORTED.store(used_bytes, Ordering::Relaxed);
+    }
     REPORTED.store(true, Ordering::Relaxed);
 }
 
-/// How much of the ISR stack was in use at the reported crash, if there was one.
+/// How much of the ISR stack was in use at the reported crash, if there was one that tells.
 pub fn isr_stack_reported() -> Option<u32> {
-    REPORTED.load(Ordering::Relaxed).then(|| ISR_STACK_REPORTED.load(Ordering::Relaxed))
+    Some(ISR_STACK_REPORTED.load(Ordering::Relaxed)).filter(|used_bytes| *used_bytes != UNKNOWN)
 }
 
 /// How long the end of a boot waits for a first tick, in turns of a loop: far more than a tick

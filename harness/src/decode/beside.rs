@@ -1,7 +1,7 @@
 //! One scenario behind a probe and once more in the emulator alone: the records must be the same
 //! but for what depends on time, and that must be near. A difference that is known is declared in
-//! the board's file, with its reason; a declaration that nothing needs any more is a mismatch
-//! itself.
+//! the board's file, with its reason; a declaration of which nothing differs any more is a mismatch
+//! itself. Which of its subjects differ may change with the image, as ticks move with it.
 
 use super::twin::{Difference, Run, between_records, mismatch};
 use crate::scenario::Scenario;
@@ -23,14 +23,13 @@ pub fn differences(
     let mut found = between_records(scenario, probe, emulator, Difference::Probe);
     found.extend(boots(probe, emulator));
     let declared = declared.iter().filter(|it| it.scenario == scenario.name.replace("::", "/"));
-    let subjects = declared.flat_map(|it| it.subjects.iter().map(move |one| (one, &it.reason)));
-    for (name, reason) in subjects {
+    for ProbeDifference { subjects, reason, .. } in declared {
         let before = found.len();
-        found.retain(|mismatch| mismatch.subject != subject(name));
+        found.retain(|mismatch| subjects.iter().all(|name| mismatch.subject != subject(name)));
         if found.len() == before {
             found.push(mismatch(
                 0,
-                &subject(name),
+                &subject(&subjects.join(", ")),
                 format!("a difference, since the board file declares one: {reason}"),
                 "none: the declaration is stale".to_owned(),
             ));

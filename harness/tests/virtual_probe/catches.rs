@@ -3,6 +3,7 @@
 
 use crate::bench::Bench;
 use crate::program::{HANDLER, MAIN, Program, STAY, UDF, load};
+use crate::registers::{DEMCR, PC, SHCSR, TIMEOUT, XPSR};
 use crashrig_harness::entry::Entry;
 use crashrig_harness::evidence;
 use crashrig_harness::rig::Rig;
@@ -17,12 +18,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
-const PC: RegisterId = RegisterId(15);
-const XPSR: RegisterId = RegisterId(16);
-const DEMCR: u64 = 0xE000_EDFC;
-/// Which faults have handlers of their own.
-const SHCSR: u64 = 0xE000_ED24;
 /// What the handler leaves in r7.
 const MARK: u16 = 0x55;
 

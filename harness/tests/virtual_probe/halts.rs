@@ -2,20 +2,12 @@
 
 use crate::bench::Bench;
 use crate::program::{BACK, COUNTER, HANDLER, MAIN, NOP, Program, STAY, UDF, WFI, load, reset};
+use crate::registers::{COMPARATORS, DEMCR, DFSR, DHCSR, PC, SHCSR, TIMEOUT, XPSR};
 use probe_rs::semihosting::SemihostingCommand;
 use probe_rs::{
-    BreakpointCause, Core, CoreStatus, HaltReason, MemoryInterface, RegisterId,
-    VectorCatchCondition,
+    BreakpointCause, Core, CoreStatus, HaltReason, MemoryInterface, VectorCatchCondition,
 };
 use std::time::{Duration, Instant};
-
-const TIMEOUT: Duration = Duration::from_secs(5);
-const PC: RegisterId = RegisterId(15);
-const XPSR: RegisterId = RegisterId(16);
-const DHCSR: u64 = 0xE000_EDF0;
-const DEMCR: u64 = 0xE000_EDFC;
-const DFSR: u64 = 0xE000_ED30;
-const DWT: u64 = 0xE000_1020;
 
 /// Waits until a core that was looked at is what is expected.
 fn wait(core: &mut Core<'_>, is_it: impl Fn(CoreStatus) -> bool) -> CoreStatus {
@@ -151,7 +143,6 @@ fn a_catch_follows_the_vector_table() {
 #[test]
 fn each_fault_has_its_own_catch() {
     // Usage faults are taken by their own handler, which shares its code with all others.
-    const SHCSR: u64 = 0xE000_ED24;
     let check = |catches: u32, is_caught: bool| {
         let bench = Bench::running(&Program::new(&[STAY, UDF], &[STAY]));
         let mut session = bench.attach().unwrap();
@@ -180,7 +171,7 @@ fn a_watched_store_halts_after_it() {
     core.halt(TIMEOUT).unwrap();
     let before = core.read_word_32(u64::from(COUNTER)).unwrap();
     core.write_word_32(DEMCR, 1 << 24).unwrap();
-    core.write_32(DWT, &[COUNTER, 2, 6]).unwrap();
+    core.write_32(COMPARATORS, &[COUNTER, 2, 6]).unwrap();
     core.write_word_32(DFSR, 0x1F).unwrap();
     // Not by way of a step, which may be the store.
     core.write_word_32(DHCSR, 0xA05F_0001).unwrap();
@@ -192,8 +183,8 @@ fn a_watched_store_halts_after_it() {
     assert_eq!(pc(&mut core), store + 2);
     assert_eq!(core.read_word_32(u64::from(COUNTER)).unwrap(), before + 1);
     // Which comparator it was is told once.
-    assert_eq!(core.read_word_32(DWT + 8).unwrap(), 1 << 24 | 6);
-    assert_eq!(core.read_word_32(DWT + 8).unwrap(), 6);
+    assert_eq!(core.read_word_32(COMPARATORS + 8).unwrap(), 1 << 24 | 6);
+    assert_eq!(core.read_word_32(COMPARATORS + 8).unwrap(), 6);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod bench;
 mod catches;
 mod halts;
 mod program;
+mod registers;
 mod rtt;
 mod session;
 mod trouble;

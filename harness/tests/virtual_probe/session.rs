@@ -1,12 +1,8 @@
 //! Sessions: attach, flash, reset, halt, step, registers, memory.
 
 use crate::bench::{Bench, image};
-use probe_rs::{CoreStatus, HaltReason, MemoryInterface, RegisterId};
-use std::time::Duration;
-
-const TIMEOUT: Duration = Duration::from_secs(5);
-const SP: RegisterId = RegisterId(13);
-const PC: RegisterId = RegisterId(15);
+use crate::registers::{PC, SP, TIMEOUT};
+use probe_rs::{CoreStatus, HaltReason, MemoryInterface};
 
 #[test]
 fn an_image_is_flashed_reset_and_stepped() {

@@ -3,15 +3,10 @@
 
 use crate::bench::Bench;
 use crate::program::{COUNTER, MAIN, Program};
+use crate::registers::{COMPARATORS, DEMCR, DFSR, DHCSR, PC, TIMEOUT};
 use probe_rs::{Core, MemoryInterface, RegisterId, Session};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
-const PC: RegisterId = RegisterId(15);
-const DHCSR: u64 = 0xE000_EDF0;
-const DEMCR: u64 = 0xE000_EDFC;
-const DFSR: u64 = 0xE000_ED30;
-const COMPARATORS: u64 = 0xE000_1020;
 const LOADS: u32 = 5;
 const STORES: u32 = 6;
 const BOTH: u32 = 7;
@@ -86,28 +81,27 @@ fn a_load_from_a_watched_range_halts_and_a_store_to_it_does_not() {
     }
 }
 
-#[test]
-fn whoever_watches_both_is_halted_by_both_in_turn() {
+/// Lets it come through its load and its store twice, with these comparators set; the first halts
+/// it behind each load, the other behind each store.
+fn check_in_turn(watches: &[(u64, u32, u32, u32)], [at_load, at_store]: [u64; 2]) {
     let (program, _) = Program::counting();
     let bench = Bench::running(&program);
     let mut session = bench.attach().unwrap();
-    watching(&mut session, &[(3, COUNTER, 2, BOTH)]);
+    watching(&mut session, watches);
     let mut core = session.core(0).unwrap();
-    for place in [BEHIND_LOAD, BEHIND_STORE, BEHIND_LOAD, BEHIND_STORE] {
+    let turn = [(BEHIND_LOAD, at_load), (BEHIND_STORE, at_store)];
+    for (place, comparator) in turn.into_iter().chain(turn) {
         assert_eq!(halted_at(&mut core), place);
-        assert_eq!(matched(&mut core), [3]);
+        assert_eq!(matched(&mut core), [comparator]);
     }
 }
 
 #[test]
+fn whoever_watches_both_is_halted_by_both_in_turn() {
+    check_in_turn(&[(3, COUNTER, 2, BOTH)], [3, 3]);
+}
+
+#[test]
 fn a_load_and_a_store_of_two_comparators_are_told_apart() {
-    let (program, _) = Program::counting();
-    let bench = Bench::running(&program);
-    let mut session = bench.attach().unwrap();
-    watching(&mut session, &[(0, COUNTER, 2, STORES), (2, COUNTER, 2, LOADS)]);
-    let mut core = session.core(0).unwrap();
-    for (place, comparator) in [(BEHIND_LOAD, 2), (BEHIND_STORE, 0), (BEHIND_LOAD, 2)] {
-        assert_eq!(halted_at(&mut core), place);
-        assert_eq!(matched(&mut core), [comparator]);
-    }
+    check_in_turn(&[(0, COUNTER, 2, STORES), (2, COUNTER, 2, LOADS)], [2, 0]);
 }

@@ -1,18 +1,15 @@
-//! Ends everything that belongs to a cluster, also where the process that started it was killed.
+//! Ends everything that belongs to a job's daemons, also where the job's process was killed.
 //!
-//! Daemons, what they keep beside tasks, and tasks all have the cluster's configuration in a
-//! variable of their environment, whose value is a path that no other cluster has. The guard is a
-//! process that waits for the end of its input, which comes with the end of whoever started it,
-//! then ends what has that variable, and removes the cluster's folder. It must never end anything
-//! else: the whole variable is compared.
+//! Daemons, what they keep beside tasks, and tasks all have a [`Mark`] in their environment. The
+//! guard is a process that waits for the end of its input, which comes with the end of whoever
+//! started it, then ends what has that mark, and removes the job's folder. It must never end
+//! anything else: the whole variable is compared.
 
+use super::Mark;
 use anyhow::{Context as _, Result};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-/// The variable that names the configuration.
-pub const VARIABLE: &str = "SLURM_CONF";
 
 /// What the guard does: its arguments are variable with value, and folder. What is ended may have
 /// started something the moment before, so it looks again until it finds nothing. A process that is
@@ -36,11 +33,11 @@ rm -rf "$2"
 pub struct Guard(Child);
 
 impl Guard {
-    /// Starts the guard of what has a variable with that path, in a folder.
+    /// Starts the guard of what has a mark, and of a folder.
     ///
     /// # Errors
     /// There is no shell.
-    pub fn start(folder: &Path, name: &str, value: &Path) -> Result<Self> {
+    pub fn start(folder: &Path, (name, value): Mark<'_>) -> Result<Self> {
         let variable = format!("{name}={}", value.display());
         let child = Command::new("sh")
             .args(["-c", SCRIPT, "guard", &variable])
@@ -50,7 +47,7 @@ impl Guard {
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()
-            .context("cannot start the guard of the cluster")?;
+            .context("cannot start the guard of the daemons")?;
         Ok(Self(child))
     }
 
@@ -67,17 +64,19 @@ mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt as _;
 
+    const VARIABLE: &str = "CRASHRIG_GUARD_TEST";
+
     #[test]
-    fn what_belongs_to_the_cluster_ends_and_nothing_else() {
+    fn what_has_the_mark_ends_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("cluster");
+        let place = folder.path().join("job");
         std::fs::create_dir(&place).unwrap();
         let sleeper = |file: &str| {
             let path = place.join(file);
             Command::new("sleep").arg("600").env(VARIABLE, path).spawn().unwrap()
         };
-        let (mut own, mut other) = (sleeper("slurm.conf"), sleeper("slurm.conf.old"));
-        let mut guard = Guard::start(&place, VARIABLE, &place.join("slurm.conf")).unwrap();
+        let (mut own, mut other) = (sleeper("conf"), sleeper("conf.old"));
+        let mut guard = Guard::start(&place, (VARIABLE, &place.join("conf"))).unwrap();
         assert!(own.try_wait().unwrap().is_none());
         guard.end_all();
         assert_eq!(own.wait().unwrap().signal(), Some(9));
