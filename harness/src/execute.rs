@@ -149,7 +149,7 @@ pub fn execute(test: &Test, setting: &Setting<'_>) -> Result<Outcome, JudgeError
 /// The word of the heap that the first run found wrong: the second one sees who writes to it, where
 /// it is observed.
 fn to_watch(first: &Outcome) -> Option<u32> {
-    let is_observed = first.scenario.needs.contains(&Need::LockupRam);
+    let is_observed = first.scenario.needs.contains(&Need::StoreLog);
     let mut crashes = first.report.boots.iter().filter_map(|boot| boot.crash.as_ref());
     let broken = crashes.find_map(|crash| crash.sections.broken_block.as_ref());
     broken.filter(|_| is_observed).map(|broken| broken.address)

@@ -209,6 +209,12 @@ impl Emulator {
         self.reset_models(reset)
     }
 
+    /// [`Emulator::reset_warm`], of another kind than that which software asks for.
+    pub(crate) fn reset_warm_by(&mut self, reset: Reset) -> Result<(), Error> {
+        self.reset = reset;
+        self.reset_warm()
+    }
+
     /// The reset itself, of what is inside of QEMU.
     pub(crate) fn reset_system(&mut self) -> Result<(), Error> {
         self.qmp.forget_events();
@@ -261,6 +267,11 @@ impl Emulator {
             }
             None => Err(Error::Keeper { reason: "QEMU closed its socket and lives on".into() }),
         }
+    }
+
+    /// Whether it was seen that QEMU has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state == State::Ended
     }
 
     pub(crate) fn require_stopped(

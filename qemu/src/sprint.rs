@@ -129,9 +129,10 @@ impl Emulator {
     /// When the guest does not stand still, or QEMU fails; also when the guest has ended QEMU.
     pub fn pass(&mut self) -> Result<bool, Error> {
         self.require_stopped("step the guest", false)?;
-        self.require_no_models("step the guest")?;
         self.qmp.forget_events();
-        self.hub.step_over()?;
+        if !self.step_served()? {
+            self.hub.step_over()?;
+        }
         self.note_reset()?;
         Ok(self.state == State::Stopped)
     }
@@ -161,17 +162,17 @@ impl Emulator {
         Ok(self.state == State::Stopped)
     }
 
-    /// Executes one instruction of the stopped guest, past a breakpoint or watchpoint there. False
-    /// when the guest asked for its reset in it: then it can only be reset.
+    /// Executes one instruction of the stopped guest, past a breakpoint or watchpoint there.
+    /// Devices of the host answer, and do one piece of work. False when the guest asked for its
+    /// reset in it: then it can only be reset.
     ///
     /// # Errors
-    /// As [`Emulator::step`].
+    /// When the guest does not stand still, or QEMU fails; also when the guest has ended QEMU.
     pub(crate) fn step_one(&mut self, takes_interrupts: bool) -> Result<bool, Error> {
         self.require_stopped("step the guest", false)?;
-        self.require_no_models("step the guest")?;
         self.qmp.forget_events();
         self.hub.set_interrupts_in_steps(takes_interrupts)?;
-        if self.hub.step_over()? == Stepped::Nowhere {
+        if !self.step_served()? && self.hub.step_over()? == Stepped::Nowhere {
             self.step_once()?;
         }
         self.hub.set_interrupts_in_steps(false)?;

@@ -26,6 +26,11 @@ const LOOK_INTERVAL_MS: u64 = 4;
 /// by themselves mostly do so before.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// For how long a guest is served that nobody waits for, and within what time it must reach for a
+/// device again.
+const SERVE: Duration = Duration::from_millis(5);
+const REACH: Duration = Duration::from_micros(200);
+
 /// How long a guest with devices of the host is given to reach for one before it is stopped, in
 /// milliseconds.
 const GRACE_MS: u64 = 20;
@@ -108,26 +113,56 @@ impl Emulator {
             },
         };
         // Whatever else the guest came to, a watchdog that ran out before was first.
-        if stop != Stop::Watchdog && !self.is_reset_due()? {
-            return Ok(stop);
+        if stop == Stop::Watchdog || self.is_reset_due()? {
+            self.state = State::AtReset;
+            self.reset = Reset::Watchdog;
+            return Ok(Stop::Watchdog);
         }
-        self.state = State::AtReset;
-        self.reset = Reset::Watchdog;
-        Ok(Stop::Watchdog)
+        // And so was a limit, whenever the guest was looked at.
+        let is_late = self.state != State::Ended && self.has_used_up(limits)?;
+        Ok(if is_late { Stop::InstructionLimit } else { stop })
     }
 
-    /// What the running guest has come to, without waiting for it; `None` while it runs on.
+    /// Whether the guest has executed all instructions that it may.
+    fn has_used_up(&mut self, limits: &Limits) -> Result<bool, Error> {
+        let Some(allowed) = limits.instructions else { return Ok(false) };
+        let count = self.instructions()?;
+        let since = count.map(|count| count.saturating_sub(self.resumed_at_instruction));
+        Ok(since.is_some_and(|since| since >= allowed))
+    }
+
+    /// What the running guest has come to, without waiting for it; `None` while it runs on. While
+    /// it keeps reaching for devices of the host it is served, for some milliseconds.
     ///
     /// # Errors
     /// When QEMU itself fails.
     pub(crate) fn poll(&mut self) -> Result<Option<Stop>, Error> {
-        if self.pending.is_some() {
-            return self.wait(&Limits::default()).map(Some);
+        if self.pending.is_none() {
+            match self.look_and_serve() {
+                Ok(None) => return Ok(None),
+                Ok(stop) => self.pending = stop,
+                Err(Error::Closed { .. }) => return self.ended().map(Some),
+                Err(error) => return Err(error),
+            }
+            self.state = State::Running;
         }
-        match self.look(None) {
-            Err(Error::Closed { .. }) => self.ended().map(Some),
-            other => other,
+        self.wait(&Limits::default()).map(Some)
+    }
+
+    fn look_and_serve(&mut self) -> Result<Option<Stop>, Error> {
+        let end = Instant::now() + SERVE;
+        let mut stop = self.look(None)?;
+        while stop.is_none() && self.models.is_some() && self.hub.is_running() {
+            let until = end.min(Instant::now() + REACH);
+            if !self.hub.wait_stopped(until)? {
+                break;
+            }
+            stop = self.next(until)?;
         }
+        if stop.is_none() && self.is_reset_due()? {
+            stop = self.stop_for(Stop::Watchdog)?;
+        }
+        Ok(stop)
     }
 
     /// Stops the running guest, with [`Stop::WallLimit`] unless it came to something else first.
@@ -260,11 +295,7 @@ impl Emulator {
         if output_bytes > limits.output_bytes || log_bytes > limits.log_bytes {
             return Ok(Some(Stop::OutputLimit));
         }
-        if let Some(allowed) = limits.instructions
-            && self.resumed_at.elapsed() >= QUIET
-            && let Some(count) = self.instructions()?
-            && count.saturating_sub(self.resumed_at_instruction) >= allowed
-        {
+        if self.resumed_at.elapsed() >= QUIET && self.has_used_up(limits)? {
             return Ok(Some(Stop::InstructionLimit));
         }
         Ok((Instant::now() >= wall_end).then_some(Stop::WallLimit))

@@ -42,4 +42,6 @@ crate::names::closed_list! {
     InstructionCount = "instruction-count";
     /// RAM as it was when the core locked up, and a boot after that which finds it.
     LockupRam = "lockup-ram";
+    /// What instructions store to a range is logged without a stop.
+    StoreLog = "store-log";
 }

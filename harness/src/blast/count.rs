@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// The need that brings the observer.
-const OBSERVED: Need = Need::LockupRam;
+const OBSERVED: Need = Need::StoreLog;
 /// Where a check goes that has found something: everything to be counted has happened.
 const FOUND_ENTRY: &str = "crashrig_found_entry";
 /// How far below the ISR stack handlers may push when its pointer has left it.

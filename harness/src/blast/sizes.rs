@@ -20,7 +20,7 @@ pub const SIZES: [u32; 11] = [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
 /// The frame is written word by word.
 const WORD_BYTES: usize = 4;
 /// The need that brings the observer.
-const OBSERVED: Need = Need::LockupRam;
+const OBSERVED: Need = Need::StoreLog;
 
 /// Measures one frame that goes so many bytes beyond the limit of its stack, all of it written. How
 /// many bytes beyond it have been written when the detector begins.

@@ -106,7 +106,7 @@ fn by_size(
         let Some(injection) = Injection::of(&test.scenario) else { continue };
         let is_meant = injection.stack == Context::Main && injection.way == Way::LargeFrame;
         let target = test.target.as_ref();
-        if !is_meant || target.has(Need::LockupRam).is_err() {
+        if !is_meant || target.has(Need::StoreLog).is_err() {
             continue;
         }
         let path = rig.image(&target.board().name, &[])?;

@@ -17,6 +17,7 @@ use crate::image::{Flash, Image};
 use crashrig_layout::Need;
 use crashrig_layout::parse::{Board, ExpectedKind};
 use crashrig_qemu::command::Loaded;
+use crashrig_qemu::models::MmioModel;
 use crashrig_qemu::{Emulator, KeeperProgram, Launch, Program, RamRange};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,6 +144,12 @@ impl EmulatorTarget {
         !HostModels::new(&self.board, needs).is_empty()
     }
 
+    /// Those devices, as after a power-on.
+    #[must_use]
+    pub fn host_models(&self, needs: &[Need]) -> Vec<Box<dyn MmioModel>> {
+        HostModels::new(&self.board, needs).devices()
+    }
+
     /// The plug-in's file, or a phrase that says why there is none.
     fn observer(&self) -> Result<&Path, &str> {
         let source = self.observer.as_ref().ok_or("this target was made without an observer")?;
@@ -168,7 +175,7 @@ impl EmulatorTarget {
     fn lack(&self, need: Need) -> Option<String> {
         let declared = self.board.lacks(key(&self.program), need);
         declared.or_else(|| match need {
-            Need::LockupRam => self.observer().err().map(str::to_owned),
+            Need::LockupRam | Need::StoreLog => self.observer().err().map(str::to_owned),
             _ => None,
         })
     }
@@ -212,7 +219,7 @@ impl Target for EmulatorTarget {
     ) -> Result<Box<dyn Session>, BenchError> {
         let mut launch = self.launch(image, application, folder)?;
         let ram = self.ram();
-        if needs.contains(&Need::LockupRam) {
+        if needs.iter().any(|need| [Need::LockupRam, Need::StoreLog].contains(need)) {
             launch.observer = Some(self.observer().map_err(BenchError::of)?.to_owned());
             launch.ram = ram
                 .iter()
@@ -224,7 +231,9 @@ impl Target for EmulatorTarget {
         }
         let mut emulator = Emulator::start(&launch).map_err(BenchError::of)?;
         self.check_memory(&mut emulator)?;
-        HostModels::new(&self.board, needs).attach(&mut emulator)?;
+        for device in self.host_models(needs) {
+            emulator.attach(device).map_err(BenchError::of)?;
+        }
         Ok(Box::new(EmulatorSession::new(emulator, launch, ram)))
     }
 }

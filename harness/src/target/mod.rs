@@ -208,7 +208,7 @@ pub trait Session {
     /// The bench failed, or the core locked up.
     fn step(&mut self, instructions: u64) -> Result<bool, BenchError>;
     /// Logs from now on what instructions store to a range, without stopping, where the session is
-    /// observed ([`Need::LockupRam`]). The device must not have run yet. What the core itself
+    /// observed ([`Need::StoreLog`]). The device must not have run yet. What the core itself
     /// pushes when it takes an exception is in no log.
     ///
     /// # Errors

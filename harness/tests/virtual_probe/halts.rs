@@ -256,7 +256,7 @@ fn power_takes_ram_and_leaves_flash() {
         core.halt(TIMEOUT).unwrap();
         core.write_word_32(0x2000_8000, 1).unwrap();
     }
-    bench.shared.lock().unwrap().power_cycle(&noise).unwrap();
+    bench.shared.lock().unwrap().power_cycle(&noise, false).unwrap();
     drop(session);
     let mut session = bench.attach().unwrap();
     let mut core = session.core(0).unwrap();

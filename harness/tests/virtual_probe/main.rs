@@ -4,6 +4,7 @@
 mod agreement;
 mod bench;
 mod catches;
+mod devices;
 mod halts;
 mod program;
 mod registers;

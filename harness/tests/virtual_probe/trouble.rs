@@ -149,6 +149,6 @@ fn without_power_nobody_answers() {
     let mut probe = bench.open().unwrap();
     assert_eq!(probe.get_target_voltage().unwrap(), Some(0.0));
     drop(probe);
-    bench.shared.lock().unwrap().power_cycle(&[]).unwrap();
+    bench.shared.lock().unwrap().power_cycle(&[], false).unwrap();
     bench.attach().unwrap();
 }

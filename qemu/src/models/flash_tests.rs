@@ -209,3 +209,15 @@ fn the_end_is_an_interrupt() {
     bench.set(0x0c, status::END);
     assert_eq!((bench.get(0x0c), bench.bus.line), (0, false));
 }
+
+/// Whoever programs flash without the interface says so, and the next emulator has that.
+#[test]
+fn what_a_debugger_programs_in_a_changed_sector_is_kept() {
+    let mut bench = Bench::open(PG | WORDS);
+    bench.store(FLASH, Width::Word, 0x1234_5678);
+    assert!(bench.flash.poke(FLASH + 2, &[0xab, 0xcd]));
+    assert!(!bench.flash.poke(FLASH + SECTOR_BYTES, &[0]), "an unchanged one is not held");
+    bench.bus = TestBus::default();
+    bench.flash.attached(&mut bench.bus).unwrap();
+    assert_eq!(bench.word(FLASH), 0xcdab_5678);
+}

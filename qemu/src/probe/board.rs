@@ -2,6 +2,7 @@
 
 use crate::command::Launch;
 use crate::error::Error;
+use crate::models::{MmioModel, Reset};
 use crate::probe::chip::Chip;
 use crate::probe::core::Life;
 use crate::probe::dp::{Answer, DebugPort, Refusal};
@@ -42,12 +43,8 @@ impl VirtualBoard {
     /// # Errors
     /// When the emulator does not start, or fails at once.
     pub fn power_on(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
-        self.troubles.retain(|trouble| !matches!(trouble, Trouble::PowerLost(_)));
-        self.pins_left = u64::MAX;
-        self.port = DebugPort::new();
-        self.apply_troubles();
-        self.chip.is_reset_low = self.is_reset_low();
-        self.chip.power_on(ram)
+        self.prepare_power();
+        self.chip.power_on(ram, Reset::PowerOn)
     }
 
     /// Power off. Only flash keeps its contents.
@@ -55,13 +52,15 @@ impl VirtualBoard {
         self.chip.power_off();
     }
 
-    /// Power off and on again.
+    /// Power off and on again. With a battery, devices of the host keep what that keeps.
     ///
     /// # Errors
     /// As [`VirtualBoard::power_on`].
-    pub fn power_cycle(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
+    pub fn power_cycle(&mut self, ram: &[Vec<u8>], battery: bool) -> Result<(), Error> {
         self.power_off();
-        self.power_on(ram)
+        self.prepare_power();
+        let reset = if battery { Reset::PowerOnWithBattery } else { Reset::PowerOn };
+        self.chip.power_on(ram, reset)
     }
 
     /// Puts bytes into erased flash, as a maker does before power comes; false where flash does not
@@ -91,6 +90,15 @@ impl VirtualBoard {
     /// itself. As few as there are, because code near each runs slowly.
     pub fn set_breakpoint_sites(&mut self, addresses: Vec<u32>) {
         self.chip.breakpoint_sites = addresses;
+    }
+
+    /// Gives the chip these devices of the host, in place of those before, and resets it as power
+    /// does. They outlive a lockup and a loss of power, as the chip's own would.
+    ///
+    /// # Errors
+    /// When the emulator fails.
+    pub fn set_devices(&mut self, devices: Vec<Box<dyn MmioModel>>) -> Result<(), Error> {
+        self.chip.set_devices(devices)
     }
 
     /// Sets the troubles, in place of those before.
@@ -200,6 +208,15 @@ impl VirtualBoard {
             }
         }
         (done, Ok(()))
+    }
+
+    /// What is outside of the chip when its power comes.
+    fn prepare_power(&mut self) {
+        self.troubles.retain(|trouble| !matches!(trouble, Trouble::PowerLost(_)));
+        self.pins_left = u64::MAX;
+        self.port = DebugPort::new();
+        self.apply_troubles();
+        self.chip.is_reset_low = self.is_reset_low();
     }
 
     fn apply_troubles(&mut self) {

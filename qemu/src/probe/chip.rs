@@ -1,7 +1,8 @@
 //! One virtual chip: an emulator with power, flash, debug registers and a reset line.
 //!
 //! The emulator may end at a lockup of its guest; the chip does not. It then keeps what was read of
-//! RAM and registers, and a reset starts another emulator with that RAM and the same flash.
+//! RAM and registers, and a reset starts another emulator with that RAM and the same flash. So do
+//! devices of the chip that the host supplies: each emulator gets them from the one before.
 //!
 //! Must never happen here: trouble of the emulator that is taken for a value. The chip is gone
 //! then, and says why.
@@ -9,6 +10,7 @@
 use crate::command::Launch;
 use crate::emulator::Emulator;
 use crate::error::Error;
+use crate::models::{MmioModel, Reset};
 use crate::mtree::{MappedRange, RangeKind};
 use crate::probe::bus::BusError;
 use crate::probe::core::{Core, Life};
@@ -33,6 +35,8 @@ pub(crate) struct Chip {
     /// Another chip than it should be: what it says of itself.
     pub(super) other_identification: Option<u32>,
     pub(super) body: Body,
+    /// Devices that the host supplies, while no emulator has them.
+    devices: Vec<Box<dyn MmioModel>>,
     /// Instructions executed when DHCSR was last read.
     pub(super) seen_instructions: Option<u64>,
 }
@@ -56,6 +60,8 @@ pub(super) struct Remains {
     pub(super) registers: Registers,
     /// By the ranges of [`ChipFacts::ram`]; zeros where nothing could be read.
     pub(super) ram: Vec<Vec<u8>>,
+    /// Whether it could be read.
+    is_whole: bool,
 }
 
 impl Chip {
@@ -72,22 +78,70 @@ impl Chip {
             is_reset_low: false,
             other_identification: None,
             body: Body::Off,
+            devices: Vec::new(),
             seen_instructions: None,
         }
     }
 
     /// Power on: RAM holds what is given, by [`ChipFacts::ram`], and zeros where nothing is. The
     /// core runs, unless its reset line is low.
-    pub(crate) fn power_on(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
+    pub(crate) fn power_on(&mut self, ram: &[Vec<u8>], reset: Reset) -> Result<(), Error> {
         self.core = Core::new();
-        self.start(ram)
+        self.start(ram, reset)
     }
 
     /// Takes the power away. Flash keeps its contents, nothing else does.
     pub(crate) fn power_off(&mut self) {
-        self.body = Body::Off;
+        let parked = self.quiet().and_then(|()| self.park());
+        self.body = match parked {
+            Ok(()) => Body::Off,
+            Err(error) => Body::Lost(error.to_string()),
+        };
         self.points.forget();
         self.life = Life::InReset;
+    }
+
+    /// Gives the chip these devices of the host, in place of those before, and resets it.
+    pub(crate) fn set_devices(&mut self, devices: Vec<Box<dyn MmioModel>>) -> Result<(), Error> {
+        let is_bare = match &self.body {
+            Body::Alive(emulator, _) => !emulator.has_devices(),
+            _ => self.devices.is_empty(),
+        };
+        if is_bare && devices.is_empty() {
+            return Ok(());
+        }
+        self.quiet()?;
+        self.park()?;
+        self.devices = devices;
+        match self.body {
+            Body::Alive(..) => self.attach_devices()?,
+            Body::Remains(_) => {}
+            Body::Off | Body::Lost(_) => return Ok(()),
+        }
+        self.reset(Reset::PowerOn)
+    }
+
+    /// Takes the devices off an emulator whose guest stands still, or which has ended. What a
+    /// program has written to flash by way of one of them is kept.
+    fn park(&mut self) -> Result<(), Error> {
+        let Body::Alive(emulator, _) = &mut self.body else { return Ok(()) };
+        if !emulator.has_devices() {
+            return Ok(());
+        }
+        if !emulator.has_ended() {
+            let mut bytes = vec![0; self.flash.bytes().len()];
+            emulator.read(self.flash.start(), &mut bytes)?;
+            self.flash.hold(bytes);
+        }
+        self.devices = emulator.detach_all()?;
+        Ok(())
+    }
+
+    fn attach_devices(&mut self) -> Result<(), Error> {
+        for device in std::mem::take(&mut self.devices) {
+            self.emulator()?.attach(device)?;
+        }
+        Ok(())
     }
 
     /// Whether there is power, whatever has become of the emulator.
@@ -109,8 +163,9 @@ impl Chip {
     }
 
     /// Starts an emulator with the chip's flash and some RAM, and the core from its reset.
-    pub(super) fn start(&mut self, ram: &[Vec<u8>]) -> Result<(), Error> {
+    pub(super) fn start(&mut self, ram: &[Vec<u8>], reset: Reset) -> Result<(), Error> {
         self.points.forget();
+        self.park()?;
         // The one before must be gone: both write into the same files.
         self.body = Body::Off;
         let mut emulator = Emulator::start(&self.launch)?;
@@ -120,8 +175,9 @@ impl Chip {
             emulator.write(range.address, bytes)?;
         }
         self.body = Body::Alive(Box::new(emulator), map);
+        self.attach_devices()?;
         // The first instruction comes from flash, which was empty until now.
-        self.reset_emulator()?;
+        self.reset_emulator(reset)?;
         self.after_reset()
     }
 
@@ -164,17 +220,27 @@ impl Chip {
             return Err(Error::Keeper { reason: format!("the emulator ended: {stop:?}") });
         };
         let registers = Registers::parse(text)?;
+        self.park()?;
         let kept = match self.emulator()?.lockup_ram() {
             Some(Ok(ram)) => ram.to_vec(),
             _ => Vec::new(),
         };
+        let is_whole = !kept.is_empty();
         let mut kept = kept.into_iter();
         let sizes = self.facts.ram.iter().map(|range| range.size_bytes as usize);
         let ram = sizes.map(|size| kept.next().unwrap_or_else(|| vec![0; size])).collect();
-        self.body = Body::Remains(Box::new(Remains { registers, ram }));
+        self.body = Body::Remains(Box::new(Remains { registers, ram, is_whole }));
         self.points.forget();
         self.life = Life::LockedUp;
         Ok(())
+    }
+
+    /// Whether the core has locked up and a watchdog will reset the chip: it has a clock of its
+    /// own. Not where RAM could not be kept, which that reset would keep.
+    pub(super) fn ends_in_watchdog(&self) -> bool {
+        let is_kept = matches!(&self.body, Body::Remains(remains) if remains.is_whole);
+        let is_counting = self.devices.iter().any(|it| it.resets_chip_at_ns().is_some());
+        self.life == Life::LockedUp && is_kept && is_counting
     }
 
     /// What answers at an address, and how many bytes from there on do.

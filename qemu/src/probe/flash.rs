@@ -92,6 +92,13 @@ impl Flash {
         &self.bytes
     }
 
+    /// Takes over what all of it holds.
+    pub(crate) fn hold(&mut self, bytes: Vec<u8>) {
+        if bytes.len() == self.bytes.len() {
+            self.bytes = bytes;
+        }
+    }
+
     /// The bytes at an address, if flash has all of them.
     pub(crate) fn get(&self, address: u32, length: usize) -> Option<&[u8]> {
         self.bytes.get(self.range(address, length)?)

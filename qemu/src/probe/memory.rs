@@ -4,7 +4,7 @@
 //! which the emulator alone would not tell; flash cannot be written, as on silicon.
 
 use crate::error::Error;
-use crate::models::Width;
+use crate::models::{Reset, Width};
 use crate::mtree::RangeKind;
 use crate::probe::bus::{Bus, BusError};
 use crate::probe::chip::{Body, Chip};
@@ -60,7 +60,11 @@ impl Chip {
             return self.emulator()?.read(address, bytes).map(|()| true);
         }
         for (place, at) in bytes.chunks_mut(width.bytes() as usize).zip(steps(address, width)) {
-            let value = self.emulator()?.memory().load(at, width)?;
+            let emulator = self.emulator()?;
+            let value = match emulator.load_device(at, width)? {
+                Some(value) => value,
+                None => emulator.memory().load(at, width)?,
+            };
             for (byte, from) in place.iter_mut().zip(value.to_le_bytes()) {
                 *byte = from;
             }
@@ -92,7 +96,10 @@ impl Chip {
             return self.emulator()?.write(address, bytes).map(|()| true);
         }
         for (at, value) in values {
-            self.emulator()?.memory().store(at, width, value)?;
+            let emulator = self.emulator()?;
+            if !emulator.store_device(at, width, value)? {
+                emulator.memory().store(at, width, value)?;
+            }
         }
         Ok(true)
     }
@@ -142,7 +149,7 @@ impl Chip {
                 }
             }
             DFSR => self.core.dfsr &= !value,
-            AIRCR if asks_for_reset(value) => self.reset()?,
+            AIRCR if asks_for_reset(value) => self.reset(Reset::SystemReset)?,
             _ if self.facts.debug_unit.contains(&address) => {
                 self.core.kept.insert(address, value);
             }
@@ -198,11 +205,19 @@ impl Chip {
     /// Whether a device answers there, which sees each access by itself.
     fn is_device(&self, address: u32) -> bool {
         let kind = self.mapped(address).map(|(kind, _)| kind);
-        matches!(kind, Some(RangeKind::Device | RangeKind::Stub))
+        matches!(kind, Some(RangeKind::Device | RangeKind::Stub)) || self.is_supplied(address)
+    }
+
+    /// Whether it is a device of the host.
+    fn is_supplied(&self, address: u32) -> bool {
+        matches!(&self.body, Body::Alive(emulator, _) if emulator.has_device_at(address))
     }
 
     /// Whether all of a range answers.
     fn answers(&self, address: u32, length: usize) -> bool {
+        if self.is_supplied(address) {
+            return true;
+        }
         let mut left = length as u64;
         let mut at = address;
         while let Some((_, size)) = self.mapped(at) {

@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::gdb::Token;
+use crate::models::Reset;
 use crate::probe::chip::{Body, Chip};
 use crate::probe::core::{BREAKPOINT, Control, HALTED, Life, VECTOR_CATCH, WATCHPOINT, is_caught};
 use crate::probe::points::Point;
@@ -24,13 +25,12 @@ const PENDSV_CLEAR: u32 = 1 << 27;
 impl Chip {
     /// Notices what the guest has come to since anybody looked.
     pub(super) fn look(&mut self) -> Result<(), Error> {
-        if self.life != Life::Running {
-            return Ok(());
+        if self.life == Life::Running
+            && let Some(stop) = self.emulator()?.poll()?
+        {
+            self.on_stop(&stop)?;
         }
-        match self.emulator()?.poll()? {
-            Some(stop) => self.on_stop(&stop),
-            None => Ok(()),
-        }
+        if self.ends_in_watchdog() { self.reset(Reset::Watchdog) } else { Ok(()) }
     }
 
     /// What a debugger asks for with DHCSR.
@@ -158,7 +158,7 @@ impl Chip {
     /// What the emulator has stopped for.
     pub(super) fn on_stop(&mut self, stop: &Stop) -> Result<(), Error> {
         match stop {
-            Stop::Reset => {
+            Stop::Reset | Stop::Watchdog => {
                 self.emulator()?.reset_warm()?;
                 self.after_reset()
             }
@@ -184,22 +184,22 @@ impl Chip {
     }
 
     /// A reset from outside, of whatever there is.
-    pub(super) fn reset(&mut self) -> Result<(), Error> {
+    pub(super) fn reset(&mut self, reset: Reset) -> Result<(), Error> {
         self.quiet()?;
         if let Body::Remains(remains) = &mut self.body {
             let ram = std::mem::take(&mut remains.ram);
-            return self.start(&ram);
+            return self.start(&ram, reset);
         }
-        self.reset_emulator()?;
+        self.reset_emulator(reset)?;
         self.after_reset()
     }
 
     /// Resets the emulator, which reads the vector table anew. The guest must be stopped.
-    pub(super) fn reset_emulator(&mut self) -> Result<(), Error> {
+    pub(super) fn reset_emulator(&mut self, reset: Reset) -> Result<(), Error> {
         if let Some((address, bytes)) = self.flash.weak_vector() {
             self.emulator()?.gdb()?.program(address, &bytes)?;
         }
-        self.emulator()?.reset_warm()
+        self.emulator()?.reset_warm_by(reset)
     }
 
     /// Moves the reset line.
@@ -213,11 +213,11 @@ impl Chip {
             self.life = Life::InReset;
             return Ok(());
         }
-        self.reset()
+        self.reset(Reset::Pin)
     }
 
     /// Stops the guest, whatever becomes of it.
-    fn quiet(&mut self) -> Result<(), Error> {
+    pub(super) fn quiet(&mut self) -> Result<(), Error> {
         if self.life == Life::Running {
             let stop = self.emulator()?.interrupt()?;
             if matches!(stop, Stop::Killed { .. } | Stop::Exit { .. }) {

@@ -59,6 +59,8 @@ impl Chip {
         let result = u32::from(changed.is_none());
         if let Some((address, bytes)) = changed {
             emulator.gdb()?.program(address, bytes)?;
+            // A device that keeps what flash holds is told; most chips have none.
+            let _ = emulator.poke(address, bytes);
         }
         emulator.gdb()?.write_registers(&[("r0", result)])?;
         self.skip(2)

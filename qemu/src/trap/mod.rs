@@ -37,7 +37,7 @@ use self::turn::{End, Turn};
 use crate::emulator::{Emulator, State};
 use crate::error::Error;
 use crate::gdb::{Access, Token};
-use crate::models::{BusWrite, MmioModel, Reset};
+use crate::models::{BusWrite, MmioModel, Reset, Width};
 use crate::stop::Stop;
 
 impl Emulator {
@@ -122,6 +122,11 @@ impl Emulator {
         Ok(models.attached.into_iter().map(|attached| attached.model).collect())
     }
 
+    /// Whether devices of the host are attached.
+    pub(crate) const fn has_devices(&self) -> bool {
+        self.models.is_some()
+    }
+
     /// Reads memory of a supplied device, see [`MmioModel::peek`].
     #[must_use]
     pub fn peek(&self, address: u32, bytes: &mut [u8]) -> bool {
@@ -163,6 +168,44 @@ impl Emulator {
             self.qtest.set_input(models.lines.controller, line, false)?;
         }
         Ok(())
+    }
+
+    /// Executes one instruction of the stopped guest, past points and perhaps with an access to a
+    /// device, and lets the devices do one piece of work; false, and nothing, without devices.
+    pub(crate) fn step_served(&mut self) -> Result<bool, Error> {
+        let Some(mut models) = self.models.take() else { return Ok(false) };
+        let done = Turn { emulator: self, models: &mut models, stepped: 0 }.past_here();
+        self.models = Some(models);
+        done.map(|()| true)
+    }
+
+    /// Whether a supplied device answers at an address, reads included.
+    pub(crate) fn has_device_at(&self, address: u32) -> bool {
+        let mut devices = self.models.iter().flat_map(|models| &models.attached);
+        devices.any(|device| device.answers_reads(address))
+    }
+
+    /// Reads a register of a supplied device as another bus master than the core does; nothing
+    /// where none of them answers.
+    pub(crate) fn load_device(&mut self, address: u32, width: Width) -> Result<Option<u32>, Error> {
+        let Some(mut models) = self.models.take() else { return Ok(None) };
+        let value = models.load(address, width, &mut self.wires());
+        self.models = Some(models);
+        value
+    }
+
+    /// Writes a register, as [`Emulator::load_device`] reads; false where none answers. What work
+    /// that begins goes on with the guest.
+    pub(crate) fn store_device(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+    ) -> Result<bool, Error> {
+        let Some(mut models) = self.models.take() else { return Ok(false) };
+        let is_done = models.store(address, width, value, &mut self.wires());
+        self.models = Some(models);
+        is_done
     }
 
     /// Lets the models work, and the guest go on: a stop is one that is not theirs. `at_access`

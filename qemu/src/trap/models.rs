@@ -25,6 +25,12 @@ pub(super) struct Attached {
     pub registers: Vec<Registers>,
 }
 
+impl Attached {
+    pub fn answers_reads(&self, address: u32) -> bool {
+        self.registers.iter().any(|range| range.reads && range.contains(address))
+    }
+}
+
 /// The interrupt lines of all models.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -134,6 +140,34 @@ impl Models {
         for attached in &mut self.attached {
             attached.model.event();
         }
+    }
+
+    /// A read of somebody else's; nothing where no device answers.
+    pub fn load(
+        &mut self,
+        address: u32,
+        width: Width,
+        wires: &mut Wires<'_>,
+    ) -> Result<Option<u32>, Error> {
+        let Self { attached, lines, .. } = self;
+        let mut bus = HostBus { wires, lines, raised: false };
+        let device = attached.iter_mut().find(|it| it.answers_reads(address));
+        device.map(|it| it.model.read(address, width, &mut bus)).transpose()
+    }
+
+    /// A write of somebody else's to what answers reads; false where no device does.
+    pub fn store(
+        &mut self,
+        address: u32,
+        width: Width,
+        value: u32,
+        wires: &mut Wires<'_>,
+    ) -> Result<bool, Error> {
+        let Self { attached, lines, .. } = self;
+        let mut bus = HostBus { wires, lines, raised: false };
+        let device = attached.iter_mut().find(|it| it.answers_reads(address));
+        let written = device.map(|it| it.model.write(address, width, value, &mut bus));
+        written.transpose().map(|written| written.is_some())
     }
 
     /// Carries out what an instruction does. Returns the registers that change.

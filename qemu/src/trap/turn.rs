@@ -3,7 +3,7 @@
 use super::models::{Models, is_reset_due};
 use crate::emulator::Emulator;
 use crate::error::Error;
-use crate::gdb::{Core, Step};
+use crate::gdb::{Core, Step, Stepped};
 use crate::registers::REGISTER_NAMES;
 use crate::stop::Stop;
 use crate::thumb;
@@ -65,6 +65,25 @@ impl Turn<'_> {
         }
         self.emulator.qmp.forget_events();
         Ok(end)
+    }
+
+    /// One instruction of the guest, past the points at which it stands, and one piece of work.
+    pub fn past_here(&mut self) -> Result<(), Error> {
+        let hub = &mut self.emulator.hub;
+        let watch = match hub.step_over()? {
+            Stepped::Hit(token) => Some(token),
+            Stepped::Over | Stepped::Elsewhere => None,
+            Stepped::Nowhere => match hub.step()? {
+                Step::Watched(token) => Some(token),
+                Step::Done | Step::Elsewhere => None,
+            },
+        };
+        if watch.is_some_and(|token| self.models.own(token)) {
+            self.models.event();
+            // Whether a watchdog was first is for who waits to say.
+            return self.access().map(drop);
+        }
+        self.models.step(&mut self.emulator.wires()).map(drop)
     }
 
     /// The access before which the guest stands, and one piece of work; unless the access comes too

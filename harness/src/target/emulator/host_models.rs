@@ -4,10 +4,8 @@
 //! models. Must never happen here: a device in a session that did not ask for it, since each access
 //! to one costs time of the host.
 
-use super::BenchError;
 use crashrig_layout::parse::{Board, Chip, HostModel};
 use crashrig_layout::{Master, Need, RegionKind};
-use crashrig_qemu::Emulator;
 use crashrig_qemu::models::MmioModel;
 use crashrig_qemu::models::backup::Backup;
 use crashrig_qemu::models::dma::{Dma, Port, Reach};
@@ -47,19 +45,18 @@ impl HostModels {
         }
     }
 
-    /// Gives them to the first emulator of the session, whose guest has not run yet.
-    pub(super) fn attach(self, emulator: &mut Emulator) -> Result<(), BenchError> {
-        for model in self.models {
-            let model: Box<dyn MmioModel> = match model {
+    /// The devices, as after a power-on.
+    pub(super) fn devices(&self) -> Vec<Box<dyn MmioModel>> {
+        let device = |model: &HostModel| -> Box<dyn MmioModel> {
+            match model {
                 HostModel::Stm32f4Dma => Box::new(Dma::new(self.reach.clone())),
                 HostModel::Stm32f4Backup => Box::new(Backup::new()),
                 HostModel::Stm32f4Flash => Box::new(Flash::new(self.sectors.clone())),
                 HostModel::Stm32f4ResetCause => Box::new(ResetCause::new()),
                 HostModel::Stm32f4Watchdog => Box::new(Watchdog::new()),
-            };
-            emulator.attach(model).map_err(BenchError::of)?;
-        }
-        Ok(())
+            }
+        };
+        self.models.iter().map(device).collect()
     }
 }
 

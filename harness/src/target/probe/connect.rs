@@ -6,13 +6,16 @@
 
 use super::driver;
 use super::ladder::Rung;
-use crate::image::Flash;
+use crate::image::{Flash, Image};
 use crate::target::BenchError;
+use crashrig_qemu::probe::ERASED;
 use probe_rs::config::Registry;
 use probe_rs::flashing::{DownloadOptions, FlashError, FlashProgress};
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, Probe, WireProtocol};
-use probe_rs::{MemoryInterface as _, Permissions, RegisterId, Session, VectorCatchCondition};
+use probe_rs::{
+    Core, MemoryInterface as _, Permissions, RegisterId, Session, VectorCatchCondition,
+};
 use std::error::Error;
 use std::time::Duration;
 
@@ -50,7 +53,8 @@ pub(super) fn begin(
     rung: Option<&Rung>,
 ) -> Result<Session, BenchError> {
     try_to_begin(way, parts, start, rung).map_err(|BenchError(problem)| {
-        let is_held = open(way).is_ok_and(|mut probe| driver::is_reset_low(&mut probe));
+        let probe = open(way.selector, way.speed_khz);
+        let is_held = probe.is_ok_and(|mut probe| driver::is_reset_low(&mut probe));
         let cause = if is_held { "something holds the chip's reset line low: " } else { "" };
         BenchError(format!("{cause}{problem}"))
     })
@@ -92,20 +96,21 @@ enum Failure {
     Attach(String),
 }
 
-fn open(way: &Way<'_>) -> Result<Probe, Failure> {
-    let opening =
-        |error: &dyn Error| Failure::Open(format!("open probe {}: {}", way.selector, whole(error)));
-    let selector: DebugProbeSelector = way.selector.parse().map_err(|error| opening(&error))?;
+/// Opens a probe.
+pub(super) fn open(selector: &str, speed_khz: Option<u32>) -> Result<Probe, BenchError> {
+    let opening = |error: &dyn Error| failed(&format!("open probe {selector}"), error);
+    let selector: DebugProbeSelector = selector.parse().map_err(|error| opening(&error))?;
     let mut probe = Lister::new().open(selector).map_err(|error| opening(&error))?;
     probe.select_protocol(WireProtocol::Swd).map_err(|error| opening(&error))?;
-    if let Some(speed) = way.speed_khz {
+    if let Some(speed) = speed_khz {
         probe.set_speed(speed).map_err(|error| opening(&error))?;
     }
     Ok(probe)
 }
 
 fn attach_once(way: &Way<'_>, under_reset: bool) -> Result<Session, Failure> {
-    let probe = open(way)?;
+    let probe =
+        open(way.selector, way.speed_khz).map_err(|BenchError(problem)| Failure::Open(problem))?;
     let permissions = Permissions::default();
     let session = if under_reset {
         probe.attach_under_reset_with_registry(way.chip, permissions, way.registry)
@@ -162,6 +167,11 @@ pub(super) fn reset_to_start(session: &mut Session, start: u32) -> Result<(), Be
     core.reset_and_halt(HALT).map_err(|error| failed("reset and halt", &error))?;
     core.enable_vector_catch(VectorCatchCondition::CoreReset)
         .map_err(|error| failed("catch resets", &error))?;
+    check_start(&mut core, start)
+}
+
+/// Refuses a core that does not stand before its first instruction.
+pub(super) fn check_start(core: &mut Core<'_>, start: u32) -> Result<(), BenchError> {
     let pc: u32 = core.read_core_reg(PC).map_err(|error| failed("read pc", &error))?;
     if pc == start {
         return Ok(());
@@ -170,6 +180,36 @@ pub(super) fn reset_to_start(session: &mut Session, start: u32) -> Result<(), Be
         "reset and halt: found the core at {pc:#010x}, expected its first instruction at \
          {start:#010x}"
     )))
+}
+
+/// What stands in flash: the program that starts, and an application behind it.
+pub(super) fn parts_of(
+    image: &Image,
+    application: Option<&Flash>,
+) -> Result<Vec<Flash>, BenchError> {
+    let of = |image: &Image| Flash::of(image.bytes()).map_err(BenchError::of);
+    let mut parts = vec![of(image.bootloader().unwrap_or(image))?];
+    if let Some(application) = application {
+        let (mut part, whole) = (application.clone(), of(image)?);
+        // A shorter one must not be followed by what stood there before.
+        if part.bytes.len() < whole.bytes.len() {
+            part.bytes.resize(whole.bytes.len(), ERASED);
+        }
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+/// The first instruction of what starts: the second word of its vector table.
+pub(super) fn start_of(parts: &[Flash]) -> Result<u32, BenchError> {
+    let word = parts.first().and_then(|part| part.bytes.get(4..8)?.first_chunk::<4>());
+    let none = || BenchError("find the first instruction: flash holds no vector table".to_owned());
+    Ok(u32::from_le_bytes(*word.ok_or_else(none)?) & !1)
+}
+
+/// That attaching has failed.
+pub(super) fn attaching(selector: &str, error: &dyn Error) -> BenchError {
+    failed(&format!("attach to {selector}"), error)
 }
 
 /// An error of probe-rs as one of the bench.

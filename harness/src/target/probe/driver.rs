@@ -7,12 +7,13 @@
 //! Those traits change with each release of probe-rs, which is why its version is pinned.
 
 use super::driver_plug::{self, Plugged, lock};
-pub use super::driver_plug::{SharedBoard, unplug};
+pub use super::driver_plug::{PRODUCT, SharedBoard, VENDOR, selector, unplug};
 use crashrig_qemu::probe::{Answer, Refusal, Trouble, VirtualBoard};
-use probe_rs::architecture::arm::sequences::ArmDebugSequence;
+use probe_rs::architecture::arm::dp::DpAddress;
+use probe_rs::architecture::arm::sequences::{ArmDebugSequence, DefaultArmSequence};
 use probe_rs::architecture::arm::{
-    ArmCommunicationInterface, ArmDebugInterface, ArmError, DapError, DapProbe, RawDapAccess,
-    RegisterAddress,
+    ArmCommunicationInterface, ArmDebugInterface, ArmError, DapError, DapProbe,
+    FullyQualifiedApAddress, RawDapAccess, RegisterAddress,
 };
 use probe_rs::plugin::{Plugin, register_plugin};
 use probe_rs::probe::list::ProbeListItem;
@@ -25,11 +26,6 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, Once};
 
-/// The vendor in the selector of a virtual probe; no vendor of USB devices has it.
-pub const VENDOR: u16 = 0x4352;
-/// The product in it.
-pub const PRODUCT: u16 = 0x5647;
-
 /// The name in lists.
 const NAME: &str = "Crashrig virtual probe";
 /// Tries of a transfer that is answered with WAIT, as other probes make by default.
@@ -39,6 +35,9 @@ const READ_BUFFER: u8 = 0xC;
 const ABORT: u8 = 0x0;
 /// Bits of ABORT that clear every sticky flag.
 const CLEAR_ALL: u32 = 0x1E;
+/// DHCSR, and its key with C_DEBUGEN (DDI0403E C1.6.2, from memory, not checked).
+const HALTING_CONTROL: u64 = 0xE000_EDF0;
+const DEBUGGING_ON: u32 = 0xA05F_0001;
 /// The reset line among the pins of a probe.
 const RESET_PIN: u32 = 1 << 7;
 
@@ -53,17 +52,22 @@ pub fn plug_in(name: &str, board: VirtualBoard) -> SharedBoard {
     driver_plug::keep(name, board)
 }
 
-/// The selector of the probe of a name.
-#[must_use]
-pub fn selector(name: &str) -> String {
-    format!("{VENDOR:04x}:{PRODUCT:04x}:{name}")
-}
-
 /// Whether the reset line of a chip is low while nobody here drives it; not, where a probe cannot
 /// tell.
 pub(super) fn is_reset_low(probe: &mut Probe) -> bool {
     let pins = probe.try_as_dap_probe().map(|probe| probe.swj_pins(0, 0, 0));
     matches!(pins, Some(Ok(pins)) if pins & RESET_PIN == 0)
+}
+
+/// Turns debugging of the core on and does nothing else, so that its reset line may be held.
+pub(super) fn begin_debugging(mut probe: Probe) -> Result<Probe, probe_rs::Error> {
+    probe.attach_to_unspecified()?;
+    let port = probe.try_into_arm_debug_interface(DefaultArmSequence::create());
+    let mut port = port.map_err(|(_, error)| error)?;
+    port.select_debug_port(DpAddress::Default)?;
+    let bus = FullyQualifiedApAddress::v1_with_default_dp(0);
+    port.memory_interface(&bus)?.write_word_32(HALTING_CONTROL, DEBUGGING_ON)?;
+    Ok(port.close())
 }
 
 #[derive(Debug)]

@@ -8,6 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The vendor in the selector of a virtual probe; no vendor of USB devices has it.
+pub const VENDOR: u16 = 0x4352;
+/// The product in it.
+pub const PRODUCT: u16 = 0x5647;
+
+/// The selector of the probe of a name.
+#[must_use]
+pub fn selector(name: &str) -> String {
+    format!("{VENDOR:04x}:{PRODUCT:04x}:{name}")
+}
+
 /// A board that is shared between its probe and whoever troubles it or moves its power switch.
 pub type SharedBoard = Arc<Mutex<VirtualBoard>>;
 

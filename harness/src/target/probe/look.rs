@@ -4,10 +4,12 @@
 use super::catch;
 use super::connect::{self, HALT, PC, failed};
 use super::serve::{After, serve};
-use super::session::{ProbeSession, State, core};
+use super::session::{ProbeSession, State, attached, core};
 use super::watch;
 use crate::target::{BenchError, Boundary, Session as _, Wait};
-use probe_rs::{BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, RegisterId};
+use probe_rs::{
+    BreakpointCause, Core, CoreDump, CoreStatus, HaltReason, MemoryInterface as _, RegisterId,
+};
 
 /// The file of a core dump in a bundle.
 const DUMP_FILE: &str = "core.coredump";
@@ -19,7 +21,7 @@ impl ProbeSession {
     /// A reset that keeps RAM; the core stands before its first instruction, and will after each
     /// further one.
     pub(super) fn reset_to_start(&mut self) -> Result<(), BenchError> {
-        connect::reset_to_start(&mut self.probe, self.start)?;
+        connect::reset_to_start(attached(&mut self.probe)?, self.start)?;
         self.state.is_running = false;
         self.state.is_at_start = true;
         self.state.met = None;
@@ -30,7 +32,7 @@ impl ProbeSession {
     /// Looks at a device that runs, and serves what it asks for. What it came to is kept.
     pub(super) fn look(&mut self) -> Result<(), BenchError> {
         while self.state.is_running {
-            let Self { probe, state, start, rtt, .. } = self;
+            let Self { probe, state, start, rtt, watchdog, .. } = self;
             let mut core = core(probe)?;
             let status = core.status().map_err(|error| failed("look at the core", &error))?;
             rtt.iter_mut().for_each(|rtt| rtt.drain(&mut core));
@@ -44,8 +46,11 @@ impl ProbeSession {
                     call
                 }
                 CoreStatus::Halted(reason) => {
-                    let met = stopped(&mut core, reason, *start, state)?;
+                    let mut met = stopped(&mut core, reason, *start, state)?;
                     state.is_at_start = met == Wait::Boundary(Boundary::Reset);
+                    if state.is_at_start && was_watchdog(&mut core, *watchdog)? {
+                        met = Wait::Boundary(Boundary::Watchdog);
+                    }
                     state.is_running = false;
                     state.met = Some(met);
                     return Ok(());
@@ -113,6 +118,14 @@ impl ProbeSession {
         self.state.is_running = false;
         Ok(Wait::Boundary(Boundary::Hang { limit: limit.to_owned(), pc }))
     }
+}
+
+/// Whether it was a watchdog that has reset the chip, where somebody wants to know: the register
+/// and its flags. Programs clear them, or the next reset would be taken for one of a watchdog, too.
+fn was_watchdog(core: &mut Core<'_>, flags: Option<(u32, u32)>) -> Result<bool, BenchError> {
+    let Some((register, flags)) = flags else { return Ok(false) };
+    let word = core.read_word_32(u64::from(register));
+    Ok(word.map_err(|error| failed("read why the chip was reset", &error))? & flags != 0)
 }
 
 /// What a core has halted for that asks for nothing.

@@ -3,14 +3,17 @@
 //!
 //! From outside to inside: `choice` (which board of the bench), `target` (what it has and
 //! lacks), `place` (lock and power), `connect` (attach, flash, reset), `ladder` (what is tried with
-//! a board in trouble), `session` (one powered-up device), `look` (while it runs), `serve` (what it
-//! asks its debugger for). Only `driver` names probe-rs's raw debug traits.
+//! a board in trouble), `power` (a power-on that is one), `session` (one powered-up device), `look`
+//! (while it runs), `serve` (what it asks its debugger for). Only `driver` names probe-rs's raw
+//! debug traits.
 
 mod attached;
 pub mod choice;
 pub mod permission;
 pub mod registers;
 
+#[cfg(feature = "hardware")]
+mod backup;
 #[cfg(feature = "hardware")]
 mod catch;
 #[cfg(feature = "hardware")]
@@ -27,6 +30,8 @@ pub mod ladder;
 mod look;
 #[cfg(feature = "hardware")]
 mod place;
+#[cfg(feature = "hardware")]
+mod power;
 #[cfg(feature = "hardware")]
 mod rtt;
 #[cfg(feature = "hardware")]

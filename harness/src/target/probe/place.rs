@@ -50,13 +50,13 @@ impl Place {
 }
 
 impl PowerSwitch {
-    /// Takes the board's power away for a while.
-    pub(super) fn cycle(&self) -> Result<(), BenchError> {
+    /// Takes the board's power away for a while; that of its battery as well, unless it is kept.
+    pub(super) fn cycle(&self, battery: bool) -> Result<(), BenchError> {
         match self {
             Self::None => Err(BenchError("its power cannot be switched".to_owned())),
             Self::Virtual(board) => {
                 let mut board = board.lock().unwrap_or_else(PoisonError::into_inner);
-                board.power_cycle(&[]).map_err(BenchError::of)
+                board.power_cycle(&[], battery).map_err(BenchError::of)
             }
             Self::Commands(power) => {
                 switch(&power.off)?;

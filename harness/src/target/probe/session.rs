@@ -5,16 +5,20 @@
 //! for something (see `serve`). Must never happen here: flash programmed between a crash and the
 //! reading of its record; a wait without a deadline.
 
+use super::backup;
 use super::catch;
 use super::clock::Clock;
 use super::connect::failed;
 use super::ladder::Recovery;
+use super::place::PowerSwitch;
+use super::power::{self, Reach};
 use super::registers;
 use super::rtt::Drain;
 use super::watch::{self, Accesses};
 use crate::noise::filled;
 use crate::scenario::Fill;
 use crate::target::{BenchError, BusWrite, Deadline, Logs, Session, Store, TARGET_TIME, Wait};
+use crashrig_layout::parse::ChipClockEnable;
 use probe_rs::{Core, MemoryInterface as _, RegisterId};
 use std::any::Any;
 use std::path::PathBuf;
@@ -28,7 +32,19 @@ const SET_NMI_PENDING: u32 = 1 << 31;
 
 /// See [`Session`].
 pub(super) struct ProbeSession {
-    pub probe: probe_rs::Session,
+    /// Nothing, where power went away and did not come back as it should.
+    pub probe: Option<probe_rs::Session>,
+    /// Selects the probe.
+    pub selector: String,
+    /// Clock of the debug port.
+    pub speed_khz: Option<u32>,
+    /// How power is switched, where a power-on has to be one.
+    pub power: Option<PowerSwitch>,
+    /// Where the chip says that a watchdog has reset it: register and flags. The program clears
+    /// them at each start.
+    pub watchdog: Option<(u32, u32)>,
+    /// What opens memory on a battery, where somebody wants to see it.
+    pub backup: Vec<ChipClockEnable>,
     pub ram: Vec<(u32, u32)>,
     pub clock: Clock,
     /// The address of the first instruction.
@@ -64,13 +80,20 @@ pub(super) struct State {
 }
 
 /// The core, for some accesses.
-pub(super) fn core(probe: &mut probe_rs::Session) -> Result<Core<'_>, BenchError> {
-    probe.core(0).map_err(|error| failed("reach the core", &error))
+pub(super) fn core(probe: &mut Option<probe_rs::Session>) -> Result<Core<'_>, BenchError> {
+    attached(probe)?.core(0).map_err(|error| failed("reach the core", &error))
+}
+
+/// The session of probe-rs.
+pub(super) fn attached(
+    probe: &mut Option<probe_rs::Session>,
+) -> Result<&mut probe_rs::Session, BenchError> {
+    probe.as_mut().ok_or_else(|| BenchError("use the probe: it did not come back".to_owned()))
 }
 
 impl Session for ProbeSession {
-    fn power_on(&mut self, fill: Fill, seed: u64, _battery: bool) -> Result<(), BenchError> {
-        self.reset_to_start()?;
+    fn power_on(&mut self, fill: Fill, seed: u64, battery: bool) -> Result<(), BenchError> {
+        if self.power.is_some() { self.cycle_power(battery) } else { self.reset_to_start() }?;
         for (start, bytes) in filled(fill, seed, &self.ram) {
             self.write(start, &bytes)?;
         }
@@ -142,12 +165,22 @@ impl Session for ProbeSession {
             .map_err(|error| failed(&format!("write {size} bytes at {address:#010x}"), &error))
     }
 
-    fn read_backup(&mut self, _: u32, _: u32) -> Result<Option<Vec<u8>>, BenchError> {
-        Ok(None)
+    fn read_backup(&mut self, address: u32, size: u32) -> Result<Option<Vec<u8>>, BenchError> {
+        if self.backup.is_empty() {
+            return Ok(None);
+        }
+        let mut words = vec![0; size.div_ceil(4) as usize];
+        backup::with_open(&mut core(&mut self.probe)?, &self.backup, |core| {
+            core.read_32(u64::from(address & !3), &mut words)
+        })?;
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+        Ok(Some(bytes.skip((address & 3) as usize).take(size as usize).collect()))
     }
 
-    fn write_backup(&mut self, address: u32, _: &[u8]) -> Result<(), BenchError> {
-        Err(BenchError(format!("write {address:#010x}: a probe does not open the backup domain")))
+    fn write_backup(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError> {
+        backup::with_open(&mut core(&mut self.probe)?, &self.backup, |core| {
+            core.write_8(u64::from(address), bytes)
+        })
     }
 
     fn set_breakpoint(&mut self, address: u32) -> Result<(), BenchError> {
@@ -285,6 +318,18 @@ impl Session for ProbeSession {
 }
 
 impl ProbeSession {
+    /// Power away and back: nothing is as it was, but for what a battery keeps.
+    fn cycle_power(&mut self, battery: bool) -> Result<(), BenchError> {
+        let Some(power) = &self.power else { return Ok(()) };
+        let chip = attached(&mut self.probe)?.target().clone();
+        self.probe = None;
+        let reach = Reach { selector: &self.selector, speed_khz: self.speed_khz, chip };
+        self.probe = Some(power::cycle(reach, power, battery, self.start)?);
+        let logs = std::mem::take(&mut self.state.logs);
+        self.state = State { is_at_start: true, logs, ..State::default() };
+        Ok(())
+    }
+
     fn watch(&mut self, address: u32, size: u32, accesses: Accesses) -> Result<(), BenchError> {
         let number = self.state.watched.len();
         watch::set(&mut core(&mut self.probe)?, number, address, size, accesses)?;

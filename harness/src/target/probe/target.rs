@@ -4,8 +4,9 @@
 //! bench, which this process holds from the first session to the end of the target. One that stays
 //! in trouble on every rung of the ladder is *broken*: nothing is run on it any more.
 
+use super::backup;
 use super::clock::Clock;
-use super::connect::{Way, begin};
+use super::connect::{Way, begin, parts_of, start_of};
 use super::driver_chip::{chip_name, description};
 use super::ladder::{LADDER, Recovery, Rung, climb};
 use super::place::{Place, PowerSwitch};
@@ -19,9 +20,9 @@ use crate::image::{Flash, Image};
 use crate::target::emulator::{EmulatorTarget, identification};
 use crate::target::facts::used_ram;
 use crate::target::{BenchError, Lack, Session, Target};
-use crashrig_layout::parse::{Board, TargetKind};
+use crashrig_layout::parse::{Board, ChipClockEnable, TargetKind};
 use crashrig_layout::{Need, RegionKind};
-use crashrig_qemu::probe::{ERASED, Trouble};
+use crashrig_qemu::probe::Trouble;
 use probe_rs::config::Registry;
 use std::any::Any;
 use std::path::Path;
@@ -30,6 +31,9 @@ use std::time::Instant;
 
 /// The version of probe-rs, which is what stands behind a board.
 const PROBE_RS: &str = "0.32";
+/// Who needs one of these begins with the board's power, and not with a reset.
+const FROM_POWER: [Need; 3] = [Need::BackupSram, Need::ResetCause, Need::Watchdog];
+
 /// See [`Target`].
 pub struct ProbeTarget {
     name: &'static str,
@@ -159,7 +163,7 @@ impl ProbeTarget {
             }
             Link::Virtual { plain, observed } => {
                 let bench = if needs.contains(&Need::LockupRam) { observed } else { plain };
-                let lease = bench.take(image, folder)?;
+                let lease = bench.take(image, needs, folder)?;
                 self.taken_virtual(lease)
             }
         }
@@ -200,11 +204,25 @@ impl ProbeTarget {
         };
         let (session, recovery) = climb(self.rungs, trouble, |rung| {
             if rung.cycles_power {
-                taken.power.cycle()?;
+                taken.power.cycle(false)?;
             }
             begin(&way, parts, start, Some(rung))
         })?;
         Ok((session, Some(recovery)))
+    }
+
+    fn switches_power(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.board.power.is_some())
+    }
+
+    fn opens_backup(&self, needs: &[Need]) -> Vec<ChipClockEnable> {
+        let is_wanted = needs.contains(&Need::BackupSram);
+        if is_wanted { backup::enables(&self.board.chip) } else { Vec::new() }
+    }
+
+    /// The register that tells why the chip was reset, and its flags of watchdogs.
+    fn watchdog_flags(&self) -> Option<(u32, u32)> {
+        self.board.chip.reset_cause.as_ref().map(|it| (it.register, it.watchdog))
     }
 
     fn command_line(&self) -> Vec<String> {
@@ -235,19 +253,19 @@ impl Target for ProbeTarget {
         let lack = |reason: &str| Err(Lack { reason: format!("needs {need}: {reason}") });
         match (&self.link, need) {
             (_, Need::InstructionCount) => lack("a probe counts no instructions"),
-            (Link::Attached, Need::BackupSram) => {
-                lack("a session with a probe does not open the backup domain")
+            (Link::Virtual { .. }, Need::StoreLog) => {
+                lack("a probe does not see what instructions store")
             }
-            (Link::Attached, Need::Watchdog) => {
-                lack("a session with a probe does not tell a watchdog's reset from another")
+            (Link::Attached, Need::BackupSram) => {
+                lack("the bench does not take a board's battery away")
+            }
+            (Link::Attached, Need::ResetCause | Need::Watchdog) if !self.switches_power() => {
+                lack("the bench does not switch the board's power")
             }
             (Link::Attached, _) => match self.board.lacks((0, 0), need) {
                 Some(reason) => lack(&reason),
                 None => Ok(()),
             },
-            (Link::Virtual { plain, .. }, _) if plain.emulator().has_host_models(&[need]) => {
-                lack("the model of it is one of the host, which a virtual board does not carry")
-            }
             (Link::Virtual { observed, .. }, _) => observed.emulator().has(need),
         }
     }
@@ -282,7 +300,12 @@ impl Target for ProbeTarget {
         let start = start_of(&parts)?;
         match self.connect(&taken, &parts, start) {
             Ok((probe, recovery)) => Ok(Box::new(ProbeSession {
-                probe,
+                probe: Some(probe),
+                selector: taken.selector,
+                speed_khz: self.place.as_ref().and_then(|place| place.board.speed_khz),
+                power: FROM_POWER.iter().any(|it| needs.contains(it)).then_some(taken.power),
+                watchdog: self.watchdog_flags().filter(|_| needs.contains(&Need::Watchdog)),
+                backup: self.opens_backup(needs),
                 ram: self.ram.clone(),
                 clock: taken.clock,
                 start,
@@ -306,28 +329,6 @@ impl Target for ProbeTarget {
             }
         }
     }
-}
-
-/// What stands in flash: the program that starts, and an application behind it.
-fn parts_of(image: &Image, application: Option<&Flash>) -> Result<Vec<Flash>, BenchError> {
-    let of = |image: &Image| Flash::of(image.bytes()).map_err(BenchError::of);
-    let mut parts = vec![of(image.bootloader().unwrap_or(image))?];
-    if let Some(application) = application {
-        let (mut part, whole) = (application.clone(), of(image)?);
-        // A shorter one must not be followed by what stood there before.
-        if part.bytes.len() < whole.bytes.len() {
-            part.bytes.resize(whole.bytes.len(), ERASED);
-        }
-        parts.push(part);
-    }
-    Ok(parts)
-}
-
-/// The first instruction of what starts: the second word of its vector table.
-fn start_of(parts: &[Flash]) -> Result<u32, BenchError> {
-    let word = parts.first().and_then(|part| part.bytes.get(4..8)?.first_chunk::<4>());
-    let none = || BenchError("find the first instruction: flash holds no vector table".to_owned());
-    Ok(u32::from_le_bytes(*word.ok_or_else(none)?) & !1)
 }
 
 /// Whether a board of the bench is emulated.

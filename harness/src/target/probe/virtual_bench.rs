@@ -5,6 +5,7 @@ use super::driver::{self, SharedBoard};
 use crate::image::Image;
 use crate::target::BenchError;
 use crate::target::emulator::{EmulatorTarget, breakpoint_sites};
+use crashrig_layout::Need;
 use crashrig_qemu::probe::Trouble;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,11 +45,12 @@ impl VirtualBench {
         *lock(&self.troubles) = troubles;
     }
 
-    /// A board that nobody uses, with power. What its emulator writes goes into a folder, if it is
-    /// started for this.
+    /// A board that nobody uses, with power and the devices that some needs ask for. What its
+    /// emulator writes goes into a folder, if it is started for this.
     pub(super) fn take(
         self: &Arc<Self>,
         image: &Image,
+        needs: &[Need],
         folder: &Path,
     ) -> Result<Lease, BenchError> {
         let idle = lock(&self.idle).pop();
@@ -57,6 +59,7 @@ impl VirtualBench {
         let all = [Some(image), image.bootloader()].into_iter().flatten().flat_map(sites);
         let mut board = lock(&plugged.board);
         board.set_breakpoint_sites(all.collect());
+        board.set_devices(self.emulator.host_models(needs)).map_err(BenchError::of)?;
         board.set_troubles(lock(&self.troubles).clone()).map_err(BenchError::of)?;
         drop(board);
         Ok(Lease { bench: Arc::clone(self), plugged: Some(plugged) })
