@@ -42,6 +42,7 @@ struct InsideRow {
     #[serde(flatten)]
     rates: Rates,
     two_per_second: f64,
+    floor_two_per_second: f64,
 }
 
 impl Rates {
@@ -106,12 +107,15 @@ fn inside(figures: &Figures) -> Table {
         "bare restore",
         "of the bare restore",
         "two on two processors",
+        "two bare restores",
         JUDGING,
     ];
-    let rows = figures.inside.iter().map(|InsideRow { rates, two_per_second }| {
+    let rows = figures.inside.iter().map(|row| {
+        let InsideRow { rates, two_per_second, floor_two_per_second } = row;
         let [what, instructions, engine, floor, of_floor] = rates.columns();
-        let times = two_per_second / rates.engine_per_second;
-        [what, instructions, engine, floor, of_floor, format!("{times:.2} times"), rates.judging()]
+        let two = format!("{:.2} times", two_per_second / rates.engine_per_second);
+        let floor_two = format!("{:.2} times", floor_two_per_second / rates.floor_per_second);
+        [what, instructions, engine, floor, of_floor, two, floor_two, rates.judging()]
     });
     Table::new(titles, rows)
 }
@@ -131,14 +135,15 @@ mod tests {
             judging_other: 0.1,
         };
         let row = Row { rates: rates(), fresh_per_second: 32.0 };
-        let beside = InsideRow { rates: rates(), two_per_second: 1520.0 };
+        let beside =
+            InsideRow { rates: rates(), two_per_second: 1520.0, floor_two_per_second: 1950.0 };
         let figures = Figures { rows: vec![row], inside: vec![beside] };
         let lines = table(&figures).lines();
         assert_eq!(lines[2..], ["| a bit | 17 | 800 | 1000 | 80 % | 32.0 | 25 | 1.2 % (10.0 %) |"]);
         let lines = inside(&figures).lines();
         assert_eq!(
             lines[2..],
-            ["| a bit | 17 | 800 | 1000 | 80 % | 1.90 times | 1.2 % (10.0 %) |"]
+            ["| a bit | 17 | 800 | 1000 | 80 % | 1.90 times | 1.95 times | 1.2 % (10.0 %) |"]
         );
     }
 }

@@ -269,11 +269,6 @@ impl Emulator {
         }
     }
 
-    /// Whether it was seen that QEMU has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.state == State::Ended
-    }
-
     pub(crate) fn require_stopped(
         &self,
         doing: &'static str,

@@ -2,8 +2,8 @@
 //!
 //! What QEMU says with `query-status` decides; events only say when to ask. So an event that is
 //! late, or that belongs to a step over a breakpoint, can never be taken for a stop. Output is
-//! looked at every few milliseconds; a guest is not asked for its instructions until it has run for
-//! long.
+//! looked at every few milliseconds. For its instructions a guest is not asked until it has run for
+//! long, but for one with an armed watchdog of the host.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,10 @@ const LOOK_INTERVAL_MS: u64 = 4;
 /// others (QEMU 10; that this is how it comes about is inferred). Guests that come to an end
 /// by themselves mostly do so before.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// The limits of a guest that somebody else ends.
+const WITHOUT_END: Limits =
+    Limits { instructions: None, wall: Duration::MAX, output_bytes: u64::MAX, log_bytes: u64::MAX };
 
 /// For how long a guest is served that nobody waits for, and within what time it must reach for a
 /// device again.
@@ -118,7 +122,7 @@ impl Emulator {
             self.reset = Reset::Watchdog;
             return Ok(Stop::Watchdog);
         }
-        // And so was a limit, whenever the guest was looked at.
+        // A limit counts that was used up by then, whenever the guest was looked at.
         let is_late = self.state != State::Ended && self.has_used_up(limits)?;
         Ok(if is_late { Stop::InstructionLimit } else { stop })
     }
@@ -146,7 +150,7 @@ impl Emulator {
             }
             self.state = State::Running;
         }
-        self.wait(&Limits::default()).map(Some)
+        self.wait(&WITHOUT_END).map(Some)
     }
 
     fn look_and_serve(&mut self) -> Result<Option<Stop>, Error> {
@@ -171,17 +175,16 @@ impl Emulator {
     /// When QEMU itself fails.
     pub(crate) fn interrupt(&mut self) -> Result<Stop, Error> {
         if self.pending.is_some() {
-            return self.wait(&Limits::default());
+            return self.wait(&WITHOUT_END);
         }
-        match self.stop_for(Stop::WallLimit) {
-            Ok(Some(stop)) => Ok(stop),
-            Ok(None) => Err(Error::State {
-                doing: "stop the guest",
-                expected: "stopped",
-                found: "running".into(),
-            }),
-            Err(Error::Closed { .. }) => self.ended(),
-            Err(error) => Err(error),
+        loop {
+            match self.stop_for(Stop::WallLimit) {
+                Ok(Some(stop)) => return Ok(stop),
+                // It reached for a device in that moment, and goes on.
+                Ok(None) => {}
+                Err(Error::Closed { .. }) => return self.ended(),
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -83,4 +83,6 @@ fn tell_inside(row: &InsideRow) {
     tell(&row.rates, "bare restore inside");
     let times = row.two_per_second / row.rates.engine_per_second;
     say!("  two on two processors       {:10.0}   {times:5.2} times one", row.two_per_second);
+    let times = row.floor_two_per_second / row.rates.floor_per_second;
+    say!("  two bare restores           {:10.0}   {times:5.2} times one", row.floor_two_per_second);
 }

@@ -301,7 +301,7 @@ fn registers(out: &mut String, crash: &CrashReport) {
     }
     out.push_str("  registers\n");
     for row in cells.chunks(4) {
-        line(out, format_args!("    {}", row.join("  ")));
+        line(out, format_args!("    {}", row.join("  ").trim_end()));
     }
 }
 

@@ -174,7 +174,7 @@ pub trait Session {
     /// # Errors
     /// The bench failed.
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), BenchError>;
-    /// Reads memory on a battery of a device that the host supplies; nothing where there is none.
+    /// Reads memory on a battery; nothing where there is none, or where it cannot be reached now.
     ///
     /// # Errors
     /// The bench failed.

@@ -142,4 +142,31 @@ fn flash_that_a_program_wrote_outlives_power_and_can_be_programmed_anew() {
     let mut session = bench.attach().unwrap();
     assert_eq!(word(&mut session, SECTOR + 4), 0xABAB_ABAB);
     assert_eq!(word(&mut session, SECTOR), WRITTEN);
+    drop(session);
+    // It is the chip's, not the device's.
+    bench.shared.lock().unwrap().set_devices(Vec::new()).unwrap();
+    bench.shared.lock().unwrap().power_cycle(&[], false).unwrap();
+    let mut session = bench.attach().unwrap();
+    assert_eq!(word(&mut session, SECTOR), WRITTEN);
+}
+
+#[test]
+fn a_debugger_works_a_device_while_the_program_runs() {
+    let (program, _) = Program::counting();
+    let bench = with_devices(&program, vec![Box::new(Flash::new(vec![(SECTOR, 0x4000)]))]);
+    assert!(bench.shared.lock().unwrap().program(SECTOR, &[0]));
+    bench.shared.lock().unwrap().power_cycle(&[], false).unwrap();
+    let mut session = bench.attach().unwrap();
+    let mut core = session.core(0).unwrap();
+    assert_eq!(core.read_word_8(u64::from(SECTOR)).unwrap(), 0);
+    // The keys, the erasing of sector 0, and its start.
+    for (offset, value) in [(4, 0x4567_0123), (4, 0xCDEF_89AB), (0x10, 2), (0x10, 0x1_0002)] {
+        core.write_word_32(0x4002_3C00 + offset, value).unwrap();
+    }
+    assert_eq!(core.read_word_8(u64::from(SECTOR)).unwrap(), 0xFF);
+    let before = core.read_word_32(u64::from(COUNTER)).unwrap();
+    let end = Instant::now() + TIMEOUT;
+    while core.read_word_32(u64::from(COUNTER)).unwrap() == before {
+        assert!(Instant::now() < end, "it does not go on");
+    }
 }

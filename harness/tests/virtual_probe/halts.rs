@@ -264,3 +264,21 @@ fn power_takes_ram_and_leaves_flash() {
     let before = core.read_word_32(u64::from(COUNTER)).unwrap();
     assert_ne!(before, 0xA5A5_A5A5);
 }
+
+#[test]
+fn a_program_that_runs_for_long_is_reset_all_the_same() {
+    // More instructions than any limit of a run without a debugger: some seconds of target time.
+    let mut main = load(0, 110_000_000).to_vec();
+    main.extend([0x3801, 0xD1FD]); // subs r0, #1; bne to it
+    main.extend(reset());
+    let bench = Bench::running(&Program::new(&main, &[STAY]));
+    let mut session = bench.attach().unwrap();
+    let mut core = session.core(0).unwrap();
+    core.enable_vector_catch(VectorCatchCondition::CoreReset).unwrap();
+    let end = Instant::now() + 12 * TIMEOUT;
+    while !core.core_halted().unwrap() {
+        assert!(Instant::now() < end, "no reset comes: {:?}", core.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(pc(&mut core), MAIN);
+}

@@ -110,13 +110,13 @@ pub trait MmioModel: std::fmt::Debug + Send {
         Ok(())
     }
 
-    /// An access of the guest that reads. The answer stands in the low bits.
+    /// An access that reads, of the guest or of its debugger. The answer stands in the low bits.
     ///
     /// # Errors
     /// Those of the bus.
     fn read(&mut self, address: u32, width: Width, bus: &mut dyn Bus) -> Result<u32, Error>;
 
-    /// An access of the guest that writes.
+    /// An access that writes, of the guest or of its debugger.
     ///
     /// # Errors
     /// Those of the bus.

@@ -47,7 +47,7 @@ impl VirtualBoard {
         self.chip.power_on(ram, Reset::PowerOn)
     }
 
-    /// Power off. Only flash keeps its contents.
+    /// Power off. Flash keeps its contents, and devices of the host what power-on leaves them.
     pub fn power_off(&mut self) {
         self.chip.power_off();
     }

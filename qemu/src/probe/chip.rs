@@ -90,13 +90,13 @@ impl Chip {
         self.start(ram, reset)
     }
 
-    /// Takes the power away. Flash keeps its contents, nothing else does.
+    /// Takes the power away. Flash keeps its contents, and devices of the host what power-on leaves
+    /// them; nothing else does.
     pub(crate) fn power_off(&mut self) {
-        let parked = self.quiet().and_then(|()| self.park());
-        self.body = match parked {
-            Ok(()) => Body::Off,
-            Err(error) => Body::Lost(error.to_string()),
-        };
+        if self.quiet().and_then(|()| self.park()).is_err() {
+            self.salvage();
+        }
+        self.body = Body::Off;
         self.points.forget();
         self.life = Life::InReset;
     }
@@ -110,7 +110,12 @@ impl Chip {
         if is_bare && devices.is_empty() {
             return Ok(());
         }
+        if matches!(self.body, Body::Remains(_)) && !self.devices.is_empty() {
+            // What a program has written to flash by way of one of them is with that device alone.
+            self.reset(Reset::PowerOn)?;
+        }
         self.quiet()?;
+        self.keep_flash()?;
         self.park()?;
         self.devices = devices;
         match self.body {
@@ -121,19 +126,29 @@ impl Chip {
         self.reset(Reset::PowerOn)
     }
 
-    /// Takes the devices off an emulator whose guest stands still, or which has ended. What a
-    /// program has written to flash by way of one of them is kept.
+    /// Takes the devices off an emulator whose guest stands still, or which has ended.
     fn park(&mut self) -> Result<(), Error> {
         let Body::Alive(emulator, _) = &mut self.body else { return Ok(()) };
-        if !emulator.has_devices() {
-            return Ok(());
+        if emulator.has_devices() {
+            self.devices = emulator.detach_all()?;
         }
-        if !emulator.has_ended() {
-            let mut bytes = vec![0; self.flash.bytes().len()];
-            emulator.read(self.flash.start(), &mut bytes)?;
-            self.flash.hold(bytes);
+        Ok(())
+    }
+
+    /// Takes the devices off an emulator that has failed.
+    fn salvage(&mut self) {
+        let Body::Alive(emulator, _) = &mut self.body else { return };
+        if emulator.has_devices() {
+            self.devices = emulator.leave_devices();
         }
-        self.devices = emulator.detach_all()?;
+    }
+
+    /// Takes over what a program has written to flash by way of a device that is taken off.
+    fn keep_flash(&mut self) -> Result<(), Error> {
+        let Body::Alive(emulator, _) = &mut self.body else { return Ok(()) };
+        let mut bytes = vec![0; self.flash.bytes().len()];
+        emulator.read(self.flash.start(), &mut bytes)?;
+        self.flash.hold(bytes);
         Ok(())
     }
 
@@ -203,6 +218,7 @@ impl Chip {
             result = action(self);
         }
         result.map_err(|error| {
+            self.salvage();
             self.body = Body::Lost(error.to_string());
             BusError::Gone
         })

@@ -92,8 +92,13 @@ impl Flash {
         &self.bytes
     }
 
-    /// Takes over what all of it holds.
-    pub(crate) fn hold(&mut self, bytes: Vec<u8>) {
+    /// Takes over what the core reads of all of it, but for cells that it reads wrong.
+    pub(crate) fn hold(&mut self, mut bytes: Vec<u8>) {
+        if self.is_weak
+            && let (Some(read), Some(cells)) = (bytes.get_mut(4..8), self.bytes.get(4..8))
+        {
+            read.copy_from_slice(cells);
+        }
         if bytes.len() == self.bytes.len() {
             self.bytes = bytes;
         }

@@ -10,6 +10,7 @@ use crate::probe::bus::{Bus, BusError};
 use crate::probe::chip::{Body, Chip};
 use crate::probe::core::{AIRCR, Control, DCRDR, DCRSR, DEMCR, DFSR, DHCSR, Life, asks_for_reset};
 use crate::probe::units::{BREAKPOINT_UNIT, WATCH_UNIT};
+use crate::stop::Stop;
 
 /// The ROM table of the chip, and what stands in it: SCS, DWT and FPB, by their offsets.
 const ROM_TABLE: std::ops::Range<u32> = 0xE00F_F000..0xE010_0000;
@@ -95,13 +96,29 @@ impl Chip {
         if !self.is_device(address) {
             return self.emulator()?.write(address, bytes).map(|()| true);
         }
+        if self.is_supplied(address) {
+            let values: Vec<(u32, u32)> = values.collect();
+            return self.write_supplied(width, &values).map(|()| true);
+        }
         for (at, value) in values {
-            let emulator = self.emulator()?;
-            if !emulator.store_device(at, width, value)? {
-                emulator.memory().store(at, width, value)?;
-            }
+            self.emulator()?.memory().store(at, width, value)?;
         }
         Ok(true)
+    }
+
+    /// Writes registers of a device of the host, which may work on flash: the guest stands still
+    /// meanwhile.
+    fn write_supplied(&mut self, width: Width, values: &[(u32, u32)]) -> Result<(), Error> {
+        while self.life == Life::Running {
+            match self.emulator()?.interrupt()? {
+                Stop::WallLimit => break,
+                stop => self.on_stop(&stop)?,
+            }
+        }
+        for (at, value) in values {
+            self.emulator()?.store_device(*at, width, *value)?;
+        }
+        if self.life == Life::Running { self.go() } else { Ok(()) }
     }
 
     /// A register of the private bus; `None` where none is.

@@ -158,8 +158,12 @@ impl Chip {
     /// What the emulator has stopped for.
     pub(super) fn on_stop(&mut self, stop: &Stop) -> Result<(), Error> {
         match stop {
-            Stop::Reset | Stop::Watchdog => {
+            Stop::Reset => {
                 self.emulator()?.reset_warm()?;
+                self.after_reset()
+            }
+            Stop::Watchdog => {
+                self.emulator()?.reset_warm_by(Reset::Watchdog)?;
                 self.after_reset()
             }
             Stop::Breakpoint { token } => self.at_point(*token),
@@ -216,10 +220,12 @@ impl Chip {
         self.reset(Reset::Pin)
     }
 
-    /// Stops the guest, whatever becomes of it.
+    /// Stops the guest, whatever becomes of it: a reset, or its end.
     pub(super) fn quiet(&mut self) -> Result<(), Error> {
         if self.life == Life::Running {
             let stop = self.emulator()?.interrupt()?;
+            // What it stands at is not looked at again.
+            self.life = Life::InReset;
             if matches!(stop, Stop::Killed { .. } | Stop::Exit { .. }) {
                 self.on_end(&stop)?;
             }

@@ -112,14 +112,20 @@ impl Emulator {
     /// # Errors
     /// When the guest runs, or QEMU refuses.
     pub fn detach_all(&mut self) -> Result<Vec<Box<dyn MmioModel>>, Error> {
-        let Some(models) = self.models.take() else { return Ok(Vec::new()) };
-        let tokens = models.attached.iter().flat_map(|attached| &attached.tokens);
+        let attached = self.models.iter().flat_map(|models| &models.attached);
+        let tokens: Vec<_> = attached.flat_map(|attached| &attached.tokens).copied().collect();
         if self.state != State::Ended {
             for token in tokens {
-                self.stopped_hub("take a device back")?.remove(*token)?;
+                self.stopped_hub("take a device back")?.remove(token)?;
             }
         }
-        Ok(models.attached.into_iter().map(|attached| attached.model).collect())
+        Ok(self.leave_devices())
+    }
+
+    /// The devices of an emulator that nobody uses any more, whatever has become of it.
+    pub(crate) fn leave_devices(&mut self) -> Vec<Box<dyn MmioModel>> {
+        let attached = self.models.take().into_iter().flat_map(|models| models.attached);
+        attached.map(|attached| attached.model).collect()
     }
 
     /// Whether devices of the host are attached.

@@ -80,8 +80,9 @@ impl Turn<'_> {
         };
         if watch.is_some_and(|token| self.models.own(token)) {
             self.models.event();
-            // Whether a watchdog was first is for who waits to say.
-            return self.access().map(drop);
+            // A step is made, also behind the time of a watchdog: who lets the guest run sees to
+            // it.
+            return self.carry_out_access();
         }
         self.models.step(&mut self.emulator.wires()).map(drop)
     }
@@ -92,6 +93,10 @@ impl Turn<'_> {
         if is_reset_due(self.models, &mut self.emulator.wires())? {
             return Ok(Some(End::Stop(Stop::Watchdog)));
         }
+        self.carry_out_access().map(|()| None)
+    }
+
+    fn carry_out_access(&mut self) -> Result<(), Error> {
         let hub = &mut self.emulator.hub;
         hub.forget_position();
         let core = hub.core()?;
@@ -104,8 +109,7 @@ impl Turn<'_> {
             Some((*REGISTER_NAMES.get(usize::from(register))?, value))
         };
         self.pass(&core, transfer.length, changes.into_iter().filter_map(named).collect())?;
-        self.models.step(&mut self.emulator.wires())?;
-        Ok(None)
+        self.models.step(&mut self.emulator.wires()).map(drop)
     }
 
     /// One instruction of the guest, and one piece of work.

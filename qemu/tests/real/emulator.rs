@@ -41,6 +41,13 @@ fn an_endless_loop_ends_at_the_limit_of_instructions() {
 }
 
 #[test]
+fn a_limit_that_is_used_up_at_a_stop_of_the_guest_counts() {
+    // Seven instructions, of which the last but one asks for the reset.
+    check(RESET_LOOP, &limits(Some(7), 20_000), |stop| *stop == Stop::InstructionLimit);
+    check(RESET_LOOP, &limits(Some(8), 20_000), |stop| *stop == Stop::Reset);
+}
+
+#[test]
 fn a_sleeping_guest_ends_at_the_limit_of_time() {
     check(SLEEP, &limits(Some(1_000_000), 100), |stop| *stop == Stop::WallLimit);
 }

@@ -51,6 +51,8 @@ pub struct Row {
     pub rates: Rates,
     /// Injections in a second of two engines on two processors.
     pub two_per_second: f64,
+    /// The same of the floor: what this machine gives a second processor at all.
+    pub floor_two_per_second: f64,
 }
 
 /// Measures the engine.
@@ -82,27 +84,24 @@ fn measure(
     let first = engine.run(Some(fault))?;
     other.run(Some(fault))?;
     let instructions = tail_of(&first);
-    let (mut alone, mut floor, mut two) = (vec![], vec![], vec![]);
+    let (mut alone, mut floor) = (vec![], vec![]);
+    let (mut two, mut floor_two) = (vec![], vec![]);
     let (mut judging, mut judging_other) = (vec![], vec![]);
     let faults = vec![fault.clone(); BATCH as usize];
     let inject = |engine: &mut PluginEngine| {
         let (traces, classifier) = (engine.run_all(&faults)?, judge.classifier());
         traces.iter().try_for_each(|trace| judged(&classifier, fault, trace))
     };
+    let restore = |engine: &mut PluginEngine| engine.restore_and_run(BATCH);
     for _ in 0..batches.max(1) {
         alone.push(timed(BATCH, || inject(&mut engine))?);
-        floor.push(timed(BATCH, || engine.restore_and_run(BATCH))?);
+        floor.push(timed(BATCH, || restore(&mut engine))?);
         judging.push(judge.timed(fault, &first, BATCH, false));
         judging_other.push(judge.timed(fault, &first, BATCH, true));
-        two.push(timed(BATCH, || {
-            std::thread::scope(|scope| {
-                let beside = scope.spawn(|| inject(&mut other));
-                inject(&mut engine)?;
-                beside.join().map_err(|_| BenchError("measure two engines".to_owned()))?
-            })
-        })?);
+        two.push(timed(BATCH, || on_both(inject, &mut engine, &mut other))?);
+        floor_two.push(timed(BATCH, || on_both(restore, &mut engine, &mut other))?);
     }
-    let (alone, floor, two) = (median(alone), median(floor), median(two));
+    let [alone, floor, two, floor_two] = [alone, floor, two, floor_two].map(median);
     Ok(Row {
         rates: Rates {
             what,
@@ -113,5 +112,19 @@ fn measure(
             judging_other: median(judging_other) / alone,
         },
         two_per_second: 2.0 / two,
+        floor_two_per_second: 2.0 / floor_two,
+    })
+}
+
+/// Does the same with two engines at once.
+fn on_both(
+    work: impl Fn(&mut PluginEngine) -> Result<(), BenchError> + Sync,
+    engine: &mut PluginEngine,
+    other: &mut PluginEngine,
+) -> Result<(), BenchError> {
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(|| work(other));
+        work(engine)?;
+        beside.join().map_err(|_| BenchError("measure two engines".to_owned()))?
     })
 }

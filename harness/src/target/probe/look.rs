@@ -26,6 +26,7 @@ impl ProbeSession {
         self.state.is_at_start = true;
         self.state.met = None;
         self.state.lockup_ram = None;
+        self.state.is_locked_up = false;
         Ok(())
     }
 
@@ -80,6 +81,7 @@ impl ProbeSession {
         drop(core);
         self.dump();
         self.state.is_running = false;
+        self.state.is_locked_up = true;
         if self.keeps_lockup_ram {
             let mut kept = Vec::new();
             for (start, size) in self.ram.clone() {

@@ -50,7 +50,8 @@ impl Place {
 }
 
 impl PowerSwitch {
-    /// Takes the board's power away for a while; that of its battery as well, unless it is kept.
+    /// Takes the board's power away for a while; that of a virtual one's battery as well, unless it
+    /// is kept.
     pub(super) fn cycle(&self, battery: bool) -> Result<(), BenchError> {
         match self {
             Self::None => Err(BenchError("its power cannot be switched".to_owned())),

@@ -77,6 +77,7 @@ pub(super) struct State {
     pub watched: Vec<u32>,
     pub logs: Logs,
     pub lockup_ram: Option<Vec<Vec<u8>>>,
+    pub is_locked_up: bool,
 }
 
 /// The core, for some accesses.
@@ -166,10 +167,11 @@ impl Session for ProbeSession {
     }
 
     fn read_backup(&mut self, address: u32, size: u32) -> Result<Option<Vec<u8>>, BenchError> {
-        if self.backup.is_empty() {
+        // The emulator of a virtual board does not outlive a lockup, and with it what opens memory.
+        if self.backup.is_empty() || self.state.is_locked_up {
             return Ok(None);
         }
-        let mut words = vec![0; size.div_ceil(4) as usize];
+        let mut words = vec![0; ((address & 3) + size).div_ceil(4) as usize];
         backup::with_open(&mut core(&mut self.probe)?, &self.backup, |core| {
             core.read_32(u64::from(address & !3), &mut words)
         })?;
