@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::gdb::{Halt, Stepped};
 use crate::stop::Stop;
 use crate::thumb::is_wait;
+use crate::wait::QUIET;
 
 /// Steps after which events are read.
 const STEPS_PER_LOOK: u64 = 1_000;
@@ -37,8 +38,9 @@ pub enum Next {
 impl Emulator {
     /// Lets the stopped guest run to its next stop. A breakpoint where it stands stops it at once:
     /// nothing is stepped over. From `end_instruction` on, counted from power-on, it is stopped
-    /// with [`Stop::InstructionLimit`], some millions of instructions late: the count is looked at
-    /// every few milliseconds, which does not disturb it. A guest that has executed nothing for two
+    /// with [`Stop::InstructionLimit`], late by up to a second and what it executes in that, since
+    /// it is not asked before ([`QUIET`]); one that stops by itself meanwhile was not asked at all,
+    /// so its count has to be looked at. A guest that has executed nothing for two
     /// seconds of the host is stopped with [`Stop::WallLimit`] before `wall` is over: it sleeps for
     /// ever, or the host does not let it run; [`Emulator::is_waiting`] says which.
     ///
@@ -61,7 +63,7 @@ impl Emulator {
         let interval = Duration::from_millis(LOOK_INTERVAL_MS);
         let mut asked = None;
         let mut seen = (None, Instant::now());
-        let mut deadline = wall_end.min(Instant::now() + interval);
+        let mut deadline = wall_end.min(Instant::now() + QUIET);
         while !self.hub.wait_stopped(deadline)? {
             let now = Instant::now();
             deadline = now + interval;

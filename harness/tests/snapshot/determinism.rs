@@ -171,25 +171,6 @@ fn determinism_is_lost_where_it_must_be() {
     assert!(differs(&sleeping), "a core that waits lets the host's time pass");
 }
 
-/// The version of QEMU that loses it: main loop and core race where both run at once.
-const RACING: u32 = 10;
-
-/// Some 2.5 % of its runs differ, so a thousand are for the job alone.
-#[test]
-fn determinism_is_lost_on_several_processors() {
-    let tries = repetitions(0).min(1_000);
-    let version = crashrig_qemu::discover::find().unwrap().version;
-    if tries == 0 || version.major != RACING {
-        eprintln!("not looked for: {tries} tries, QEMU {version}");
-        return;
-    }
-    let bench = Bench::of(SERVICES);
-    let anywhere = |launch: &mut Launch| launch.host_processor = None;
-    let first = boot(&bench, anywhere, |_| ());
-    let seen = (1..tries).find(|_| boot(&bench, anywhere, |_| ()) != first);
-    assert!(seen.is_some(), "{tries} runs of an emulator on no processor of its own were equal");
-}
-
 #[test]
 fn determinism_of_runs_restored_inside() {
     let bench = Bench::of(SERVICES);

@@ -245,6 +245,11 @@ impl Device {
                 if std::mem::take(&mut self.ended_at_hook) {
                     trace.instructions += self.behind_hook;
                 }
+                if trace.instructions >= budget {
+                    // It came to its end before anybody asked how far it was.
+                    let boot = BootTrace::without_memory(hang());
+                    return Ok(BootTrace { instructions: budget, ..boot });
+                }
                 if self.hashes_ram {
                     let ram = self.all_ram()?;
                     trace.ram_hash = Some(self.workload.hash_of_ram(ram));
