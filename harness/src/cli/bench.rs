@@ -8,7 +8,8 @@ use crate::cost::{Cost, measure};
 use crate::execute::load_image;
 use crate::exit;
 use crate::rig::{Rig, RigError, seed};
-use crate::target::BenchError;
+use crate::target::{BenchError, Target};
+use crashrig_layout::Need;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -72,7 +73,10 @@ pub(super) fn bench(arguments: &Arguments) -> Result<u8, CommandError> {
 fn cost(rig: &Rig, file: Option<&Path>) -> Result<(), CommandError> {
     let (seed, run_folder) = (seed()?, rig.run_folder()?);
     let mut rows = Vec::new();
-    for target in rig.targets()?.iter().filter(|target| !target.board().is_variant) {
+    let counts = |target: &dyn Target| target.has(Need::InstructionCount).is_ok();
+    let targets = rig.targets()?;
+    let targets = targets.iter().filter(|target| !target.board().is_variant);
+    for target in targets.filter(|target| counts(target.as_ref())) {
         let board = &target.board().name;
         let image = load_image(&rig.image(board, &[])?)?;
         let folder = run_folder.join(format!("cost.{board}"));
