@@ -39,10 +39,10 @@ impl Emulator {
     /// Lets the stopped guest run to its next stop. A breakpoint where it stands stops it at once:
     /// nothing is stepped over. From `end_instruction` on, counted from power-on, it is stopped
     /// with [`Stop::InstructionLimit`], late by up to a second and what it executes in that, since
-    /// it is not asked before ([`QUIET`]); one that stops by itself meanwhile was not asked at all,
-    /// so its count has to be looked at. A guest that has executed nothing for two
-    /// seconds of the host is stopped with [`Stop::WallLimit`] before `wall` is over: it sleeps for
-    /// ever, or the host does not let it run; [`Emulator::is_waiting`] says which.
+    /// it is not asked before; one that stops by itself meanwhile was not asked at all, so its
+    /// count has to be looked at. A guest that has executed nothing for two seconds of the host is
+    /// stopped with [`Stop::WallLimit`] before `wall` is over: it sleeps for ever, or the host does
+    /// not let it run; [`Emulator::is_waiting`] says which.
     ///
     /// # Errors
     /// When the guest does not stand still, devices of the host are attached, or QEMU fails.

@@ -23,8 +23,7 @@ const LOOK_INTERVAL_MS: u64 = 4;
 /// wakes QEMU's main loop, which lets time pass for a guest that is just about to sleep: with a
 /// question every 2 to 4 ms, about one of 300 runs of 9.5 million instructions was not equal to the
 /// others; without, none of 1,064 beside them (QEMU 10; that this is how it comes about is
-/// inferred). Guests that come to an end
-/// by themselves mostly do so before.
+/// inferred). Guests that come to an end by themselves mostly do so before.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
 
 /// The limits of a guest that somebody else ends.
